@@ -1,0 +1,89 @@
+"""The decision: what was shown to whom, why, and with what probability. A decision is a log line like an event.
+
+What the service returns and what it records is this one object; `answer()` is the part a host sees.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from features.events import Id, Instant, Tenant
+
+Probability = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SlateItem(_Part):
+    """One shown item.
+
+    `position` counts from 0 over the whole slate. `score` is the model's, `parts` its additive pieces by model name.
+    `propensity` is the probability of this item at this position given the context and the positions above, over all
+    randomisation inside the arm: `(1 - e) [item = greedy] + e q(item)`. `source` names where the item came from,
+    `explore` when the exploration coin placed it.
+    """
+
+    item_id: Id
+    position: int = Field(ge=0)
+    score: float
+    parts: Mapping[str, float] = Field(default_factory=dict)
+    propensity: Probability
+    source: str
+    reasons: tuple[str, ...] = ()
+
+
+class Row(_Part):
+    """A titled row of a slate."""
+
+    title: str
+    items: tuple[SlateItem, ...]
+
+
+class Randomisation(_Part):
+    """How chance took part: the coin's probability, the seed of the draws, and how many items the coin could choose from."""
+
+    epsilon: float = Field(ge=0, le=1)
+    seed: int = Field(ge=0)
+    support: int = Field(ge=0)
+
+
+class Decision(_Part):
+    """One answer, complete enough to be explained, replayed and evaluated later.
+
+    `removed` groups item ids by the rule that removed them; `features` holds the named feature values of the shown items in
+    slate order (NaN is recorded as null); `events_read` are the ids of the events that the decision knew;
+    `stages_ms` are milliseconds by pipeline stage.
+    """
+
+    decision_id: Id
+    tenant: Tenant
+    learner_id: Id
+    decided_at: Instant
+    kind: Literal["ranking", "nudge"] = "ranking"
+    surface: str = "api"
+    request: Mapping[str, JsonValue] = Field(default_factory=dict)
+    bundle: str
+    policy: str
+    arms: Mapping[str, str] = Field(default_factory=dict)
+    randomisation: Randomisation
+    candidates: Mapping[str, int] = Field(default_factory=dict)
+    removed: Mapping[str, tuple[Id, ...]] = Field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+    features: Mapping[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    events_read: tuple[Id, ...] = ()
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    fallback: str | None = None
+    stages_ms: Mapping[str, float] = Field(default_factory=dict)
+    schema_version: int = Field(default=1, ge=1, le=1)
+
+    @property
+    def slate(self) -> tuple[SlateItem, ...]:
+        """All shown items, by position."""
+        return tuple(item for row in self.rows for item in row.items)
+
+    def answer(self) -> dict[str, Any]:
+        """The part a host LMS receives, JSON-ready."""
+        return self.model_dump(mode="json", include={"decision_id", "bundle", "policy", "fallback", "rows"})

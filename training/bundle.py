@@ -1,0 +1,236 @@
+"""The bundle: arrays and a manifest, the same bytes in MLflow, on disk and in the Bento. No pickle, every file hashed.
+
+    DIR/manifest.json       format number, recipe, digests of data, split, vocabulary; sha256, dtype and shape of every file
+    DIR/catalogue.json      items, skills and roles at the moment of training (no person)
+    DIR/vocabulary.json     item ids in index order
+    DIR/arrays/NAME.npy     one file per array, memory-mapped when loaded
+
+The bundle's name is the first 16 hex digits of the SHA-256 of its manifest: equal content has an equal name.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from features.catalogue import Catalogue, Item, Role, Skill, canonical_json
+from features.events import Instant, Tenant
+from features.vocabulary import Vocabulary
+from training.models.base import Fitted
+from training.models.registry import FITTED
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+_POPULATION = "population."
+
+
+class BundleError(Exception):
+    """A bundle that must not be served; the message names the file and what is wrong with it."""
+
+
+class ArrayFile(BaseModel):
+    """One `.npy` file as the manifest describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Provenance(BaseModel):
+    """Where a bundle comes from: the resolved recipe, digests of data and split, and what the data knew last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: dict[str, JsonValue]
+    data_digest: str
+    split_digest: str
+    data_until: Instant | None = None
+    timezone: str | None = None
+    costs: dict[str, float] = {}
+
+
+class Manifest(BaseModel):
+    """The content of `manifest.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    tenant: Tenant
+    kind: str
+    params: dict[str, JsonValue]
+    audiences: tuple[str, ...]
+    vocabulary_digest: str
+    catalogue_digest: str
+    provenance: Provenance
+    arrays: dict[str, ArrayFile]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded, verified bundle.
+
+    `population` holds statistics of the whole population by name, each float32[n_items] (`popularity`: learners per item).
+    """
+
+    name: str
+    manifest: Manifest
+    catalogue: Catalogue
+    vocabulary: Vocabulary
+    model: Fitted
+    population: Mapping[str, NDArray[np.float32]]
+
+    def audience_index(self, audience: str | None) -> int:
+        """Index of an audience in the model's order, -1 when unknown."""
+        return self.manifest.audiences.index(audience) if audience in self.manifest.audiences else -1
+
+
+def write_bundle(
+    parent: Path,
+    *,
+    tenant: str,
+    model: Fitted,
+    vocabulary: Vocabulary,
+    catalogue: Catalogue,
+    audiences: tuple[str, ...],
+    population: Mapping[str, NDArray[np.float32]],
+    provenance: Provenance,
+) -> Path:
+    """Write a bundle under `parent` and return its folder `parent/NAME`. Writing equal content again changes nothing."""
+    staging = parent / f".staging-{tenant}"
+    shutil.rmtree(staging, ignore_errors=True)
+    (staging / "arrays").mkdir(parents=True)
+    named = {**model.arrays(), **{_POPULATION + key: value for key, value in population.items()}}
+    arrays = {name: _write_array(staging / "arrays" / f"{name}.npy", array) for name, array in sorted(named.items())}
+    files = {
+        "catalogue.json": _write_text(staging / "catalogue.json", _catalogue_text(catalogue)),
+        "vocabulary.json": _write_text(staging / "vocabulary.json", json.dumps(vocabulary.ids, ensure_ascii=False)),
+    }
+    manifest = Manifest(
+        format=FORMAT,
+        tenant=tenant,
+        kind=model.kind,
+        params=dict(model.params()),
+        audiences=audiences,
+        vocabulary_digest=vocabulary.digest,
+        catalogue_digest=catalogue.digest,
+        provenance=provenance,
+        arrays=arrays,
+        files=files,
+    )
+    name = _write_text(staging / _MANIFEST, manifest.model_dump_json(indent=1) + "\n")[:16]
+    final = parent / name
+    if final.exists():
+        shutil.rmtree(staging)
+    else:
+        staging.replace(final)
+    return final
+
+
+def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
+    """Load a bundle, arrays memory-mapped read-only.
+
+    Raises BundleError for a missing, damaged, truncated or tampered file and for a format this version does not know.
+    `verify=False` skips hashing the arrays (a bundle that this process verified before).
+    """
+    manifest, name = _read_manifest(folder)
+    for file, expected in manifest.files.items():
+        _verify(folder / file, expected)
+    vocabulary = Vocabulary(json.loads((folder / "vocabulary.json").read_text("utf-8")))
+    catalogue = _read_catalogue(folder / "catalogue.json")
+    if (vocabulary.digest, catalogue.digest) != (manifest.vocabulary_digest, manifest.catalogue_digest):
+        raise BundleError(f"{folder}: vocabulary or catalogue differs from the manifest's digest; publish the bundle again")
+    arrays = {name: _read_array(folder, name, spec, verify=verify) for name, spec in manifest.arrays.items()}
+    if manifest.kind not in FITTED:
+        raise BundleError(f"{folder / _MANIFEST}: unknown model kind {manifest.kind!r}; known: {', '.join(sorted(FITTED))}")
+    own = {key: value for key, value in arrays.items() if not key.startswith(_POPULATION)}
+    population = {key.removeprefix(_POPULATION): value for key, value in arrays.items() if key.startswith(_POPULATION)}
+    model = FITTED[manifest.kind].from_arrays(own, manifest.params)
+    return Bundle(name, manifest, catalogue, vocabulary, model, population)
+
+
+def _read_manifest(folder: Path) -> tuple[Manifest, str]:
+    path = folder / _MANIFEST
+    try:
+        raw = path.read_bytes()
+        body: Any = json.loads(raw)
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: no manifest here; is this a bundle folder?") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not readable as JSON ({error}); publish the bundle again") from error
+    found = body.get("format") if isinstance(body, dict) else None
+    if found != FORMAT:
+        raise BundleError(f"{path}: format {found!r}, this version reads {FORMAT}; upgrade nextwise or publish again")
+    try:
+        manifest = Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BundleError(f"{path}: field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    name = hashlib.sha256(raw).hexdigest()[:16]
+    if folder.resolve().name != name:
+        raise BundleError(f"{path}: its content hashes to {name}, but the folder is named {folder.resolve().name}: tampered or copied")
+    return manifest, name
+
+
+def _write_text(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
+    array = np.asarray(array, order="C")
+    np.save(path, array, allow_pickle=False)
+    return ArrayFile(sha256=_file_hash(path), dtype=str(array.dtype), shape=array.shape)
+
+
+def _read_array(folder: Path, name: str, spec: ArrayFile, *, verify: bool) -> NDArray[Any]:
+    path = folder / "arrays" / f"{name}.npy"
+    if verify or not path.exists():
+        _verify(path, spec.sha256)
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r" if 0 not in spec.shape else None, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a readable array ({error}); publish the bundle again") from error
+    if (str(array.dtype), array.shape) != (spec.dtype, spec.shape):
+        raise BundleError(f"{path}: is {array.dtype}{array.shape}, the manifest says {spec.dtype}{spec.shape}")
+    return array
+
+
+def _verify(path: Path, expected: str) -> None:
+    if not path.exists():
+        raise BundleError(f"{path}: missing; publish the bundle again")
+    if _file_hash(path) != expected:
+        raise BundleError(f"{path}: content does not match its hash in the manifest (damaged or tampered); publish the bundle again")
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _catalogue_text(catalogue: Catalogue) -> str:
+    body = {
+        "items": [json.loads(canonical_json(row)) for row in catalogue.items.values()],
+        "skills": [json.loads(canonical_json(row)) for row in catalogue.skills.values()],
+        "roles": [json.loads(canonical_json(row)) for row in catalogue.roles.values()],
+    }
+    return json.dumps(body, ensure_ascii=False, sort_keys=True)
+
+
+def _read_catalogue(path: Path) -> Catalogue:
+    body = json.loads(path.read_text("utf-8"))
+    return Catalogue(
+        items={row["id"]: Item.model_validate(row) for row in body["items"]},
+        skills={row["id"]: Skill.model_validate(row) for row in body["skills"]},
+        roles={row["id"]: Role.model_validate(row) for row in body["roles"]},
+    )

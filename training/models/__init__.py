@@ -1,0 +1,1 @@
+"""One module per model family, all under the contract in `training.models.base`."""

@@ -1,0 +1,63 @@
+"""The model contract: a frozen config that fits, and a fitted model that scores.
+
+Top-k, removal of seen items and blending stand outside (`training.models.blend`, `training.evaluate`, `serving.pipeline`).
+A fitted model is arrays and parameters, so that a bundle can hold it without code: `arrays()` and `params()` out,
+`from_arrays(arrays, params)` in.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.interactions import Histories, Interactions
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """What `Model.fit` returns: immutable, without per-learner state."""
+
+    kind: ClassVar[str]
+
+    def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
+        """float32[n, m] scores of `items` (int32[m] indices; None: all) for each history; NaN where it cannot score.
+
+        Scores compare within a row only. A score depends on the history, its times and its audience, on nothing else.
+        """
+        ...
+
+    def arrays(self) -> Arrays:
+        """The fitted arrays by name, C-ordered: what the bundle stores as `.npy`."""
+        ...
+
+    def params(self) -> Mapping[str, float | int | str]:
+        """The scalars needed beside the arrays to score again."""
+        ...
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
+        """The same fitted model again; `arrays` may be memory-mapped and read-only."""
+        ...
+
+
+class Model(Protocol):
+    """A frozen config of one model family."""
+
+    name: ClassVar[str]
+
+    def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> Fitted:
+        """Learn from interactions. The same interactions and rng give the same fitted arrays."""
+        ...
+
+
+def retrieve(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
+    """int32[<= n]: indices of the n best of one score row, best first, NaN never, ties by lower index."""
+    usable = np.flatnonzero(~np.isnan(scores))
+    if len(usable) > n:
+        cut = np.partition(scores[usable], len(usable) - n)[len(usable) - n]
+        usable = usable[scores[usable] >= cut]
+    order = np.lexsort((usable, -scores[usable]))
+    return usable[order][:n].astype(np.int32)
