@@ -78,7 +78,7 @@ class Histories:
     def matrix(self, decay: float = 1.0) -> sparse.csr_matrix:
         """float32 csr[n, m]: `decay ** age` at each item of a history; the sum where an item stands twice."""
         data = np.power(np.float32(decay), self.age(), dtype=np.float32)
-        found = sparse.csr_matrix((data, self.items, self.indptr), shape=(len(self), self.n_items))
+        found = sparse.csr_matrix((data, self.items, self.indptr), shape=(len(self), self.n_items), copy=True)
         found.sum_duplicates()
         return found
 
