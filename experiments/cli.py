@@ -1,0 +1,30 @@
+"""Command line of the experiments room."""
+
+from typing import Annotated
+
+import typer
+
+from experiments.assignment import assign as assign_arm
+from experiments.assignment import bucket
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="From decisions and outcomes to a verdict.")
+
+
+@app.callback()
+def experiments() -> None:
+    """From decisions and outcomes to a verdict."""
+
+
+@app.command()
+def assign(
+    unit: Annotated[str, typer.Argument(help="Learner, manager or site id.")],
+    seed: Annotated[str, typer.Option(help="Seed of the experiment: its name.")],
+    arms: Annotated[str, typer.Option(help="Shares as arm=share, comma separated.")] = "control=0.5,treatment=0.5",
+) -> None:
+    """Print the bucket and the arm that a unit falls into."""
+    try:
+        allocation = {arm: float(share) for arm, share in (part.split("=") for part in arms.split(","))}
+        arm = assign_arm(seed, unit, allocation)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example control=0.5,treatment=0.5", param_hint="--arms") from error
+    typer.echo(f"bucket {bucket(seed, unit):.4f}  arm {arm or '(outside)'}")

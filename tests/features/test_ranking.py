@@ -1,0 +1,54 @@
+"""Request-time features: each column worked by hand on two items."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from features.catalogue import Catalogue, Item, Role
+from features.events import Evidence
+from features.ranking import FEATURES, Context, ItemTable, features
+from features.skills import SkillState
+from features.vocabulary import Vocabulary
+
+NOW = datetime(2026, 6, 11, tzinfo=UTC)
+TEACHES = Item(
+    id="a",
+    title="Pivot tables",
+    skills={"excel": 4, "analysis": 1},
+    duration_s=900,
+    available_from=datetime(2026, 6, 1, tzinfo=UTC),
+)
+BARE = Item(id="b", title="Welcome")
+ROLE = Role(id="analyst", name="Analyst", expects={"excel": 3, "writing": 2})
+
+
+@pytest.fixture
+def table() -> ItemTable:
+    catalogue = Catalogue(items={"a": TEACHES, "b": BARE}, skills={}, roles={"analyst": ROLE})
+    return ItemTable.of(catalogue, Vocabulary(["a", "b"]), np.array([9, 0], dtype=np.float32))
+
+
+def test_each_column_by_hand(table: ItemTable) -> None:
+    known = {"excel": SkillState(1.0, Evidence.COMPLETED, 0.4, ("e1",))}
+    values = features(Context.of(table, known, ROLE, NOW), table, np.array([0, 1]))
+    found = dict(zip(FEATURES, values[0], strict=True))
+    assert found["gap_closed"] == pytest.approx(2.0)  # excel from 1 to the expected 3; level 4 does not count for more
+    assert found["gap_skills"] == 1
+    assert found["level_step"] == pytest.approx(((4 - 1) + (1 - 0)) / 2)
+    assert found["log_popularity"] == pytest.approx(np.log(10))
+    assert found["age_days"] == pytest.approx(10)
+    assert found["minutes"] == pytest.approx(15)
+
+
+def test_unknown_facts_are_nan_and_never_zero(table: ItemTable) -> None:
+    values = features(Context.of(table, {}, ROLE, NOW), table, np.array([1]))
+    found = dict(zip(FEATURES, values[0], strict=True))
+    assert np.isnan([found["level_step"], found["age_days"], found["minutes"]]).all()
+    assert found["gap_closed"] == 0
+
+
+def test_without_a_role_nothing_is_a_gap(table: ItemTable) -> None:
+    context = Context.of(table, {}, None, NOW)
+    assert not context.gap.any()
+    assert features(context, table, np.array([0]))[0, FEATURES.index("gap_closed")] == 0
