@@ -1,0 +1,168 @@
+"""What a model may learn from, and what it is asked: leave-last-out and rolling-origin splits.
+
+Both are pure functions of `Interactions`. `relabel` comes before either of them: ids in public files are often numbered by
+first appearance, so that `last item + 1` gives the answer away.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.interactions import Histories, Interactions
+
+FOREVER = np.datetime64("9999-12-31T00:00:00", "us")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """k questions: after each history, which item comes next?
+
+    histories: k histories (may be empty: a learner nobody knows yet), targets: int32[k] the item that came next,
+    learners: int32[k] row of the learner in the table that was split. Items of the history are not candidates.
+    """
+
+    histories: Histories
+    targets: NDArray[np.int32]
+    learners: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        if not len(self.histories) == len(self.targets) == len(self.learners):
+            raise ValueError(f"{len(self.histories)} histories, {len(self.targets)} targets, {len(self.learners)} learners")
+        if np.any(self.histories.items == np.repeat(self.targets, self.histories.lengths)):
+            raise ValueError("a target stands in its own history: it is seen and could never be ranked")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of histories, targets and learners."""
+        return _digest([self.histories.digest(), self.targets.tobytes().hex(), self.learners.tobytes().hex()])
+
+
+@dataclass(frozen=True, eq=False)
+class LeaveLastOut:
+    """Fit on `train`, choose settings on `validation`, look at `test` once. There is no refit in between."""
+
+    train: Interactions
+    validation: Task
+    test: Task
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the three parts."""
+        return _digest([self.train.digest(), self.validation.digest, self.test.digest])
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One cut in time: `train` knows what happened before `cut`, `test` asks for what came next.
+
+    `validation_train` and `validation` are the same thing one window earlier, made from `train` alone.
+    """
+
+    train: Interactions
+    validation_train: Interactions
+    validation: Task | None
+    test: Task
+    cut: np.datetime64
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of train and test; validation follows from them."""
+        return _digest([self.train.digest(), self.test.digest, str(self.cut)])
+
+
+@dataclass(frozen=True, eq=False)
+class Permutation:
+    """How `relabel` renamed: `items[new]` and `learners[new]` are the old indices (int32[n_items], int32[n_learners]).
+
+    A table of rows by item, such as text vectors, follows as `table[permutation.items]`.
+    """
+
+    items: NDArray[np.int32]
+    learners: NDArray[np.int32]
+
+
+def relabel(interactions: Interactions, *, rng: np.random.Generator) -> tuple[Interactions, Permutation]:
+    """The same histories under random item indices and in random order; the order within a history stays."""
+    n_learners, n_items = interactions.shape
+    items, learners = rng.permutation(n_items).astype(np.int32), rng.permutation(n_learners).astype(np.int32)
+    renamed = np.empty(n_items, dtype=np.int32)
+    renamed[items] = np.arange(n_items, dtype=np.int32)
+    moved = interactions.take(learners)
+    histories = Histories(moved.indptr, renamed[moved.items], moved.at, moved.audience, n_items)
+    return _like(interactions, histories), Permutation(items, learners)
+
+
+def leave_last_out(interactions: Interactions) -> LeaveLastOut:
+    """Train: all but the last two; validation: the second-last after all but two; test: the last after all but one.
+
+    A part asks only learners who leave it a history: two items for the test, three for validation. Nothing of the last
+    two is ever learned from, so a learner with one or two items adds nothing to the training counts.
+    """
+    train = _like(interactions, interactions.drop_last(2))
+    return LeaveLastOut(train, _last(interactions.drop_last(1)), _last(interactions))
+
+
+def rolling_origin(interactions: Interactions, *, cuts: int = 8) -> tuple[Fold, ...]:
+    """`cuts` folds, each one cut in time and the window up to the next; cuts stand at quantiles of the event times.
+
+    Train: everything before the cut (`train.until` is the cut). Test: the first new item in the window of each learner
+    active in it, after their history before the cut, which is empty for a learner who starts there. Errors: ValueError
+    where events have no time, or too few distinct ones.
+    """
+    at = interactions.at
+    if np.isnat(at).any():
+        raise ValueError("rolling origin needs a time for every event, and this table has order only: use leave-last-out")
+    bounds = np.unique(_quantiles(at, cuts)) if len(at) else at
+    if cuts < 1 or len(bounds) <= cuts:
+        raise ValueError(f"too few distinct event times for {cuts} cuts: gather more events or ask for fewer cuts")
+    ends = np.append(bounds[2:], FOREVER)
+    return tuple(_fold(interactions, *window) for window in zip(bounds[:-1], bounds[1:], ends, strict=True))
+
+
+def digest(parts: LeaveLastOut | Iterable[Fold]) -> str:
+    """SHA-256 that names a whole split, of either protocol."""
+    return parts.digest if isinstance(parts, LeaveLastOut) else _digest([fold.digest for fold in parts])
+
+
+def _fold(interactions: Interactions, before: np.datetime64, cut: np.datetime64, end: np.datetime64) -> Fold:
+    train = _known(interactions, cut)
+    validation = _window(train, before, cut)
+    return Fold(train, _known(train, before), validation if len(validation) else None, _window(interactions, cut, end), cut)
+
+
+def _quantiles(at: NDArray[np.datetime64], cuts: int) -> NDArray[np.datetime64]:
+    """cuts + 1 instants: the start of the first validation window, then the cuts; as many events before as in a window."""
+    places = np.arange(1, cuts + 2) * len(at) // (cuts + 2)
+    return np.sort(at)[places]
+
+
+def _known(interactions: Interactions, cut: np.datetime64) -> Interactions:
+    return _like(interactions, interactions.where(interactions.at < cut), until=cut)
+
+
+def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64) -> Task:
+    inside = np.flatnonzero((interactions.at >= start) & (interactions.at < end))
+    learners, first = np.unique(interactions.rows()[inside], return_index=True)
+    asked = interactions.take(learners)
+    return Task(asked.where(asked.at < start), interactions.items[inside[first]], learners.astype(np.int32))
+
+
+def _last(histories: Histories) -> Task:
+    learners = np.flatnonzero(histories.lengths >= 2).astype(np.int32)
+    targets = histories.items[histories.indptr[learners + 1] - 1]
+    return Task(histories.take(learners).drop_last(1), targets, learners)
+
+
+def _like(table: Interactions, kept: Histories, until: np.datetime64 | None = None) -> Interactions:
+    known = table.until if until is None else until
+    return Interactions(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, table.n_audiences, known)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
