@@ -1,0 +1,130 @@
+"""Write the reference pages from the code, or check that they are up to date and that every link leads somewhere.
+
+python docs/generate.py            write docs/reference/*.md
+python docs/generate.py --check    exit 1 and say what differs
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import typer
+from pydantic import BaseModel
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+REFERENCE = ROOT / "docs" / "reference"
+ROOMS = ("features", "training", "serving", "experiments")
+CONTRACTS = {
+    "features.events": ("Event", "Result", "Verb"),
+    "features.catalogue": ("Item", "Learner", "Role", "Skill", "Assignment"),
+    "features.decisions": ("Decision", "Row", "SlateItem", "Randomisation"),
+    "training.bundle": ("Manifest", "Provenance"),
+}
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def main() -> int:
+    """Write, or with --check compare; returns the exit code."""
+    pages = {REFERENCE / name: text() for name, text in PAGES.items()}
+    if "--check" not in sys.argv:
+        REFERENCE.mkdir(parents=True, exist_ok=True)
+        for path, text in pages.items():
+            path.write_text(text, "utf-8")
+        return 0
+    stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} is out of date: run python docs/generate.py")
+    broken = list(broken_links())
+    for page, target in broken:
+        print(f"{page.relative_to(ROOT)}: link to {target} leads nowhere")
+    return 1 if stale or broken else 0
+
+
+def broken_links() -> Iterator[tuple[Path, str]]:
+    """(page, target) of each relative link in README, CHANGELOG and docs that names no file."""
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for target, _ in _LINK.findall(page.read_text("utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                yield page, target
+
+
+def command_line() -> str:
+    """Every verb of every room with its arguments, options and defaults."""
+    parts = ["# Command line", "", "Generated from the code. Every verb answers `--help`.", ""]
+    for room in ROOMS:
+        app = importlib.import_module(f"{room}.cli").app
+        command = typer.main.get_command(app)
+        verbs = command.commands if isinstance(command, click.Group) or hasattr(command, "commands") else {}
+        for name, verb in sorted(verbs.items()):
+            parts += [f"## python -m {room} {name}", "", _first_paragraph(verb.help), ""]
+            parts += [_parameter(parameter) for parameter in verb.params if parameter.name != "help"] + [""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _parameter(parameter: Any) -> str:
+    option = parameter.param_type_name == "option"
+    name = " / ".join([*parameter.opts, *parameter.secondary_opts]) if option else parameter.human_readable_name
+    required = " **required**" if parameter.required else ""
+    words = " ".join((getattr(parameter, "help", None) or "").split())
+    return f"- `{name}`{required}: {words}{_default(parameter.default)}"
+
+
+def _default(value: Any) -> str:
+    shown = isinstance(value, str | int | float | Path) and not isinstance(value, bool) and str(value)
+    return f" (default `{value}`)" if shown else ""
+
+
+def contracts() -> str:
+    """The types that all rooms share, field by field."""
+    parts = ["# Contracts", "", "Generated from the code: the shapes that files, API and logs share.", ""]
+    for module_name, names in CONTRACTS.items():
+        module = importlib.import_module(module_name)
+        for name in names:
+            parts += _contract(module, name)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _contract(module: ModuleType, name: str) -> list[str]:
+    kind = getattr(module, name)
+    head = [f"## {module.__name__}.{name}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
+    if name == "Verb":
+        rows = [f"| {verb.value} | {verb.iri} | {verb.evidence.name.lower()} |" for verb in kind]
+        return [*head, "| verb | xAPI IRI | evidence |", "|---|---|---|", *rows, ""]
+    return [*head, "| field | type | default |", "|---|---|---|", *_fields(kind), ""]
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    schema = model.model_json_schema()
+    for name, body in schema["properties"].items():
+        required = name in schema.get("required", ())
+        default = "required" if required else f"`{body.get('default')}`" if "default" in body else "empty"
+        yield f"| {name} | {_type(body)} | {default} |"
+
+
+def _type(body: dict[str, Any]) -> str:
+    if "$ref" in body:
+        return str(body["$ref"]).rsplit("/", 1)[-1]
+    if "anyOf" in body:
+        return " or ".join(dict.fromkeys(_type(option) for option in body["anyOf"]))
+    if "enum" in body or "const" in body:
+        return ", ".join(str(value) for value in body.get("enum", [body.get("const")]))
+    if body.get("type") == "array":
+        return f"list of {_type(body.get('items') or {'type': 'any'})}"
+    return str(body.get("format") or body.get("type") or "any")
+
+
+def _first_paragraph(text: str | None) -> str:
+    return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
+
+
+PAGES: dict[str, Callable[[], str]] = {"command-line.md": command_line, "contracts.md": contracts}
+
+if __name__ == "__main__":
+    sys.exit(main())
