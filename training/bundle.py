@@ -5,21 +5,24 @@
     DIR/vocabulary.json     item ids in index order
     DIR/arrays/NAME.npy     one file per array, memory-mapped when loaded
 
-The bundle's name is the first 16 hex digits of the SHA-256 of its manifest: equal content has an equal name.
+The bundle's name is the first 16 hex digits of the SHA-256 of its manifest: equal content has an equal name. Bundles are
+published as `BUNDLES/TENANT/NAME/`; the pointer file `BUNDLES/TENANT/champion` says which of them serves, and is only
+ever replaced whole.
 """
 
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from features.catalogue import Catalogue, Item, Role, Skill, canonical_json
 from features.events import Instant, Tenant
@@ -29,7 +32,13 @@ from training.models.registry import FITTED
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_CATALOGUE = "catalogue.json"
+_VOCABULARY = "vocabulary.json"
+_POINTER = "champion"
 _POPULATION = "population."
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+BundleName = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
 class BundleError(Exception):
@@ -47,7 +56,10 @@ class ArrayFile(BaseModel):
 
 
 class Provenance(BaseModel):
-    """Where a bundle comes from: the resolved recipe, digests of data and split, and what the data knew last."""
+    """Where a bundle comes from: the resolved recipe, digests of data and split, and what the data knew last.
+
+    `costs` holds only what equal data and recipe reproduce exactly; seconds and memory belong to the run, not here.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,8 +84,8 @@ class Manifest(BaseModel):
     vocabulary_digest: str
     catalogue_digest: str
     provenance: Provenance
-    arrays: dict[str, ArrayFile]
-    files: dict[str, str]
+    arrays: dict[FileName, ArrayFile]
+    files: dict[FileName, str]
 
 
 @dataclass(frozen=True)
@@ -107,14 +119,14 @@ def write_bundle(
     provenance: Provenance,
 ) -> Path:
     """Write a bundle under `parent` and return its folder `parent/NAME`. Writing equal content again changes nothing."""
-    staging = parent / f".staging-{tenant}"
-    shutil.rmtree(staging, ignore_errors=True)
-    (staging / "arrays").mkdir(parents=True)
+    parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
+    (staging / "arrays").mkdir()
     named = {**model.arrays(), **{_POPULATION + key: value for key, value in population.items()}}
     arrays = {name: _write_array(staging / "arrays" / f"{name}.npy", array) for name, array in sorted(named.items())}
     files = {
-        "catalogue.json": _write_text(staging / "catalogue.json", _catalogue_text(catalogue)),
-        "vocabulary.json": _write_text(staging / "vocabulary.json", json.dumps(vocabulary.ids, ensure_ascii=False)),
+        _CATALOGUE: _write_text(staging / _CATALOGUE, _catalogue_text(catalogue)),
+        _VOCABULARY: _write_text(staging / _VOCABULARY, json.dumps(vocabulary.ids, ensure_ascii=False)),
     }
     manifest = Manifest(
         format=FORMAT,
@@ -129,11 +141,22 @@ def write_bundle(
         files=files,
     )
     name = _write_text(staging / _MANIFEST, manifest.model_dump_json(indent=1) + "\n")[:16]
-    final = parent / name
+    return put_in_place(staging, parent / name)
+
+
+def put_in_place(staging: Path, final: Path) -> Path:
+    """Rename a complete bundle folder to its final name; a sound bundle that is there already stays, a damaged one goes."""
     if final.exists():
-        shutil.rmtree(staging)
-    else:
-        staging.replace(final)
+        try:
+            load_bundle(final)
+        except BundleError:
+            shutil.rmtree(final)
+        else:
+            shutil.rmtree(staging)
+            return final
+    staging.chmod(0o755)
+    staging.replace(final)
+    flush_to_disk(final.parent)
     return final
 
 
@@ -144,19 +167,74 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     `verify=False` skips hashing the arrays (a bundle that this process verified before).
     """
     manifest, name = _read_manifest(folder)
-    for file, expected in manifest.files.items():
-        _verify(folder / file, expected)
-    vocabulary = Vocabulary(json.loads((folder / "vocabulary.json").read_text("utf-8")))
-    catalogue = _read_catalogue(folder / "catalogue.json")
+    for file in {_CATALOGUE, _VOCABULARY, *manifest.files}:
+        _verify(folder / file, manifest.files.get(file, ""))
+    vocabulary, catalogue = _read_vocabulary(folder / _VOCABULARY), _read_catalogue(folder / _CATALOGUE)
     if (vocabulary.digest, catalogue.digest) != (manifest.vocabulary_digest, manifest.catalogue_digest):
         raise BundleError(f"{folder}: vocabulary or catalogue differs from the manifest's digest; publish the bundle again")
-    arrays = {name: _read_array(folder, name, spec, verify=verify) for name, spec in manifest.arrays.items()}
-    if manifest.kind not in FITTED:
-        raise BundleError(f"{folder / _MANIFEST}: unknown model kind {manifest.kind!r}; known: {', '.join(sorted(FITTED))}")
+    arrays = {key: _read_array(folder, key, spec, verify=verify) for key, spec in manifest.arrays.items()}
     own = {key: value for key, value in arrays.items() if not key.startswith(_POPULATION)}
     population = {key.removeprefix(_POPULATION): value for key, value in arrays.items() if key.startswith(_POPULATION)}
-    model = FITTED[manifest.kind].from_arrays(own, manifest.params)
-    return Bundle(name, manifest, catalogue, vocabulary, model, population)
+    return Bundle(name, manifest, catalogue, vocabulary, _read_model(folder, manifest, own), population)
+
+
+class Pointer(BaseModel):
+    """The content of `BUNDLES/TENANT/champion`: the bundle that serves, and the one before it (None: no way back)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: BundleName
+    previous: BundleName | None = None
+
+
+def bundle_folder(bundles: Path, tenant: str, name: str) -> Path:
+    """Where the bundle `name` of a tenant lies once published."""
+    return bundles / _tenant(tenant) / name
+
+
+def read_pointer(bundles: Path, tenant: str) -> Pointer:
+    """Which bundle of a tenant serves. Raises BundleError when none is published or the pointer cannot be read."""
+    path = bundles / _tenant(tenant) / _POINTER
+    try:
+        return Pointer.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: nothing is published for {tenant}; run `python -m training publish`") from error
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"{path}: not a readable pointer ({error}); run `python -m training publish`") from error
+
+
+def write_pointer(bundles: Path, tenant: str, pointer: Pointer) -> None:
+    """Replace the pointer in one step: a reader, or a power cut, sees the old content or the new, never a part."""
+    folder = bundles / _tenant(tenant)
+    handle, name = tempfile.mkstemp(prefix=".pointer-", dir=folder)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(pointer.model_dump_json() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(name, 0o644)
+    os.replace(name, folder / _POINTER)
+    flush_to_disk(folder)
+
+
+def _tenant(tenant: str) -> str:
+    try:
+        return _TENANT.validate_python(tenant)
+    except ValidationError as error:
+        raise BundleError(f"tenant {tenant!r} is not a tenant name (a-z, 0-9 and -, at most 63 characters)") from error
+
+
+_TENANT: TypeAdapter[str] = TypeAdapter(Tenant)
+
+
+def _read_model(folder: Path, manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> Fitted:
+    if manifest.kind not in FITTED:
+        raise BundleError(f"{folder / _MANIFEST}: unknown model kind {manifest.kind!r}; known: {', '.join(sorted(FITTED))}")
+    try:
+        return FITTED[manifest.kind].from_arrays(arrays, manifest.params)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"{folder}: arrays or params do not make a {manifest.kind} model ({error!r}); publish again"
+        ) from error
 
 
 def _read_manifest(folder: Path) -> tuple[Manifest, str]:
@@ -164,12 +242,12 @@ def _read_manifest(folder: Path) -> tuple[Manifest, str]:
     try:
         raw = path.read_bytes()
         body: Any = json.loads(raw)
-    except FileNotFoundError as error:
+    except OSError as error:
         raise BundleError(f"{path}: no manifest here; is this a bundle folder?") from error
     except ValueError as error:
         raise BundleError(f"{path}: not readable as JSON ({error}); publish the bundle again") from error
     found = body.get("format") if isinstance(body, dict) else None
-    if found != FORMAT:
+    if type(found) is not int or found != FORMAT:
         raise BundleError(f"{path}: format {found!r}, this version reads {FORMAT}; upgrade nextwise or publish again")
     try:
         manifest = Manifest.model_validate_json(raw)
@@ -178,18 +256,23 @@ def _read_manifest(folder: Path) -> tuple[Manifest, str]:
         raise BundleError(f"{path}: field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     name = hashlib.sha256(raw).hexdigest()[:16]
     if folder.resolve().name != name:
-        raise BundleError(f"{path}: its content hashes to {name}, but the folder is named {folder.resolve().name}: tampered or copied")
+        raise BundleError(
+            f"{path}: its content hashes to {name}, but the folder is named {folder.resolve().name}: tampered or copied"
+        )
     return manifest, name
 
 
 def _write_text(path: Path, text: str) -> str:
-    path.write_text(text, encoding="utf-8")
-    return hashlib.sha256(text.encode()).hexdigest()
+    raw = text.encode()
+    path.write_bytes(raw)
+    flush_to_disk(path)
+    return hashlib.sha256(raw).hexdigest()
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> ArrayFile:
     array = np.asarray(array, order="C")
     np.save(path, array, allow_pickle=False)
+    flush_to_disk(path)
     return ArrayFile(sha256=_file_hash(path), dtype=str(array.dtype), shape=array.shape)
 
 
@@ -207,10 +290,12 @@ def _read_array(folder: Path, name: str, spec: ArrayFile, *, verify: bool) -> ND
 
 
 def _verify(path: Path, expected: str) -> None:
-    if not path.exists():
+    if not path.is_file():
         raise BundleError(f"{path}: missing; publish the bundle again")
     if _file_hash(path) != expected:
-        raise BundleError(f"{path}: content does not match its hash in the manifest (damaged or tampered); publish the bundle again")
+        raise BundleError(
+            f"{path}: content does not match its hash in the manifest (damaged or tampered); publish the bundle again"
+        )
 
 
 def _file_hash(path: Path) -> str:
@@ -227,10 +312,29 @@ def _catalogue_text(catalogue: Catalogue) -> str:
     return json.dumps(body, ensure_ascii=False, sort_keys=True)
 
 
+def _read_vocabulary(path: Path) -> Vocabulary:
+    try:
+        return Vocabulary(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"{path}: not a list of distinct item ids ({error}); publish the bundle again") from error
+
+
 def _read_catalogue(path: Path) -> Catalogue:
-    body = json.loads(path.read_text("utf-8"))
-    return Catalogue(
-        items={row["id"]: Item.model_validate(row) for row in body["items"]},
-        skills={row["id"]: Skill.model_validate(row) for row in body["skills"]},
-        roles={row["id"]: Role.model_validate(row) for row in body["roles"]},
-    )
+    try:
+        body = json.loads(path.read_text("utf-8"))
+        return Catalogue(
+            items={row["id"]: Item.model_validate(row) for row in body["items"]},
+            skills={row["id"]: Skill.model_validate(row) for row in body["skills"]},
+            roles={row["id"]: Role.model_validate(row) for row in body["roles"]},
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleError(f"{path}: not a catalogue ({error!r}); publish the bundle again") from error
+
+
+def flush_to_disk(path: Path) -> None:
+    """Force a file or folder to the disk, so that what the pointer names survives a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,66 @@
+"""Publishing: a verified copy of a bundle beside the ones that serve, then one atomic move of the pointer."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from training.bundle import (
+    Bundle,
+    BundleError,
+    Pointer,
+    bundle_folder,
+    flush_to_disk,
+    load_bundle,
+    put_in_place,
+    read_pointer,
+    write_pointer,
+)
+
+
+def publish(source: Path, bundles: Path, tenant: str) -> Pointer:
+    """Copy the bundle folder `source` to `bundles/TENANT/NAME/`, verify the copy, point at it.
+
+    Publishing what already serves changes nothing. Raises BundleError before the pointer moves when the source or its copy
+    does not verify or belongs to another tenant.
+    """
+    bundle = load_bundle(source)
+    if bundle.manifest.tenant != tenant:
+        raise BundleError(f"{source}: belongs to tenant {bundle.manifest.tenant!r}, not to {tenant!r}")
+    install(source, bundle, bundles)
+    current = current_pointer(bundles, tenant)
+    if current is not None and current.bundle == bundle.name:
+        return current
+    pointer = Pointer(bundle=bundle.name, previous=current.bundle if current else None)
+    write_pointer(bundles, tenant, pointer)
+    return pointer
+
+
+def install(source: Path, bundle: Bundle, bundles: Path) -> Path:
+    """A verified copy of `source` at `bundles/TENANT/NAME/`; a kill on the way leaves no folder of that name."""
+    final = bundle_folder(bundles, bundle.manifest.tenant, bundle.name)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=final.parent) as incoming:
+        copied = Path(shutil.copytree(source, Path(incoming) / bundle.name))
+        for file in copied.rglob("*"):
+            flush_to_disk(file)
+        load_bundle(copied)
+        return put_in_place(copied, final)
+
+
+def roll_back(bundles: Path, tenant: str) -> Pointer:
+    """Point at the previous bundle again, which must still verify. Raises BundleError when there is none."""
+    current = read_pointer(bundles, tenant)
+    if current.previous is None:
+        raise BundleError(f"{tenant}: nothing to roll back to; {current.bundle} is the only bundle this pointer knows")
+    load_bundle(bundle_folder(bundles, tenant, current.previous))
+    pointer = Pointer(bundle=current.previous)
+    write_pointer(bundles, tenant, pointer)
+    return pointer
+
+
+def current_pointer(bundles: Path, tenant: str) -> Pointer | None:
+    """The pointer as it stands; None where nothing was published or it cannot be read (publishing repairs it)."""
+    try:
+        return read_pointer(bundles, tenant)
+    except BundleError:
+        return None
