@@ -1,0 +1,209 @@
+"""Runs and the model registry of one tenant in MLflow: the only module of the project that imports mlflow.
+
+(`training/pyfunc.py`, which MLflow itself runs when it loads a model, is the one exception.)
+"""
+
+import importlib.metadata
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}.items():
+    os.environ.setdefault(_name, _value)  # before the import: MLflow reads them while it loads
+
+import mlflow  # noqa: E402
+from mlflow.data.code_dataset_source import CodeDatasetSource  # noqa: E402
+from mlflow.data.meta_dataset import MetaDataset  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.models import ModelSignature  # noqa: E402
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: E402
+from mlflow.types.schema import Array  # noqa: E402
+
+from training.sources import copy_sources  # noqa: E402
+
+DEFAULT_TRACKING = "sqlite:///var/mlflow.db"
+DEFAULT_ARTIFACTS = Path("var/mlartifacts")
+CHAMPION, CHALLENGER, BASELINE = "champion", "challenger", "baseline"
+SCORING_NEEDS = ("mlflow", "numpy", "pandas", "pydantic", "scipy")
+
+_SIGNATURE = ModelSignature(
+    inputs=Schema(
+        [
+            ColSpec(DataType.string, "learner_id"),
+            ColSpec(Array(DataType.string), "history"),
+            ColSpec(Array(DataType.string), "history_at"),
+        ]
+    ),
+    outputs=Schema(
+        [
+            ColSpec(DataType.string, "learner_id"),
+            ColSpec(Array(DataType.string), "item_ids"),
+            ColSpec(Array(DataType.double), "scores"),
+        ]
+    ),
+    params=ParamSchema([ParamSpec("limit", DataType.long, 10), ParamSpec("at", DataType.string, "")]),
+)
+
+
+class _Named(MetaDataset):
+    """A data set known by name and digest only: MLflow gets no rows of people."""
+
+    @property
+    def profile(self) -> None:
+        return None
+
+
+class TrackingError(Exception):
+    """The registry does not hold what was asked for; the message says what to run."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version; `tags` hold at least `bundle` (its name) and `role` (challenger or baseline)."""
+
+    number: int
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def bundle(self) -> str:
+        return self.tags.get("bundle", "")
+
+
+class Run:
+    """An active run: what a fit writes down."""
+
+    def __init__(self, run_id: str, model_name: str) -> None:
+        self.run_id = run_id
+        self._model_name = model_name
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Nested settings, flattened to `section.field`."""
+        mlflow.log_params(flat(values))
+
+    def metrics(self, values: Mapping[str, float]) -> None:
+        mlflow.log_metrics(dict(values))
+
+    def inputs(self, name: str, digest: str, *, context: str, facts: Mapping[str, Any]) -> None:
+        """A data set by our digest (MLflow keeps the first 36 characters; the whole stands among its source's tags)."""
+        source = CodeDatasetSource(tags={"sha256": digest, **{key: str(value) for key, value in facts.items()}})
+        mlflow.log_input(_Named(source, name=name, digest=digest[:36]), context=context)
+
+    def table(self, columns: Mapping[str, Sequence[Any]], file: str) -> None:
+        mlflow.log_table({key: list(values) for key, values in columns.items()}, file)
+
+    def file(self, path: Path, folder: str | None = None) -> None:
+        mlflow.log_artifact(str(path), folder)
+
+    def text(self, text: str, file: str) -> None:
+        mlflow.log_text(text, file)
+
+    def register(self, bundle: Path, *, role: str, example: Mapping[str, Any], at: str, tags: Mapping[str, str]) -> Version:
+        """Log a bundle folder as a model that ranks without this project, and register it as the next version."""
+        with tempfile.TemporaryDirectory() as code:
+            info = mlflow.pyfunc.log_model(
+                name=role,
+                python_model=str(Path(__file__).with_name("pyfunc.py")),
+                artifacts={"bundle": str(bundle)},
+                code_paths=[str(path) for path in copy_sources("training.bundle", Path(code))],
+                signature=_SIGNATURE,
+                input_example=([dict(example)], {"limit": 10, "at": at}),
+                pip_requirements=requirements(),
+                registered_model_name=self._model_name,
+                metadata={"bundle": bundle.name, "role": role},
+            )
+        number = str(info.registered_model_version)
+        given = {"bundle": bundle.name, "role": role, **tags}
+        for key, value in given.items():
+            mlflow.MlflowClient().set_model_version_tag(self._model_name, number, key, value)
+        return Version(int(number), self.run_id, given)
+
+
+class Registry:
+    """The experiment and the registered model `nextwise-TENANT`."""
+
+    def __init__(self, tenant: str, tracking: str = DEFAULT_TRACKING, artifacts: Path = DEFAULT_ARTIFACTS) -> None:
+        self.name = f"nextwise-{tenant}"
+        _quiet()
+        if tracking.startswith("sqlite:///"):
+            Path(tracking.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(tracking)
+        mlflow.set_registry_uri(tracking)
+        self._artifacts = (artifacts / self.name).absolute().as_uri()
+        self._client = mlflow.MlflowClient(tracking, tracking)
+
+    @contextmanager
+    def run(self, name: str) -> Iterator[Run]:
+        """A new run; it ends FAILED when the block raises."""
+        experiment = self._client.get_experiment_by_name(self.name)
+        found = experiment.experiment_id if experiment else self._client.create_experiment(self.name, self._artifacts)
+        mlflow.set_experiment(experiment_id=found)
+        with mlflow.start_run(run_name=name) as active:
+            yield Run(active.info.run_id, self.name)
+
+    def aliased(self, alias: str) -> Version | None:
+        """The version an alias points at, None where there is none."""
+        try:
+            found = self._client.get_model_version_by_alias(self.name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return Version(int(found.version), found.run_id or "", dict(found.tags))
+
+    def versions(self) -> list[Version]:
+        """All registered versions, newest first."""
+        found = self._client.search_model_versions(f"name = '{self.name}'")
+        return sorted((Version(int(v.version), v.run_id or "", dict(v.tags)) for v in found), key=lambda v: -v.number)
+
+    def point(self, alias: str, version: Version) -> None:
+        """Move an alias to a version."""
+        self._client.set_registered_model_alias(self.name, alias, str(version.number))
+
+    def tag(self, version: Version, **tags: str) -> None:
+        """Tag a version; `gate_verdict` becomes `gate.verdict`."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self.name, str(version.number), key.replace("_", ".", 1), value)
+
+    def fetch_bundle(self, version: Version, into: Path) -> Path:
+        """The bundle folder of a version, copied under `into`."""
+        uri = f"models:/{self.name}/{version.number}"
+        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into))) / "artifacts" / version.bundle
+        if not version.bundle or not found.is_dir():
+            raise TrackingError(f"{self.name} version {version.number} holds no bundle {version.bundle!r}; run fit again")
+        return found
+
+    def fetch_file(self, run_id: str, file: str, into: Path) -> Path:
+        """An artifact of a run, copied under `into`."""
+        try:
+            return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(into)))
+        except (MlflowException, OSError) as error:
+            raise TrackingError(f"run {run_id} has no {file}; run fit again") from error
+
+
+def requirements() -> list[str]:
+    """What scoring needs, pinned to what is installed."""
+    return [f"{name}=={importlib.metadata.version(name)}" for name in SCORING_NEEDS]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
+
+
+def _quiet() -> None:
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
