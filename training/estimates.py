@@ -45,6 +45,8 @@ def bootstrap_ratio(
     n = len(top)
     if n < FEWEST_LEARNERS:
         return Inconclusive(f"{n} learners, an interval needs at least {FEWEST_LEARNERS}")
+    if np.ptp(top / bottom) == 0:
+        return Inconclusive(f"all {n} learners have the same value, {top[0] / bottom[0]:g}: a bootstrap sees no spread")
     drawn = np.concatenate([_ratios(top, bottom, size, rng) for size in _chunks(resamples, n)])
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(float(top.sum() / bottom.sum()), float(low), float(high), n)

@@ -13,10 +13,22 @@ from training.estimates import Estimate, Inconclusive, bootstrap_ratio
 from training.models.base import Fitted
 from training.splits import Task
 
-__all__ = ["COLD_ITEMS", "COLD_LEARNERS", "Estimate", "Evaluation", "Inconclusive", "evaluate", "paired_difference", "pool"]
+__all__ = [
+    "COLD_ITEMS",
+    "COLD_LEARNERS",
+    "KNOWN_LEARNERS",
+    "Estimate",
+    "Evaluation",
+    "Inconclusive",
+    "evaluate",
+    "paired_difference",
+    "pool",
+]
 
 COLD_LEARNERS = "cold_learners"
 """Slice: targets of learners with fewer than 3 events so far."""
+KNOWN_LEARNERS = "known_learners"
+"""Slice: targets of learners with any event so far; the others are asked with an empty history."""
 COLD_ITEMS = "cold_items"
 """Slice: targets with fewer than 5 learners in training."""
 
@@ -89,7 +101,8 @@ def evaluate(fitted: Fitted, task: Task, *, train: Interactions, k: int = 10, ba
         rank[rows] = metrics.ranks(scores, task.targets[rows])
         shown |= metrics.shown(scores, k)
     n_train = train.item_counts()[task.targets]
-    slices = {COLD_LEARNERS: task.histories.lengths < 3, COLD_ITEMS: n_train < 5}
+    lengths = task.histories.lengths
+    slices = {COLD_LEARNERS: lengths < 3, KNOWN_LEARNERS: lengths > 0, COLD_ITEMS: n_train < 5}
     return Evaluation(rank, task.targets, task.learners, metrics.popularity_weight(n_train), slices, shown, k)
 
 

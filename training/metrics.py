@@ -48,8 +48,7 @@ def ndcg(rank: Floats, k: int) -> Floats:
 
 def popularity_weight(n_train: NDArray[np.int64]) -> Floats:
     """(n_train + 1)^-.5 for the training count of each target: what a hit on it counts in debiased NDCG."""
-    weight: Floats = (n_train + 1.0) ** -0.5
-    return weight
+    return 1 / np.sqrt((n_train + 1).astype(np.float64))
 
 
 def weighted_mean(gain: Floats, weight: Floats) -> float:

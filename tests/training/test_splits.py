@@ -1,0 +1,121 @@
+"""Splits on histories small enough to read: item n is the n-th thing that happened."""
+
+import numpy as np
+import pytest
+
+from features.interactions import Histories, Interactions
+from training.splits import Task, digest, leave_last_out, relabel, rolling_origin
+
+
+def table(*rows: list[int], days: list[list[int]] | None = None, n_items: int = 10) -> Interactions:
+    at = None if days is None else [[np.datetime64("2026-01-01", "us") + np.timedelta64(d, "D") for d in row] for row in days]
+    return Interactions.of_histories(Histories.of(rows, n_items, at=at), n_audiences=2)
+
+
+def questions(task: Task) -> list[tuple[int, list[int], int]]:
+    """(learner, history, target) of every question."""
+    return [(int(w), task.histories[i].tolist(), int(task.targets[i])) for i, w in enumerate(task.learners)]
+
+
+def test_leave_last_out_reads_as_its_name() -> None:
+    split = leave_last_out(table([0, 1, 2, 3], [4, 5, 6]))
+    assert [split.train[i].tolist() for i in range(2)] == [[0, 1], [4]]
+    assert questions(split.validation) == [(0, [0, 1], 2), (1, [4], 5)]
+    assert questions(split.test) == [(0, [0, 1, 2], 3), (1, [4, 5], 6)]
+
+
+def test_short_histories_appear_where_they_leave_a_history() -> None:
+    split = leave_last_out(table([0, 1, 2], [3, 4], [5], []))
+    assert questions(split.validation) == [(0, [0], 1)]
+    assert questions(split.test) == [(0, [0, 1], 2), (1, [3], 4)]
+    assert split.train.item_counts().tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert split.train.shape == (4, 10)
+
+
+def test_repeats_are_one_item_first_kept() -> None:
+    assert questions(leave_last_out(table([0, 1, 0, 2, 2])).test) == [(0, [0, 1], 2)]
+
+
+def test_a_target_in_its_own_history_is_refused() -> None:
+    with pytest.raises(ValueError, match="stands in its own history"):
+        Task(Histories.of([[1, 2]], 3), np.array([2], dtype=np.int32), np.array([0], dtype=np.int32))
+
+
+DAYS = [[0, 1, 2, 3, 4, 5], [0, 2, 4], [3], [5]]
+ROWS = [[0, 1, 2, 3, 4, 5], [6, 7, 8], [9], [0]]
+
+
+def test_rolling_origin_worked_by_hand() -> None:
+    """11 events on days 00 1 22 33 44 55 in sorted order; two cuts: places 2, 5, 8 of 11 are days 1, 3, 4."""
+    first, second = rolling_origin(table(*ROWS, days=DAYS), cuts=2)
+    assert [str(fold.cut)[:10] for fold in (first, second)] == ["2026-01-04", "2026-01-05"]
+    assert [first.train[i].tolist() for i in range(4)] == [[0, 1, 2], [6, 7], [], []]
+    assert questions(first.test) == [(0, [0, 1, 2], 3), (2, [], 9)]  # learner 2 starts here: an empty history
+    assert questions(second.test) == [(0, [0, 1, 2, 3], 4), (1, [6, 7], 8), (3, [], 0)]
+    assert first.validation is not None
+    assert questions(first.validation) == [(0, [0], 1), (1, [6], 7)]
+    assert [first.validation_train[i].tolist() for i in range(2)] == [[0], [6]]
+    assert (first.train.until, first.validation_train.until) == (first.cut, np.datetime64("2026-01-02", "us"))
+    assert first.train.n_audiences == 2
+
+
+def log(n_learners: int, seed: int = 2) -> Interactions:
+    rng = np.random.default_rng(seed)
+    rows = [rng.permutation(30)[: rng.integers(1, 15)].tolist() for _ in range(n_learners)]
+    return table(*rows, days=[sorted(rng.integers(0, 400, size=len(row)).tolist()) for row in rows], n_items=30)
+
+
+def test_no_fold_sees_its_own_test_window() -> None:
+    folds = rolling_origin(log(60))
+    assert len(folds) == 8
+    for fold in folds:
+        assert (fold.train.at < fold.cut).all()
+        assert (fold.test.histories.at < fold.cut).all()
+        assert fold.validation is not None
+        assert (fold.validation_train.at < fold.validation_train.until).all()
+        seen = set(zip(fold.train.rows().tolist(), fold.train.items.tolist(), strict=True))
+        assert set(zip(fold.validation.learners.tolist(), fold.validation.targets.tolist(), strict=True)) <= seen
+        assert not set(zip(fold.test.learners.tolist(), fold.test.targets.tolist(), strict=True)) & seen
+
+
+def test_windows_hold_about_as_many_events_each() -> None:
+    known = [int(fold.train.lengths.sum()) for fold in rolling_origin(log(200))]
+    steps = np.diff(known)
+    assert steps.min() > 0.8 * steps.mean()
+    assert steps.max() < 1.2 * steps.mean()
+
+
+def test_rolling_origin_needs_times() -> None:
+    with pytest.raises(ValueError, match="order only: use leave-last-out"):
+        rolling_origin(table([0, 1, 2]))
+
+
+@pytest.mark.parametrize("interactions", [table(days=[]), table([0, 1], days=[[3, 3]]), table([0, 1, 2], days=[[0, 1, 2]])])
+def test_rolling_origin_needs_enough_distinct_times(interactions: Interactions) -> None:
+    with pytest.raises(ValueError, match="too few distinct event times for 8 cuts"):
+        rolling_origin(interactions)
+
+
+def test_relabelling_keeps_who_did_what_when() -> None:
+    before = log(20)
+    after, permutation = relabel(before, rng=np.random.default_rng(9))
+    assert not np.array_equal(before.items, after.items)
+    for new, old in enumerate(permutation.learners):
+        assert permutation.items[after[new]].tolist() == before[old].tolist()
+        times = slice(before.indptr[old], before.indptr[old + 1])
+        assert after.at[after.indptr[new] : after.indptr[new + 1]].tolist() == before.at[times].tolist()
+    assert (after.shape, after.n_audiences, str(after.until)) == (before.shape, before.n_audiences, str(before.until))
+
+
+def test_a_table_by_item_follows_the_permutation() -> None:
+    before = table([0, 1, 2])
+    after, permutation = relabel(before, rng=np.random.default_rng(1))
+    names = np.array(list("abcdefghij"))
+    assert names[permutation.items][after[0]].tolist() == ["a", "b", "c"]
+
+
+def test_digests_name_the_split() -> None:
+    one, same, other = log(40), log(40), log(40, seed=3)
+    assert digest(leave_last_out(one)) == digest(leave_last_out(same)) != digest(leave_last_out(other))
+    assert digest(rolling_origin(one)) == digest(rolling_origin(same)) != digest(rolling_origin(other))
+    assert digest(rolling_origin(one)) != digest(rolling_origin(one, cuts=9))
