@@ -61,3 +61,14 @@ def retrieve(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
         usable = usable[scores[usable] >= cut]
     order = np.lexsort((usable, -scores[usable]))
     return usable[order][:n].astype(np.int32)
+
+
+def columns(scores: NDArray[np.float32], items: NDArray[np.int32] | None) -> NDArray[np.float32]:
+    """float32[n, m] C-ordered: the columns of `items`, or all of them where `items` is None."""
+    return scores if items is None else np.ascontiguousarray(scores[:, items])
+
+
+def tells_nothing(histories: Histories, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool[n]: the histories without any item of `known` (bool[n_items], what a model has learnt of)."""
+    found: NDArray[np.bool_] = np.bincount(histories.rows(), known[histories.items], minlength=len(histories)) == 0
+    return found
