@@ -1,0 +1,90 @@
+"""Reads a folder of JSON lines (or one file of events) whose fields are those of the models, one object a line."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from features.catalogue import KINDS
+from features.events import Event, row_event_id
+from features.readers.base import (
+    CatalogueRows,
+    EventRows,
+    Import,
+    LocalTimes,
+    Located,
+    Occurrences,
+    Reading,
+    Refusal,
+    build,
+    check_time,
+    json_rows,
+)
+
+EVENTS_FILE = "events.jsonl"
+_IDENTITY = ("learner_id", "verb", "object_id", "occurred_at", "decision_id", "result", "context")
+
+
+def read(path: Path, given: Import) -> Reading:
+    """`path` is a folder with events.jsonl and, if wanted, skills, items, roles, learners and assignments.jsonl, or one file.
+
+    A line without `recorded_at` counts as recorded at the import, and as a backfill unless it says otherwise; a line
+    without `event_id` gets an id made of its fields; `tenant` may be left out.
+    """
+    folder = path if path.is_dir() else None
+    notes: list[str] = []
+    catalogue = _catalogue(folder) if folder else iter(())
+    return Reading(catalogue, _events(folder / EVENTS_FILE if folder else path, given, notes), notes)
+
+
+def _catalogue(folder: Path) -> CatalogueRows:
+    for kind, model in KINDS.items():
+        path = folder / f"{kind}s.jsonl"
+        if path.is_file():
+            for row in json_rows(path):
+                yield row if isinstance(row, Refusal) else build(row, model, row.row)
+
+
+def _events(path: Path, given: Import, notes: list[str]) -> EventRows:
+    occurrences = Occurrences()
+    times = None if given.timezone is None else LocalTimes(given.timezone)
+    for row in json_rows(path):
+        yield row if isinstance(row, Refusal) else _event(row, given, occurrences, times)
+    notes.extend(times.notes() if times else [])
+
+
+def _event(located: Located[dict[str, Any]], given: Import, occurrences: Occurrences, times: LocalTimes | None) -> Any:
+    body = located.row
+    if body.setdefault("tenant", given.tenant) != given.tenant:
+        return located.refuse("tenant", f"the line belongs to {body['tenant']!r}, this import to {given.tenant!r}")
+    if "event_id" not in body:
+        fields = tuple(_identity(body))
+        body["event_id"] = row_event_id(fields, occurrences.next(fields))
+    if times is not None:
+        for name in ("occurred_at", "recorded_at"):
+            body.update(_localised(name, body.get(name), times))
+    if "recorded_at" not in body:
+        body["recorded_at"] = given.now
+        body.setdefault("backfill", True)
+    body.setdefault("source", "events")
+    found = build(located, Event, body)
+    return found if isinstance(found, Refusal) else check_time(found, given.now)
+
+
+def _identity(body: dict[str, Any]) -> Iterator[str]:
+    for name in _IDENTITY:
+        value = body.get(name)
+        yield value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _localised(name: str, value: Any, times: LocalTimes) -> dict[str, datetime]:
+    # Only zone-less text is touched; anything unreadable is left for the model to refuse.
+    if isinstance(value, str):
+        try:
+            naive = datetime.fromisoformat(value)
+        except ValueError:
+            return {}
+        if naive.tzinfo is None:
+            return {name: times.instant(naive)}
+    return {}
