@@ -1,0 +1,117 @@
+"""The HTTP side of everything: the two ranking answers, and the Starlette application of all other routes."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar, cast
+
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from features.decisions import Decision
+from serving import metrics, openapi, reference
+from serving.ingest import ingest
+from serving.middleware import TENANT
+from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
+from serving.problems import RefusedError
+from serving.runtime import NotReadyError, Runtime, StoreDownError
+from serving.settings import Settings
+
+Document = dict[str, Any]
+
+APIS: Mapping[str, type[BaseModel]] = {"/v1/recommendations": RecommendationsRequest, "/v1/rank": RankRequest}
+"""The routes that BentoML serves, with what their bodies must be."""
+
+
+async def recommend(runtime: Runtime, request: RecommendationsRequest) -> RecommendationsAnswer:
+    """The answer of `/v1/recommendations`."""
+    return await _answer(runtime, request, RecommendationsAnswer)
+
+
+async def rank(runtime: Runtime, request: RankRequest) -> RankAnswer:
+    """The answer of `/v1/rank`."""
+    return await _answer(runtime, request, RankAnswer)
+
+
+class _OfDecision(Protocol):
+    @classmethod
+    def of(cls, decision: Decision) -> Any: ...
+
+
+A = TypeVar("A", bound=_OfDecision)
+
+
+async def _answer(runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: type[A]) -> A:
+    """The part of the decision that a host sees, or a problem, which BentoML passes on as the response it is."""
+    try:
+        return cast(A, answer.of(await runtime.decide(TENANT.get(), request)))
+    except (NotReadyError, StoreDownError) as error:
+        return cast(A, RefusedError(503, str(error), headers={"Retry-After": "5"}).response())
+
+
+class Pages:
+    """The mounted application. Its lifespan is the runtime's: BentoML enters it when a worker starts."""
+
+    def __init__(self, settings: Settings, *, api_document: Callable[[], Document]) -> None:
+        self.runtime = Runtime(settings)
+        self._api_document = api_document
+        self._document: Document | None = None
+        self.app = Starlette(
+            routes=[
+                Route("/", self._index, methods=["GET"], include_in_schema=False),
+                Route("/v1/events", self._events, methods=["POST"]),
+                Route("/livez", self._livez, methods=["GET"]),
+                Route("/readyz", self._readyz, methods=["GET"]),
+                Route("/metrics", self._metrics, methods=["GET"]),
+                Route("/openapi.json", self._openapi, methods=["GET"]),
+                Route("/docs", self._docs, methods=["GET"]),
+            ],
+            exception_handlers={RefusedError: _refused},
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        await self.runtime.start()
+        try:
+            yield
+        finally:
+            await self.runtime.stop()
+
+    @property
+    def document(self) -> Document:
+        """BentoML's OpenAPI document and ours as one."""
+        if self._document is None:
+            self._document = openapi.merged(self._api_document())
+        return self._document
+
+    async def _index(self, request: Request) -> Response:
+        return RedirectResponse("/docs")
+
+    async def _events(self, request: Request) -> Response:
+        answer = await ingest(self.runtime, TENANT.get(), await request.json())
+        return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+    async def _livez(self, request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def _readyz(self, request: Request) -> Response:
+        missing = await self.runtime.missing()
+        if missing:
+            raise RefusedError(503, "; ".join(missing), headers={"Retry-After": "5"})
+        return PlainTextResponse("ready\n")
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self.runtime.metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    async def _openapi(self, request: Request) -> Response:
+        return JSONResponse(self.document)
+
+    async def _docs(self, request: Request) -> Response:
+        return HTMLResponse(reference.page(self.document))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return cast(RefusedError, error).response()

@@ -1,0 +1,93 @@
+"""The request body: its media type, its size, its compression, and whether it is JSON that everybody reads the same way."""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic_core import from_json
+from starlette.types import Receive
+
+from serving.problems import RefusedError
+
+MAX_BODY: Final = 1_000_000
+"""Bytes, compressed and not: 1,000 events of a kilobyte each."""
+
+
+async def read_json(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """The body, decompressed and known to be strict JSON.
+
+    Raises RefusedError: 415 for another media type or coding, 413 for more than `MAX_BODY` bytes, 400 for what is not JSON.
+    """
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise RefusedError(415, f"Content-Type is {media or 'missing'}; send application/json", field="content-type")
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "gzip"):
+        raise RefusedError(415, f"Content-Encoding {coding} is not accepted; send identity or gzip", field="content-encoding")
+    if (length := headers.get("content-length", "")).isdigit() and int(length) > MAX_BODY:
+        raise _too_large()
+    body = await _read(receive)
+    if coding == "gzip":
+        body = _gunzip(body)
+    check_json(body)
+    return body
+
+
+async def _read(receive: Receive) -> bytes:
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, "the connection closed before the body was complete")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise _too_large()
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _gunzip(body: bytes) -> bytes:
+    """Stops at the limit: a bomb is never unpacked."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(body, MAX_BODY + 1)
+    except zlib.error as error:
+        raise RefusedError(400, f"the body is not gzip: {error}", field="content-encoding") from error
+    if len(plain) > MAX_BODY:
+        raise _too_large()
+    if not inflater.eof or inflater.unused_data:
+        raise RefusedError(400, "the gzip body is cut off or carries more than one member", field="content-encoding")
+    return plain
+
+
+def check_json(body: bytes) -> Any:
+    """The parsed body. Refuses broken JSON and UTF-8, NaN and infinities, lone surrogates, and a key that stands twice."""
+    try:
+        from_json(body, allow_inf_nan=False)
+        return json.loads(body, object_pairs_hook=_no_duplicates, parse_float=_finite)
+    except RefusedError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, f"the body is not valid JSON: {error}", field="body") from error
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+        raise RefusedError(400, f"{twice}: this field stands twice in one object", field=twice)
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise RefusedError(400, f"{text} is too large a number", field="body")
+    return value
+
+
+def _too_large() -> RefusedError:
+    return RefusedError(413, f"the body is larger than {MAX_BODY:,} bytes; send it in parts", field="body")

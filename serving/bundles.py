@@ -1,0 +1,105 @@
+"""The bundles that serve: follows each tenant's pointer, loads beside, verifies, warms, then swaps between two requests."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from features.interactions import Histories
+from serving.prepared import Prepared, prepare
+from training.bundle import BundleError, bundle_folder, load_bundle, read_pointer
+
+_LOG = logging.getLogger("nextwise.bundles")
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A bundle in service since `since`, and the one before it, kept for decisions that still run on it."""
+
+    stock: Prepared
+    since: datetime
+    previous: Prepared | None
+
+
+class Bundles:
+    """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._served: dict[str, Served] = {}
+        self._refused: dict[str, str] = {}
+        self._seen: dict[str, tuple[int, int, int]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def current(self, tenant: str) -> Prepared | None:
+        """What serves a tenant now, None when nothing could be loaded yet."""
+        served = self._served.get(tenant)
+        return None if served is None else served.stock
+
+    @property
+    def served(self) -> dict[str, Served]:
+        """All tenants that are served."""
+        return dict(self._served)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Tenant -> why its newest bundle does not serve."""
+        return dict(self._refused)
+
+    def start(self, poll_s: float) -> None:
+        """Look at the pointers every `poll_s` seconds."""
+        self._task = asyncio.create_task(self._follow(poll_s), name="bundle-watcher")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def refresh(self) -> None:
+        """Load what the pointers name and is not served yet. Never raises for a bad bundle."""
+        for pointer in sorted(self._folder.glob("*/champion")):
+            tenant = pointer.parent.name
+            try:
+                stat = pointer.stat()
+            except OSError:
+                continue
+            mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if self._seen.get(tenant) != mark:
+                self._seen[tenant] = mark
+                self._load(tenant)
+
+    def _load(self, tenant: str) -> None:
+        try:
+            name = read_pointer(self._folder, tenant).bundle
+            old = self.current(tenant)
+            if old is None or old.bundle.name != name:
+                stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
+                if stock.bundle.manifest.tenant != tenant:
+                    raise BundleError(f"{pointer_of(self._folder, tenant)}: bundle {name} belongs to another tenant")
+                self._served[tenant] = Served(stock, datetime.now(UTC), old)
+                _LOG.info("tenant %s is served by bundle %s", tenant, name)
+            self._refused.pop(tenant, None)
+        except Exception as error:  # whatever is wrong with a new bundle, the old one goes on serving
+            self._refused[tenant] = str(error)
+            _LOG.error("tenant %s: the new bundle is refused, nothing changes: %s", tenant, error)
+
+    async def _follow(self, poll_s: float) -> None:
+        while True:
+            await asyncio.sleep(poll_s)
+            await asyncio.to_thread(self.refresh)
+
+
+def pointer_of(folder: Path, tenant: str) -> Path:
+    """The pointer file of a tenant."""
+    return folder / tenant / "champion"
+
+
+def _warm(stock: Prepared) -> Prepared:
+    """Score once, so that memory-mapped arrays are read before the first request, and a model that cannot score is refused."""
+    scores = stock.bundle.model.score(Histories.of([[], [0] if len(stock) else []], len(stock)))
+    if scores.shape != (2, len(stock)) or not np.isfinite(scores).any():
+        raise BundleError(f"bundle {stock.bundle.name}: its model scores nothing")
+    return stock

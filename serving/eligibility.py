@@ -1,0 +1,166 @@
+"""Eligibility: which items a learner may be shown now. A filter and never a score; every removal names its rule.
+
+When it is unsure whether an item may be shown (an unknown learner, duration or prerequisite), a rule leaves it out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue import Learner
+from serving.payloads import Filters
+from serving.prepared import Mask, Prepared, primary_language
+from serving.standing import Standing, still_valid
+
+RULES_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at. `learner` is None when the catalogue does not know them."""
+
+    at: datetime
+    request: Filters
+    learner: Learner | None
+    standing: Standing
+
+    @cached_property
+    def audiences(self) -> tuple[str, ...]:
+        return () if self.learner is None else self.learner.audiences
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """The request's languages, else the learner's; empty: any."""
+        asked = self.request.languages or (() if self.learner is None else self.learner.languages)
+        return tuple(primary_language(tag) for tag in asked)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the learner has left: their status says so, or no spell of theirs covers this moment."""
+        if self.learner is None:
+            return False
+        spells = self.learner.spells
+        here = any(spell.since <= self.at and (spell.until is None or self.at < spell.until) for spell in spells)
+        return self.learner.status == "ended" or (bool(spells) and not here)
+
+
+Rule = Callable[[Prepared, Facts], Mask]
+"""bool[m], True where the rule removes the item."""
+
+
+def _not_in_catalogue(stock: Prepared, facts: Facts) -> Mask:
+    return ~stock.listed
+
+
+def _learner_ended(stock: Prepared, facts: Facts) -> Mask:
+    return np.full(len(stock), facts.ended)
+
+
+def _not_available(stock: Prepared, facts: Facts) -> Mask:
+    now = facts.at.timestamp()
+    return (now < stock.since) | (now >= stock.until)
+
+
+def _replaced(stock: Prepared, facts: Facts) -> Mask:
+    """An older version, where the newer one may be shown to this learner now."""
+    usable = stock.listed & ~_not_available(stock, facts) & ~_other_audience(stock, facts)
+    removed = np.zeros(len(stock), dtype=bool)
+    old, new = stock.replaced[:, 0], stock.replaced[:, 1]
+    removed[old[usable[new]]] = True
+    return removed
+
+
+def _other_audience(stock: Prepared, facts: Facts) -> Mask:
+    return ~_any(stock.unrestricted, stock.audiences, facts.audiences)
+
+
+def _other_language(stock: Prepared, facts: Facts) -> Mask:
+    if not facts.languages:
+        return np.zeros(len(stock), dtype=bool)
+    return ~_any(stock.any_language, stock.languages, facts.languages)
+
+
+def _other_type(stock: Prepared, facts: Facts) -> Mask:
+    if not facts.request.types:
+        return np.zeros(len(stock), dtype=bool)
+    return ~_any(np.zeros(len(stock), dtype=bool), stock.types, facts.request.types)
+
+
+def _too_long(stock: Prepared, facts: Facts) -> Mask:
+    limit = facts.request.max_minutes
+    if limit is None:
+        return np.zeros(len(stock), dtype=bool)
+    return ~(stock.table.minutes <= limit)  # an unknown duration is NaN and compares False
+
+
+def _excluded(stock: Prepared, facts: Facts) -> Mask:
+    return stock.mask(facts.request.exclude)
+
+
+def _finished(stock: Prepared, facts: Facts) -> Mask:
+    return stock.mask(still_valid(facts.standing.finished, stock, facts.at))
+
+
+def _known(stock: Prepared, facts: Facts) -> Mask:
+    return stock.mask(still_valid(facts.standing.known, stock, facts.at))
+
+
+def _in_progress(stock: Prepared, facts: Facts) -> Mask:
+    return stock.mask(facts.standing.in_progress())
+
+
+def _dismissed(stock: Prepared, facts: Facts) -> Mask:
+    return stock.mask(facts.standing.dismissed)
+
+
+def _prerequisites(stock: Prepared, facts: Facts) -> Mask:
+    """Something that must come first is neither finished nor known; an expired completion still counts here."""
+    done = {*facts.standing.finished, *facts.standing.known}
+    done |= set().union(*(stock.equivalents.get(item, frozenset()) for item in done))
+    removed = np.zeros(len(stock), dtype=bool)
+    removed[[index for index, needed in stock.requires if not {stock.canonical(one) for one in needed} <= done]] = True
+    return removed
+
+
+RULES: Mapping[str, Rule] = {
+    "not_in_catalogue": _not_in_catalogue,
+    "learner_ended": _learner_ended,
+    "not_available": _not_available,
+    "other_audience": _other_audience,
+    "replaced": _replaced,
+    "other_language": _other_language,
+    "other_type": _other_type,
+    "too_long": _too_long,
+    "excluded": _excluded,
+    "finished": _finished,
+    "known": _known,
+    "in_progress": _in_progress,
+    "dismissed": _dismissed,
+    "prerequisites": _prerequisites,
+}
+"""Rule name -> rule. An item is listed under the first that removes it."""
+
+
+def eligible(
+    stock: Prepared, facts: Facts, candidates: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], dict[str, tuple[str, ...]]]:
+    """The candidates that no rule removes (int32, order kept), and the ids that each rule removed."""
+    left, removed = candidates, {}
+    for name, rule in RULES.items():
+        gone = rule(stock, facts)[left]
+        if gone.any():
+            removed[name] = tuple(stock.ids[index] for index in left[gone])
+            left = left[~gone]
+    return left, removed
+
+
+def _any(base: Mask, masks: Mapping[str, Mask], names: Sequence[str]) -> Mask:
+    found = base.copy()
+    for name in names:
+        if name in masks:
+            found |= masks[name]
+    return found

@@ -1,0 +1,73 @@
+"""`POST /v1/events`: one event or a batch, each with its own result, durable when acknowledged."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from features.events import Event
+from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer
+from serving.problems import RefusedError, first_error
+from serving.runtime import Runtime, StoreDownError
+
+
+async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
+    """Validate, store and report. A single event that is wrong or conflicts raises RefusedError (400, 409)."""
+    single = isinstance(body, dict)
+    rows = [body] if single else body
+    if not isinstance(rows, list) or not rows or len(rows) > MAX_EVENTS:
+        raise RefusedError(400, f"body: send one event or an array of 1 to {MAX_EVENTS:,} events", field="body")
+    now = runtime.clock()
+    read = [_read(row, index, tenant, now) for index, row in enumerate(rows)]
+    events = [one for one in read if isinstance(one, Event)]
+    try:
+        outcomes = iter((await runtime.append(tenant, events)).outcomes)
+    except StoreDownError as error:
+        raise RefusedError(503, str(error), headers={"Retry-After": "2"}) from error
+    results = []
+    for index, one in enumerate(read):
+        result = one if isinstance(one, EventResult) else _stored(index, one, next(outcomes))
+        results.append(result)
+        runtime.metrics.events.labels(result.outcome).inc()
+        if isinstance(one, Event) and result.outcome == "accepted":
+            runtime.metrics.recorded(one)
+    if single:
+        _refuse_single(results[0])
+    return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
+
+
+def _read(row: Any, index: int, tenant: str, now: datetime) -> Event | EventResult:
+    event_id = row.get("event_id") if isinstance(row, dict) else None
+    try:
+        return EventIn.model_validate_json(json.dumps(row)).event(tenant, now)
+    except ValidationError as error:
+        field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
+        known = event_id if isinstance(event_id, str) else None
+        return EventResult(index=index, event_id=known, outcome="invalid", field=field or _field_of(detail), detail=detail)
+
+
+def _field_of(detail: str) -> str | None:
+    """A rule over the whole event (a time in the future) names its field in its words."""
+    return "occurred_at" if "occurred_at" in detail else None
+
+
+def _stored(index: int, event: Event, outcome: Any) -> EventResult:
+    conflict = "an event of this id is stored with other content" if outcome == "conflict" else None
+    field = "event_id" if conflict else None
+    return EventResult(index=index, event_id=event.event_id, outcome=outcome, field=field, detail=conflict)
+
+
+def _refuse_single(result: EventResult) -> None:
+    status = {"invalid": 400, "conflict": 409}.get(result.outcome)
+    if status is not None:
+        raise RefusedError(status, result.detail or result.outcome, field=result.field)
+
+
+def read_batch(body: bytes) -> Any:
+    """The parsed body, which the front door has checked."""
+    return json.loads(body)
+
+
+__all__: Sequence[str] = ("ingest", "read_batch")

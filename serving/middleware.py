@@ -1,0 +1,161 @@
+"""The front door, outside of everything: who asks, what they sent, and what every error looks like.
+
+It owns what BentoML leaves open: media type, size and compression of a body, strict JSON, problem+json for every error,
+also for those that BentoML answers in words of its own.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.body import read_json
+from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
+from serving.runtime import Runtime
+
+TENANT: ContextVar[str] = ContextVar("tenant")
+"""The tenant of the request, from its credential."""
+
+_LOG = logging.getLogger("nextwise.http")
+_PLAIN_PATHS = "/v1/"
+
+
+class FrontDoor:
+    """`app`: BentoML's application. `pages`: the Starlette application of everything that is no BentoML API.
+
+    `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
+    A wrong body is refused here: BentoML would write a stack trace into the log for each.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, pages: ASGIApp, runtime: Callable[[], Runtime], apis: Mapping[str, type[BaseModel]]
+    ) -> None:
+        self._app, self._pages, self._runtime = app, pages, runtime
+        self._apis = apis
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, answer = perf_counter(), _Answer(send)
+        try:
+            await self._answer(scope, receive, answer)
+        except RefusedError as refused:
+            await self._refuse(refused, scope, receive, answer)
+        except Exception:
+            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
+        metrics = self._runtime().metrics
+        route = scope["path"] if answer.status != 404 else "unknown"
+        metrics.requests.labels(route, str(answer.status)).inc()
+        metrics.latency.labels(route).observe(perf_counter() - began)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        if not scope["path"].startswith(_PLAIN_PATHS):
+            await self._pages(scope, receive, answer.send)
+            return
+        headers = Headers(scope=scope)
+        tenant = self._runtime().keys.tenant(headers.get("authorization"))
+        if tenant is None:
+            raise RefusedError(
+                401,
+                "missing or wrong key; send `Authorization: Bearer KEY`",
+                field="authorization",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        TENANT.set(tenant)
+        expected = self._apis.get(scope["path"])
+        if scope["method"] == "POST":
+            body = await read_json(headers, receive)
+            if expected is not None:
+                _validate(expected, body)
+            scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
+            receive = _replay(body, receive)
+        elif expected is not None:
+            raise RefusedError(405, f"{scope['method']} is not allowed here; use POST", headers={"Allow": "POST"})
+        await (self._pages if expected is None else self._app)(scope, receive, answer.send)
+        await answer.finish()
+
+    async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        if not answer.started:
+            await refused.response()(scope, receive, answer.pass_on)
+
+
+class _Answer:
+    """Passes an answer on, except an error in other words than problem+json: that is held back and said again."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._held: list[bytes] | None = None
+        self.started = False
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            media = Headers(raw=message["headers"]).get("content-type", "")
+            if self.status >= 400 and not media.startswith(PROBLEM_JSON):
+                self._held = []
+                return
+        if self._held is None:
+            await self.pass_on(message)
+            return
+        self._held.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            await self.finish()
+
+    async def pass_on(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+        await self._send(message)
+
+    async def finish(self) -> None:
+        """Say a held error as a problem."""
+        if self._held is None:
+            return
+        body, self._held = b"".join(self._held), None
+        field, detail = _in_words(self.status, body)
+        response = problem(self.status, detail, field=field)
+        await self.pass_on({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
+        await self.pass_on({"type": "http.response.body", "body": response.body})
+
+
+def _validate(expected: type[BaseModel], body: bytes) -> None:
+    try:
+        expected.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _in_words(status: int, body: bytes) -> tuple[str | None, str]:
+    """(field, detail) of an error that BentoML or Starlette answered."""
+    try:
+        said: Any = json.loads(body)
+    except ValueError:
+        return None, body.decode("utf-8", "replace").strip() or "no further detail"
+    if isinstance(said, dict) and isinstance(said.get("detail"), list) and said["detail"]:
+        return first_error(said["detail"])
+    said = said.get("error", said) if isinstance(said, dict) else said
+    return None, said if isinstance(said, str) else json.dumps(said)
+
+
+def _plain_headers(raw: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    """The headers of a body that is no longer compressed or chunked."""
+    gone = (b"content-encoding", b"content-length", b"transfer-encoding")
+    return [*((key, value) for key, value in raw if key not in gone), (b"content-length", str(length).encode())]
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The read body as one message; after it whatever really comes (a disconnect)."""
+    left = [body]
+
+    async def again() -> Message:
+        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
+
+    return again

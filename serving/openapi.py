@@ -1,0 +1,128 @@
+"""One OpenAPI document of all routes: BentoML's own for its APIs, ours for what is mounted, problem+json for every error."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from serving.payloads import (
+    EventIn,
+    EventsAnswer,
+    Problem,
+    RankAnswer,
+    RankRequest,
+    RecommendationsAnswer,
+    RecommendationsRequest,
+)
+
+Document = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{model}"
+_ERRORS: Final = {
+    "400": "What was sent is wrong; `field` names it",
+    "401": "Missing or wrong key",
+    "413": "More than 1,000,000 bytes",
+    "415": "Not JSON, or a coding other than gzip",
+    "503": "Not ready; try again after `Retry-After` seconds",
+}
+_APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
+    "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
+    "/v1/rank": (RankRequest, RankAnswer),
+}
+_ABOUT: Final = (
+    "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY` with every /v1 request; the key "
+    "says which organisation it is. Errors are RFC 9457 problem details."
+)
+
+
+def merged(bento: Document) -> Document:
+    """The complete document. `bento`: what BentoML says of its own APIs."""
+    paths = {path: {"post": _api(path, bento["paths"][path]["post"])} for path in sorted(_APIS)}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Nextwise", "version": _version(), "description": _ABOUT},
+        "paths": {**paths, **_mounted()},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _version() -> str:
+    try:
+        return version("nextwise")
+    except PackageNotFoundError:  # a Bento carries the folders, not the distribution
+        return "0"
+
+
+def _schemas() -> Document:
+    """Requests as they are validated, answers as they are serialised."""
+    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn)]
+    given = [(model, "serialization") for model in (RecommendationsAnswer, RankAnswer, EventsAnswer, Problem)]
+    _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
+    return dict(found["$defs"])
+
+
+def _api(path: str, said: Document) -> Document:
+    request, answer = _APIS[path]
+    return {
+        "summary": said["description"],
+        "operationId": said["x-bentoml-name"],
+        "security": [{"key": []}],
+        "requestBody": {"required": True, "content": _json(_ref(request))},
+        "responses": {"200": _response("The decision, which is recorded", _json(_ref(answer))), **_problems(*_ERRORS)},
+    }
+
+
+def _mounted() -> Document:
+    event = {"oneOf": [_ref(EventIn), {"type": "array", "items": _ref(EventIn), "minItems": 1, "maxItems": 1000}]}
+    events = {
+        "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
+        "operationId": "events",
+        "security": [{"key": []}],
+        "requestBody": {"required": True, "content": _json(event)},
+        "responses": {
+            "200": _response("One result per event", _json(_ref(EventsAnswer))),
+            **_problems(*_ERRORS),
+            "409": _response("An event of this id is stored with other content", _problem()),
+        },
+    }
+    ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
+    ready["get"]["responses"] |= _problems("503")
+    return {
+        "/v1/events": {"post": events},
+        "/livez": _get("livez", "The process is alive", "text/plain"),
+        "/readyz": ready,
+        "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
+        "/openapi.json": _get("openapi", "This document", "application/json"),
+        "/docs": _get("docs", "This document, to read", "text/html"),
+    }
+
+
+def _get(name: str, summary: str, media: str) -> Document:
+    schema = {"type": "object"} if media == "application/json" else {"type": "string"}
+    answer = _response(summary, {media: {"schema": schema}})
+    return {"get": {"summary": summary, "operationId": name, "responses": {"200": answer}}}
+
+
+def _problems(*statuses: str) -> Document:
+    return {status: _response(_ERRORS[status], _problem()) for status in statuses}
+
+
+def _problem() -> Document:
+    return {"application/problem+json": {"schema": _ref(Problem)}}
+
+
+def _response(description: str, content: Document) -> Document:
+    return {"description": description, "content": content}
+
+
+def _json(schema: Document) -> Document:
+    return {"application/json": {"schema": schema}}
+
+
+def _ref(model: type[BaseModel]) -> Document:
+    return {"$ref": _REF.format(model=model.__name__)}

@@ -1,0 +1,240 @@
+"""From a request to a decision: hydrate, retrieve, filter, score, re-rank, record.
+
+`rank` is pure: the same bundle, request, learner, history, time, decision id and policy give the same decision, all but the
+milliseconds. A logged decision is therefore replayed by calling it again.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue import Learner, Role
+from features.decisions import Decision, Randomisation, Row, SlateItem
+from features.events import Event
+from features.interactions import Histories
+from features.ranking import FEATURES, Context, features, gap_closed
+from features.skills import SkillState, gaps, profile
+from serving.eligibility import RULES_VERSION, Facts, eligible
+from serving.exploration import Slot, fill, seed_of
+from serving.payloads import RankRequest, Request
+from serving.policy import Policy
+from serving.prepared import Prepared
+from serving.reasons import Grounds, reasons
+from serving.scoring import Scores, best_first, score
+from serving.standing import Standing, history_of, standing
+
+HISTORY_UNAVAILABLE: Final = "history_unavailable"
+MODEL_FAILED: Final = "model_failed"
+PERSONALISATION_OFF: Final = "personalisation_off"
+
+
+@dataclass(frozen=True, eq=False)
+class Hydrated:
+    """All that is known of the learner at the time of the request."""
+
+    learner: Learner | None
+    role: Role | None
+    history: Histories
+    standing: Standing
+    profile: Mapping[str, SkillState]
+    gaps: Mapping[str, float]
+    context: Context
+    events_read: tuple[str, ...]
+
+    @property
+    def cold(self) -> bool:
+        return len(self.history.items) == 0
+
+
+@dataclass
+class Stages:
+    """Counts and milliseconds, stage by stage."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    ms: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=perf_counter)
+
+    def done(self, stage: str, **counts: int) -> None:
+        """Close a stage that began when the last one closed."""
+        now = perf_counter()
+        self.ms[stage] = round((now - self._since) * 1000, 3)
+        self._since = now
+        self.counts |= counts
+
+
+def rank(
+    stock: Prepared,
+    request: Request,
+    learner: Learner | None,
+    history: Sequence[Event],
+    *,
+    at: datetime,
+    decision_id: str,
+    policy: Policy,
+    fallback: str | None = None,
+) -> Decision:
+    """The decision for one request. `history`: the learner's events known at `at`, oldest first, of this bundle's tenant.
+
+    `fallback` names why the caller degrades (`history_unavailable`, `model_failed`): the ranking is then plain popularity,
+    and still obeys every rule.
+    """
+    stages = Stages()
+    if learner is not None and not learner.personalisation:
+        history, fallback = (), fallback or PERSONALISATION_OFF
+    known = hydrate(stock, learner, history, at)
+    stages.done("hydrate", events=len(history))
+    candidates, unknown = retrieve(stock, request)
+    stages.done("retrieve", candidates=len(candidates))
+    kept, removed = eligible(stock, Facts(at, request, learner, known.standing), candidates)
+    stages.done("filter", eligible=len(kept))
+    scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
+    scored = best_first(scores.total, kept[np.isfinite(scores.total[kept])])
+    stages.done("score", scored=len(scored))
+    rows, beyond = _rows(stock, request, known, scores, scored, policy, random.Random(seed_of(decision_id)))
+    stages.done("rerank", shown=sum(len(row.items) for row in rows))
+    removed |= {
+        "unknown_item": unknown,
+        "no_score": _names(stock, kept[~np.isfinite(scores.total[kept])]),
+        "beyond_limit": beyond,
+    }
+    shown = np.array([stock.index[item.item_id] for row in rows for item in row.items], dtype=np.int64)
+    explores = policy.explore_rank or not isinstance(request, RankRequest)
+    return Decision(
+        decision_id=decision_id,
+        tenant=stock.bundle.manifest.tenant,
+        learner_id=request.learner_id,
+        decided_at=at,
+        surface=request.surface,
+        request=request.model_dump(mode="json", exclude_defaults=True),
+        bundle=stock.bundle.name,
+        policy=policy.digest,
+        randomisation=Randomisation(
+            epsilon=policy.epsilon if explores else 0.0,
+            seed=seed_of(decision_id),
+            support=min(policy.support, len(scored)) if explores else 0,
+        ),
+        candidates=stages.counts,
+        removed={rule: ids for rule, ids in removed.items() if ids},
+        rows=rows,
+        features=_features(stock, known.context, shown),
+        events_read=known.events_read,
+        versions={"catalogue": stock.bundle.manifest.catalogue_digest[:16], "rules": RULES_VERSION},
+        fallback=fallback,
+        stages_ms=stages.ms,
+    )
+
+
+def hydrate(stock: Prepared, learner: Learner | None, events: Sequence[Event], at: datetime) -> Hydrated:
+    """Histories, standing, skills and gaps from a learner's events."""
+    role = stock.bundle.catalogue.roles.get(learner.role_id) if learner is not None and learner.role_id else None
+    skills = profile(events, stock.names, at)
+    return Hydrated(
+        learner=learner,
+        role=role,
+        history=history_of(events, stock, learner.audiences[0] if learner is not None and learner.audiences else None),
+        standing=standing(events, stock),
+        profile=skills,
+        gaps=gaps(skills, role),
+        context=Context.of(stock.table, skills, role, at),
+        events_read=tuple(event.event_id for event in events),
+    )
+
+
+def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """int32 candidate indices, each once, and the caller's ids that the bundle does not know."""
+    if not isinstance(request, RankRequest):
+        return np.arange(len(stock), dtype=np.int32), ()
+    asked = dict.fromkeys(request.candidates)
+    indices = dict.fromkeys(stock.index[name] for name in asked if name in stock.index)
+    unknown = tuple(name for name in asked if name not in stock.index)
+    return np.fromiter(indices, dtype=np.int32, count=len(indices)), unknown
+
+
+def _rows(
+    stock: Prepared,
+    request: Request,
+    known: Hydrated,
+    scores: Scores,
+    scored: NDArray[np.int32],
+    policy: Policy,
+    rng: random.Random,
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The titled rows, no item twice, and for `/v1/rank` the candidates that the limit cut off."""
+    epsilon = policy.epsilon
+    if isinstance(request, RankRequest):
+        epsilon = policy.epsilon if policy.explore_rank else 0.0
+        plan: list[_Plan] = [("Ranked for you", None, scored, len(scored) if request.limit is None else request.limit)]
+    else:
+        plan = _plan(stock, known, scores, scored, request.limit, policy)
+    grounds = _grounds(stock, known, scores)
+    rows: list[Row] = []
+    taken: set[int] = set()
+    for title, source, ordered, size in plan:
+        left = [int(index) for index in ordered if int(index) not in taken]
+        slots = fill(left, size, epsilon=epsilon, support=policy.support, rng=rng)
+        items = tuple(_item(grounds, scores, slot, len(taken) + at, source) for at, slot in enumerate(slots))
+        taken |= {slot.candidate for slot in slots}
+        if items:
+            rows.append(Row(title=title, items=items))
+    beyond = [index for index in scored if int(index) not in taken] if isinstance(request, RankRequest) else []
+    return tuple(rows), tuple(stock.ids[index] for index in beyond)
+
+
+_Plan = tuple[str, str | None, NDArray[np.int32], int]
+
+
+def _plan(
+    stock: Prepared, known: Hydrated, scores: Scores, scored: NDArray[np.int32], limit: int, policy: Policy
+) -> list[_Plan]:
+    """Title, source, ordered candidates and size of each row: the blend first, then what closes the role's gaps."""
+    closing = _closing(stock, known, scored)
+    spare = np.setdiff1d(closing, scored[:limit], assume_unique=True)
+    gap_slots = min(int(limit * policy.gap_share), len(spare))
+    title = "Recommended for you"
+    if known.cold:
+        title = "Popular with your colleagues" if known.history.audience[0] >= 0 else "Popular now"
+    return [(title, None, scored, limit - gap_slots), ("For your role's gaps", "gaps", closing, gap_slots)]
+
+
+def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Candidates that bring a skill of the role closer, by levels gained, then by score (the order given)."""
+    if not known.gaps or len(scored) == 0:
+        return scored[:0]
+    closed = gap_closed(known.context, stock.table.levels[scored]).sum(axis=1)
+    order = np.lexsort((np.arange(len(scored)), -closed))
+    return scored[order][: int((closed > 0).sum())]
+
+
+def _grounds(stock: Prepared, known: Hydrated, scores: Scores) -> Grounds:
+    return Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing, scores.parts)
+
+
+def _item(grounds: Grounds, scores: Scores, slot: Slot, position: int, source: str | None) -> SlateItem:
+    index = slot.candidate
+    from_part = scores.source(index)
+    return SlateItem(
+        item_id=grounds.stock.ids[index],
+        position=position,
+        score=float(scores.total[index]),
+        parts=scores.parts_of(index),
+        propensity=slot.propensity,
+        source="explore" if slot.explored else source or from_part,
+        reasons=reasons(grounds, index, source=from_part, explored=slot.explored),
+    )
+
+
+def _features(stock: Prepared, context: Context, shown: NDArray[np.int64]) -> dict[str, tuple[float | None, ...]]:
+    values = features(context, stock.table, shown)
+    return {
+        name: tuple(float(v) if np.isfinite(v) else None for v in values[:, column]) for column, name in enumerate(FEATURES)
+    }
+
+
+def _names(stock: Prepared, indices: NDArray[np.int32]) -> tuple[str, ...]:
+    return tuple(stock.ids[index] for index in indices)

@@ -1,0 +1,121 @@
+"""A bundle made ready to serve: its catalogue as arrays over the vocabulary, computed once when it is loaded."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue import Item
+from features.ranking import ItemTable
+from training.bundle import Bundle
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Arrays over the m items of a bundle's vocabulary.
+
+    names: every catalogue item by id and alias. index: vocabulary index by id and alias. listed: bool[m], in the catalogue.
+    audiences, languages, types: bool[m] by name, with `unrestricted` and `any_language` for items that name none. since,
+    until: float64[m] seconds since 1970, the time an item is available. requires: (index, ids) of items with prerequisites.
+    replaced: int64[r, 2], pairs (old, new). equivalents: ids that a finished item also stands for.
+    """
+
+    bundle: Bundle
+    names: Mapping[str, Item]
+    index: Mapping[str, int]
+    table: ItemTable
+    listed: Mask
+    audiences: Mapping[str, Mask]
+    unrestricted: Mask
+    languages: Mapping[str, Mask]
+    any_language: Mask
+    types: Mapping[str, Mask]
+    since: NDArray[np.float64]
+    until: NDArray[np.float64]
+    requires: tuple[tuple[int, frozenset[str]], ...]
+    replaced: NDArray[np.int64]
+    equivalents: Mapping[str, frozenset[str]]
+
+    def __len__(self) -> int:
+        return len(self.listed)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.bundle.vocabulary.ids
+
+    def canonical(self, name: str) -> str:
+        """The item id behind an id or alias; an unknown name stays as it is."""
+        item = self.names.get(name)
+        return name if item is None else item.id
+
+    def mask(self, names: Iterable[str]) -> Mask:
+        """bool[m]: the items of these ids or aliases."""
+        found = np.zeros(len(self), dtype=bool)
+        indices = [self.index[name] for name in names if name in self.index]
+        found[indices] = True
+        return found
+
+
+def primary_language(tag: str) -> str:
+    """`en` of `en-GB`: who reads one reads the other."""
+    return tag.partition("-")[0]
+
+
+def prepare(bundle: Bundle) -> Prepared:
+    """Everything about a bundle's catalogue that a request would otherwise compute again."""
+    vocabulary, catalogue = bundle.vocabulary, bundle.catalogue
+    rows = [catalogue.items.get(item_id) for item_id in vocabulary.ids]
+    names = {alias: item for item in catalogue.items.values() for alias in item.aliases} | dict(catalogue.items)
+    popularity = bundle.population.get("popularity", np.zeros(len(rows), dtype=np.float32))
+    audiences, unrestricted = _by_name(rows, lambda item: item.audiences)
+    languages, any_language = _by_name(rows, lambda item: tuple(map(primary_language, item.languages)))
+    types, _ = _by_name(rows, lambda item: (item.type,))
+    return Prepared(
+        bundle=bundle,
+        names=names,
+        index={name: vocabulary.index(item.id) for name, item in names.items() if item.id in vocabulary},
+        table=ItemTable.of(catalogue, vocabulary, popularity),
+        listed=np.array([row is not None for row in rows], dtype=bool),
+        audiences=audiences,
+        unrestricted=unrestricted,
+        languages=languages,
+        any_language=any_language,
+        types=types,
+        since=_seconds(rows, lambda item: item.available_from, -np.inf),
+        until=_seconds(rows, lambda item: item.available_until, np.inf),
+        requires=tuple(
+            (i, frozenset(row.prerequisites)) for i, row in enumerate(rows) if row is not None and row.prerequisites
+        ),
+        replaced=_replaced(rows, vocabulary.index),
+        equivalents=_equivalents(catalogue.items.values()),
+    )
+
+
+def _by_name(rows: list[Item | None], of: Callable[[Item], tuple[str, ...]]) -> tuple[dict[str, Mask], Mask]:
+    """bool[m] per name, and the items that name none."""
+    named = [() if row is None else of(row) for row in rows]
+    masks = {name: np.array([name in one for one in named], dtype=bool) for name in sorted({n for one in named for n in one})}
+    return masks, np.array([not one for one in named], dtype=bool)
+
+
+def _seconds(rows: list[Item | None], of: Callable[[Item], object], missing: float) -> NDArray[np.float64]:
+    found = [None if row is None else of(row) for row in rows]
+    return np.array([missing if at is None else at.timestamp() for at in found], dtype=np.float64)  # type: ignore[attr-defined]
+
+
+def _replaced(rows: list[Item | None], index: Callable[[str], int]) -> NDArray[np.int64]:
+    pairs = [(index(row.replaces), new) for new, row in enumerate(rows) if row is not None and row.replaces is not None]
+    return np.array([pair for pair in pairs if pair[0] >= 0], dtype=np.int64).reshape(-1, 2)
+
+
+def _equivalents(items: Iterable[Item]) -> dict[str, frozenset[str]]:
+    """Both ways: whoever finished one has finished the other."""
+    found: dict[str, set[str]] = {}
+    for item in items:
+        for other in item.equivalent_to:
+            found.setdefault(item.id, set()).add(other)
+            found.setdefault(other, set()).add(item.id)
+    return {item_id: frozenset(others) for item_id, others in found.items()}

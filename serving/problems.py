@@ -1,0 +1,44 @@
+"""Errors as RFC 9457 problem details: what is wrong, in which field, in words."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from serving.payloads import Problem
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class RefusedError(Exception):
+    """A request that is answered with a problem. `status`: the HTTP status, `field`: what is wrong in the request."""
+
+    def __init__(self, status: int, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.field, self.headers = status, detail, field, headers or {}
+
+    def response(self) -> Response:
+        """The HTTP answer."""
+        return problem(self.status, self.detail, field=self.field, headers=self.headers)
+
+
+def problem(status: int, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem+json response."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, field=field)
+    return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), PROBLEM_JSON)
+
+
+def invalid(error: ValidationError) -> RefusedError:
+    """The 400 of a body that does not validate; names the first wrong field and counts the others."""
+    field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
+    return RefusedError(400, detail, field=field)
+
+
+def first_error(errors: list[Any]) -> tuple[str | None, str]:
+    """(field, words) of pydantic's error list; a field inside a list reads `candidates.3`."""
+    field = ".".join(str(part) for part in errors[0].get("loc", ())) or None
+    detail = errors[0].get("msg", "invalid")
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return field, f"{field or 'body'}: {detail}{more}"

@@ -1,0 +1,39 @@
+"""The BentoML service: two APIs, and everything else mounted at `/`. No logic here; see `serving.runtime`."""
+
+from serving.settings import Settings, one_thread
+
+one_thread()
+
+import bentoml  # noqa: E402
+
+from serving.app import APIS, Pages, rank, recommend  # noqa: E402
+from serving.middleware import FrontDoor  # noqa: E402
+from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest  # noqa: E402
+
+pages = Pages(Settings(), api_document=lambda: Nextwise.openapi_spec.asdict())
+
+
+@bentoml.service(
+    name="nextwise",
+    workers=1,
+    traffic={"timeout": 10},
+    metrics={"enabled": False},  # ours are at /metrics
+    logging={"access": {"enabled": False}},
+    envs=[{"name": "OPENBLAS_NUM_THREADS", "value": "1"}, {"name": "OMP_NUM_THREADS", "value": "1"}],
+)
+class Nextwise:
+    """What should this learner learn next? Rankings with reasons."""
+
+    @bentoml.api(route="/v1/recommendations")
+    async def recommendations(self, request: RecommendationsRequest, /) -> RecommendationsAnswer:
+        """Choose items for a learner from the whole catalogue, in titled rows without duplicates, each with its reasons."""
+        return await recommend(pages.runtime, request)
+
+    @bentoml.api(route="/v1/rank")
+    async def rank(self, request: RankRequest, /) -> RankAnswer:
+        """Rank the caller's candidates for a learner; what is not ranked is listed under the rule that removed it."""
+        return await rank(pages.runtime, request)
+
+
+Nextwise.mount_asgi_app(pages.app, path="/", name="pages")
+Nextwise.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS)

@@ -1,0 +1,88 @@
+"""Where a learner stands with each item: finished, known, in progress or dismissed. A pure function of their events."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from features.events import FINISHING_VERBS, INTERACTION_VERBS, Event, Verb
+from features.interactions import Histories
+from serving.prepared import Prepared
+
+_PERIOD = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Item id -> the last time of it; what was revoked is gone, and withdrawing undoes what was only begun."""
+
+    finished: Mapping[str, datetime] = field(default_factory=dict)
+    known: Mapping[str, datetime] = field(default_factory=dict)
+    taken_up: Mapping[str, datetime] = field(default_factory=dict)
+    dismissed: Mapping[str, datetime] = field(default_factory=dict)
+
+    def in_progress(self) -> set[str]:
+        """Items taken up and not finished since."""
+        return {item for item, at in self.taken_up.items() if item not in self.finished or self.finished[item] < at}
+
+
+def standing(events: Iterable[Event], prepared: Prepared) -> Standing:
+    """From one learner's events, oldest first."""
+    finished: dict[str, datetime] = {}
+    known: dict[str, datetime] = {}
+    taken_up: dict[str, datetime] = {}
+    dismissed: dict[str, datetime] = {}
+    for event in events:
+        item, verb, at = prepared.canonical(event.object_id), event.verb, event.occurred_at
+        if verb is Verb.REVOKED:
+            for seen in (finished, known, taken_up, dismissed):
+                seen.pop(item, None)
+        elif verb is Verb.WITHDRAWN:
+            taken_up.pop(item, None)
+        elif verb is Verb.DISMISSED:
+            dismissed[item] = at
+        elif verb is Verb.KNOWN:
+            known[item] = at
+        elif verb in FINISHING_VERBS:
+            finished[item] = at
+        if verb in INTERACTION_VERBS:
+            taken_up[item] = at
+    return Standing(finished, known, taken_up, dismissed)
+
+
+def still_valid(done: Mapping[str, datetime], prepared: Prepared, at: datetime) -> set[str]:
+    """Items of `done` whose completion holds at `at`, and their equivalents; past its period an item is due again."""
+    valid = {item for item, when in done.items() if _holds(prepared, item, when, at)}
+    return valid.union(*(prepared.equivalents.get(item, frozenset()) for item in valid))
+
+
+def _holds(prepared: Prepared, item_id: str, when: datetime, at: datetime) -> bool:
+    item = prepared.names.get(item_id)
+    return item is None or item.valid_for is None or at < add_period(when, item.valid_for)
+
+
+def add_period(start: datetime, period: str) -> datetime:
+    """`start` plus an ISO 8601 period such as P1Y or P18M; a day that a month lacks becomes its last (31 Jan + P1M: 28 Feb)."""
+    parts = _PERIOD.fullmatch(period)
+    if parts is None:
+        raise ValueError(f"{period!r} is not a period such as P1Y, P6M or P30D")
+    years, months, weeks, days = (int(part or 0) for part in parts.groups())
+    month = start.month - 1 + months
+    year = start.year + years + month // 12
+    if year > 9998:
+        return datetime.max.replace(tzinfo=start.tzinfo)
+    first = start.replace(year=year, month=month % 12 + 1, day=1)
+    last_day = ((first + timedelta(days=32)).replace(day=1) - timedelta(days=1)).day
+    return first.replace(day=min(start.day, last_day)) + timedelta(weeks=weeks, days=days)
+
+
+def history_of(events: Iterable[Event], prepared: Prepared, audience: str | None) -> Histories:
+    """One history to score: the distinct items of interaction verbs, the first kept, oldest first (as in `Interactions`)."""
+    first: dict[int, datetime] = {}
+    for event in events:
+        if event.verb in INTERACTION_VERBS and (index := prepared.index.get(event.object_id)) is not None:
+            first.setdefault(index, event.occurred_at)
+    at = [np.datetime64(when.replace(tzinfo=None), "us") for when in first.values()]
+    return Histories.of([list(first)], len(prepared), at=[at], audience=[prepared.bundle.audience_index(audience)])
