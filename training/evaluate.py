@@ -61,12 +61,13 @@ class Evaluation:
             return float("nan") if self.shown is None else float(self.shown.mean())
         return metrics.weighted_mean(self.gain(name), self.share(name))
 
-    def estimate(self, name: str, *, seed: int = 0) -> Estimate | Inconclusive:
+    def estimate(self, name: str, *, seed: int = 0, resamples: int = 1000) -> Estimate | Inconclusive:
         """The figure with its 95 % bootstrap interval by learner."""
         if name == _COVERAGE:
             return Inconclusive("coverage is a property of all lists together and has no interval by learner")
         share = self.share(name)
-        return bootstrap_ratio(share * self.gain(name), share, self.learner, rng=np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        return bootstrap_ratio(share * self.gain(name), share, self.learner, rng=rng, resamples=resamples)
 
     def within(self, name: str) -> "Evaluation":
         """The targets of one slice alone."""
@@ -124,7 +125,7 @@ def pool(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def paired_difference(
-    a: Evaluation, b: Evaluation, metric: str = "ndcg", *, rng: np.random.Generator
+    a: Evaluation, b: Evaluation, metric: str = "ndcg", *, rng: np.random.Generator, resamples: int = 1000
 ) -> Estimate | Inconclusive:
     """Metric of `a` minus metric of `b` on the same targets, with a paired bootstrap interval by learner.
 
@@ -136,4 +137,4 @@ def paired_difference(
     if metric == _COVERAGE:
         return Inconclusive("coverage is a property of all lists together and cannot be paired by learner")
     share = a.share(metric)
-    return bootstrap_ratio(share * (a.gain(metric) - b.gain(metric)), share, a.learner, rng=rng)
+    return bootstrap_ratio(share * (a.gain(metric) - b.gain(metric)), share, a.learner, rng=rng, resamples=resamples)

@@ -1,0 +1,157 @@
+"""One model under one protocol: settings chosen on validation, test scored once, time and memory measured.
+
+Fit seconds include every trial on validation. The peak is the high-water mark of resident memory (VmHWM) of a process
+started for this model alone, so it counts the interpreter and the libraries that the model loads, and nothing of its
+rivals. Scoring time is the median over single learners against the full catalogue on one thread.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from features.interactions import Histories, Interactions
+from training import lineup
+from training.choose import choose
+from training.evaluate import Evaluation, evaluate, pool
+from training.models.base import Fitted, Model
+from training.models.blend import FittedBlend, choose_weights
+from training.splits import Fold, LeaveLastOut, Task
+
+_TIMED = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Fit on `early` and choose on `validation`; then fit on `train` (without a new fit where it is `early`) and test."""
+
+    early: Interactions
+    validation: Task | None
+    train: Interactions
+    test: Task
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """The same questions for every model. `vectors`: float32[n_items, d] item texts in the table's item order, if any."""
+
+    rounds: tuple[Round, ...]
+    vectors: lineup.Vectors | None = None
+    seed: int = 0
+    k: int = 10
+
+    @classmethod
+    def of(cls, parts: LeaveLastOut | Sequence[Fold], vectors: lineup.Vectors | None = None, *, seed: int = 0) -> "Contest":
+        """From the split of either protocol."""
+        if isinstance(parts, LeaveLastOut):
+            return cls((Round(parts.train, parts.validation, parts.train, parts.test),), vectors, seed)
+        return cls(tuple(Round(f.validation_train, f.validation, f.train, f.test) for f in parts), vectors, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """How one model did and what it cost. `settings`: what was chosen in each round, in words."""
+
+    model: str
+    evaluation: Evaluation
+    settings: tuple[str, ...]
+    fit_seconds: float
+    score_ms: float
+    peak_mb: float
+
+
+def measure(name: str, contest: Contest) -> Result:
+    """`compete` in a fresh process. Errors: those of the model; MemoryError where the process was killed."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+        try:
+            return alone.submit(compete, name, contest).result()
+        except BrokenProcessPool as error:
+            raise MemoryError(f"the process of {name} was killed, most likely for want of memory") from error
+
+
+def compete(name: str, contest: Contest) -> Result:
+    """Choose, fit and score one model in this process; the peak is that of this process so far."""
+    fit_seconds, evaluations, words, milliseconds = 0.0, [], [], [np.empty(0)]
+    for number, this in enumerate(contest.rounds):
+        rng = np.random.default_rng([contest.seed, number])
+        start = time.perf_counter()
+        fitted, setting = _prepare(name, this, contest, rng)
+        fit_seconds += time.perf_counter() - start
+        evaluations.append(evaluate(fitted, this.test, train=this.train, k=contest.k))
+        milliseconds.append(score_times(fitted, this.test.histories, rng, _TIMED // len(contest.rounds) + 1))
+        words.append(setting)
+        del fitted
+    median = float(np.median(np.concatenate(milliseconds)))
+    return Result(name, pool(evaluations), tuple(words), fit_seconds, median, peak_mb())
+
+
+def score_times(fitted: Fitted, histories: Histories, rng: np.random.Generator, count: int) -> np.ndarray:
+    """float64[<= count]: milliseconds to score one learner over every item, on one thread."""
+    rows = rng.choice(len(histories), size=min(count, len(histories)), replace=False)
+    with threadpool_limits(1):
+        fitted.score(histories.take(rows[:1]))
+        return np.array([_milliseconds(fitted, histories.take(row[None])) for row in rows])
+
+
+def peak_mb() -> float:
+    """Highest resident memory of this process in MB (2**20 bytes).
+
+    VmHWM and not `ru_maxrss`, which a spawned process inherits from its parent.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def _milliseconds(fitted: Fitted, one: Histories) -> float:
+    start = time.perf_counter()
+    fitted.score(one)
+    return (time.perf_counter() - start) * 1000
+
+
+def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
+    if name == lineup.BLEND:
+        return _blend(this, contest, rng)
+    model, fitted = _choose(name, this, contest, rng)
+    return fitted if this.train is this.early else model.fit(this.train, rng=rng), words(model)
+
+
+def _choose(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Model, Fitted]:
+    """The setting that validation prefers and its fit on the early part; a single setting needs no trial."""
+    models = lineup.settings(name, this.early.n_items, contest.vectors)
+    if len(models) == 1 or this.validation is None:
+        return models[0], models[0].fit(this.early, rng=rng)
+    choice = choose(models, this.early, this.validation, rng=rng, k=contest.k)
+    return choice.model, choice.fitted
+
+
+def _blend(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
+    """Parts chosen one by one, then their weights, all on validation; parts without weight are not fitted again."""
+    parts = {name: _choose(name, this, contest, rng) for name in _parts(this.early, contest)}
+    fitted = {name: part for name, (_, part) in parts.items()}
+    asked = this.validation or Task(Histories.of([], this.early.n_items), np.empty(0, np.int32), np.empty(0, np.int32))
+    weights = choose_weights(fitted, asked.histories, asked.targets, rng=rng, k=contest.k)
+    if this.train is not this.early:
+        fitted = {name: parts[name][0].fit(this.train, rng=rng) for name in weights}
+    found = FittedBlend({name: fitted[name] for name in weights}, weights)
+    return found, " + ".join(f"{weight:g} {words(parts[name][0])}" for name, weight in weights.items())
+
+
+def _parts(early: Interactions, contest: Contest) -> Iterator[str]:
+    return (name for name in lineup.BLENDED if lineup.missing(name, early, contest.vectors) is None)
+
+
+def words(model: Model) -> str:
+    """A model's settings as `name(field=value, ...)`."""
+    config = getattr(model, "config", model)
+    fields = config.model_dump() if hasattr(config, "model_dump") else {}
+    return f"{model.name}({', '.join(f'{key}={value}' for key, value in fields.items())})"

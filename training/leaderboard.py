@@ -1,0 +1,222 @@
+"""The leaderboard: models on one file under one protocol, as a table and as JSON. Public files in, no store needed."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from features.interactions import Interactions
+from features.readers import mars, sequences
+from training import lineup
+from training.contest import Contest, Result, measure
+from training.evaluate import COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, Estimate, Evaluation
+from training.splits import Fold, LeaveLastOut, digest, leave_last_out, relabel, rolling_origin
+
+_METRICS = ("recall", "ndcg", "debiased_ndcg")
+_LEGEND = """95 %: bootstrap by learner. debiased: NDCG@10, hits weighted (n_train + 1)^-.5.
+fit s: with the choice on validation. MB: peak of a process of its own. ms: one learner, one thread."""
+_SLICES = (COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS)
+
+
+class Format(StrEnum):
+    """What kind of files `--data` holds."""
+
+    SEQUENCES = "sequences"
+    MARS = "mars"
+
+
+class Protocol(StrEnum):
+    """How the data are split; see `training.splits`."""
+
+    LEAVE_LAST_OUT = "leave-last-out"
+    ROLLING_ORIGIN = "rolling-origin"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table and the text of each item in index order, None where there is none."""
+
+    interactions: Interactions
+    texts: tuple[str, ...] | None
+
+
+Row = Mapping[str, Any]
+Board = tuple[list[Row], list[str]]
+"""One row a model, as results.json holds it, and a note for each model that could not compete."""
+
+
+def leaderboard(
+    format: Annotated[Format, typer.Option(help="sequences: one learner a line, items in order. mars: a folder of CSV files.")],
+    data: Annotated[Path, typer.Option(exists=True, help="The file (sequences) or folder (mars).")],
+    protocol: Annotated[Protocol, typer.Option(help="How to split.")] = Protocol.LEAVE_LAST_OUT,
+    models: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(lineup.MODELS)}.")] = ",".join(lineup.MODELS),
+    out: Annotated[Path | None, typer.Option(dir_okay=False, help="Where to write the rows as JSON.")] = None,
+    cuts: Annotated[int, typer.Option(min=8, help="Cuts in time of rolling-origin.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, the models and the intervals.")] = 0,
+) -> None:
+    """Compare models on one file: every unseen item ranked, settings chosen on validation, the test looked at once."""
+    names = _names(models)
+    if out is not None and not out.parent.is_dir():
+        raise typer.BadParameter(f"the folder {out.parent} does not exist; create it first", param_hint="--out")
+    progress = Console(stderr=True)
+    try:
+        with _stage(progress, f"Reading {data}"):
+            dataset = load(format, data)
+        rows, notes = run(dataset, protocol, names, cuts=cuts, seed=seed, progress=progress)
+    except (ValueError, OSError, MemoryError) as error:
+        progress.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    show(rows, notes, title=f"{data.name}, {protocol.value}", console=Console())
+    if out is not None:
+        out.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", "utf-8")
+    if not rows:
+        raise typer.Exit(1)
+
+
+def load(format: Format, data: Path) -> Dataset:
+    """Errors: ValueError naming file, line and field; OSError for what cannot be opened."""
+    if format is Format.SEQUENCES:
+        return Dataset(Interactions.of_histories(sequences.read_histories(data)[2]), None)
+    _, vocabulary, histories, items = mars.read_histories(data)
+    texts = tuple(f"{items[key].title}. {items[key].description}" for key in vocabulary.ids)
+    return Dataset(Interactions.of_histories(histories), texts)
+
+
+def run(
+    dataset: Dataset,
+    protocol: Protocol,
+    models: Sequence[str],
+    *,
+    cuts: int = 8,
+    seed: int = 0,
+    progress: Console | None = None,
+) -> Board:
+    """Every model measured on relabelled data. Errors: ValueError where the split leaves nothing to learn or to ask."""
+    console = progress or Console(quiet=True)
+    interactions, permutation = relabel(dataset.interactions, rng=np.random.default_rng(seed))
+    parts = split(interactions, protocol, cuts=cuts)
+    notes = {name: reason for name in models if (reason := _missing(name, dataset))}
+    able = [name for name in models if name not in notes]
+    vectors = _vectors(dataset, able, console)
+    contest = Contest.of(parts, None if vectors is None else vectors[permutation.items], seed=seed)
+    common = {"protocol": protocol.value, "seed": seed, "split_digest": digest(parts)}
+    rows: list[Row] = [_row(measure(name, contest), seed) | common for name in _tracked(able, console)]
+    return rows, [f"{name}: skipped, {reason}" for name, reason in notes.items()]
+
+
+def split(interactions: Interactions, protocol: Protocol, *, cuts: int = 8) -> LeaveLastOut | tuple[Fold, ...]:
+    """The split of a protocol. Errors: ValueError where it leaves nothing to learn from or nobody to ask."""
+    if protocol is Protocol.ROLLING_ORIGIN:
+        return rolling_origin(interactions, cuts=cuts)
+    parts = leave_last_out(interactions)
+    if not len(parts.test):
+        raise ValueError("no learner has two distinct items, so there is no last one to ask for")
+    if not len(parts.train.items):
+        raise ValueError("no learner has three distinct items, so leaving out the last two leaves nothing to learn from")
+    return parts
+
+
+def show(rows: Sequence[Row], notes: Sequence[str], *, title: str, console: Console) -> None:
+    """Print the table, best NDCG first, and the notes below it."""
+    table = Table(title=title, title_justify="left", caption=_LEGEND, caption_justify="left", box=box.SIMPLE)
+    table.add_column("model", no_wrap=True)
+    for column in ("R@10", "NDCG@10", "95 %", "debiased", "cover", "fit s", "MB", "ms"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in sorted(rows, key=lambda row: -row["ndcg_at_10"]):
+        table.add_row(row["model"], *_cells(row))
+    console.print(table)
+    for note in notes:
+        console.print(note, highlight=False)
+
+
+def _names(models: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
+    unknown = [name for name in names if name not in lineup.MODELS]
+    if unknown or not names:
+        what = f"unknown model {', '.join(map(repr, unknown))}" if unknown else "no model named"
+        raise typer.BadParameter(f"{what}; known: {', '.join(lineup.MODELS)}", param_hint="--models")
+    return names
+
+
+def _missing(name: str, dataset: Dataset) -> str | None:
+    if name == "content" and dataset.texts is None:
+        return "no text"
+    return None if name == "content" else lineup.missing(name, dataset.interactions, None)
+
+
+def _vectors(dataset: Dataset, models: Sequence[str], console: Console) -> lineup.Vectors | None:
+    """float32[n_items, d] in the table's own item order, encoded only if a model asks for them."""
+    if dataset.texts is None or not {"content", lineup.BLEND} & set(models):
+        return None
+    from features.text import encode
+
+    with _stage(console, f"Encoding {len(dataset.texts):,} item texts"):
+        return np.asarray(encode(dataset.texts), dtype=np.float32)
+
+
+def _row(result: Result, seed: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": result.model}
+    for metric in _METRICS:
+        found |= _figures(f"{metric}_at_{result.evaluation.k}", result.evaluation, metric, seed)
+    found["coverage"] = _finite(result.evaluation.metric("coverage"))
+    costs = {"fit_seconds": result.fit_seconds, "peak_mb": result.peak_mb, "score_ms": result.score_ms}
+    found |= {name: round(value, 4) for name, value in costs.items()}
+    slices = {name: _slice(result.evaluation.within(name), seed) for name in _SLICES}
+    learners = len(np.unique(result.evaluation.learner))
+    return found | {"targets": len(result.evaluation), "learners": learners, "slices": slices, "settings": result.settings}
+
+
+def _slice(evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    return {"targets": len(evaluation)} | _figures(f"ndcg_at_{evaluation.k}", evaluation, "ndcg", seed)
+
+
+def _figures(key: str, evaluation: Evaluation, metric: str, seed: int) -> dict[str, float | None]:
+    """A value with the ends of its interval; None where there is none to state."""
+    interval = evaluation.estimate(metric, seed=seed)
+    low, high = (interval.low, interval.high) if isinstance(interval, Estimate) else (None, None)
+    return {key: _finite(evaluation.metric(metric)), f"{key}_low": low, f"{key}_high": high}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cells(row: Row) -> list[str]:
+    low, high = row["ndcg_at_10_low"], row["ndcg_at_10_high"]
+    return [
+        *(f"{row[key]:.4f}" for key in ("recall_at_10", "ndcg_at_10")),
+        "-" if low is None else f"{low:.3f}-{high:.3f}",
+        f"{row['debiased_ndcg_at_10']:.4f}",
+        f"{row['coverage']:.3f}",
+        f"{row['fit_seconds']:.1f}",
+        f"{row['peak_mb']:,.0f}",
+        f"{row['score_ms']:.2f}",
+    ]
+
+
+@contextmanager
+def _stage(console: Console, words: str) -> Iterator[None]:
+    with console.status(words):
+        yield
+
+
+def _tracked(names: Sequence[str], console: Console) -> Iterator[str]:
+    """The names in turn, with a line that says which is being measured and for how long."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(names))
+        for name in names:
+            progress.update(task, description=f"Fitting and scoring {name}")
+            yield name
+            progress.advance(task)
