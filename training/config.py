@@ -1,0 +1,191 @@
+"""The recipe of a fit: one TOML file, checked field by field, frozen."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from features.events import Instant
+from training.models.als import ALS
+from training.models.content import ContentConfig
+from training.models.linear import Linear
+from training.models.popularity import Popularity
+from training.models.random_order import RandomOrder
+from training.models.recent import Recent
+
+BASELINES = ("popularity", "recent")
+"""What the gate falls back to: rankings that know no learner's history."""
+
+PartName = Literal["linear", "als", "content", "recent", "popularity"]
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message names file, line and field."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(_Section):
+    """Which interactions take part: those in [since, until)."""
+
+    since: Instant | None = None
+    until: Instant | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("since is not before until")
+        return self
+
+
+class EvaluationConfig(_Section):
+    """`cuts` of rolling origin, metrics at `k`, `bootstrap` resamples; `seed` draws relabelling and resamples, no fit."""
+
+    cuts: int = Field(default=8, ge=1, le=104)
+    k: int = Field(default=10, ge=1, le=1000)
+    bootstrap: int = Field(default=1000, ge=100, le=100_000)
+    seed: int = Field(default=7, ge=0)
+
+
+class ContentModel(ContentConfig):
+    """The content model and the name of the sentence encoder behind its vectors."""
+
+    encoder: str = Field(default="all-MiniLM-L6-v2", min_length=1)
+
+
+class ModelsConfig(_Section):
+    """One section a model; None is a model that is not fitted. `linear = "choose"`: settings from a grid, on validation."""
+
+    popularity: Popularity | None = None
+    recent: Recent | None = None
+    als: ALS | None = None
+    linear: Linear | Literal["choose"] | None = None
+    content: ContentModel | None = None
+    random: RandomOrder | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that are fitted, in the order of the report."""
+        return tuple(name for name in ModelsConfig.model_fields if getattr(self, name) is not None)
+
+
+class BlendConfig(_Section):
+    """`parts` that may get a weight; one part alone serves as itself with weight 1."""
+
+    parts: tuple[PartName, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.parts)) < len(self.parts):
+            raise ValueError("a part stands twice")
+        return self
+
+
+class BundleConfig(_Section):
+    """`row_entries`: how many of the strongest weights of each row of the linear part are served (and evaluated)."""
+
+    row_entries: int = Field(default=300, ge=1)
+
+
+class Config(_Section):
+    """A whole recipe. Equal recipe and equal data give an equal bundle."""
+
+    seed: int = Field(ge=0)
+    data: DataConfig = DataConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    models: ModelsConfig
+    blend: BlendConfig
+    bundle: BundleConfig = BundleConfig()
+
+    @model_validator(mode="after")
+    def _parts_are_models(self) -> Self:
+        missing = [part for part in self.blend.parts if part not in self.models.names]
+        if missing:
+            raise ValueError(f"blend.parts names {', '.join(missing)}, but there is no [models.{missing[0]}]")
+        if not self.baselines:
+            raise ValueError("no baseline: add [models.popularity] or [models.recent], the gate compares with the best of them")
+        return self
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The configured baselines."""
+        return tuple(name for name in BASELINES if name in self.models.names)
+
+    def procedure(self, serves: str) -> dict[str, Any]:
+        """What decides the fitted model that serves (`blend` or a baseline's name) apart from data: equal for equal recipes."""
+        parts = self.blend.parts if serves == "blend" else (serves,)
+        whole = self.model_dump(mode="json")
+        found: dict[str, Any] = {"seed": self.seed, "models": {part: whole["models"][part] for part in sorted(parts)}}
+        return found | ({"blend": whole["blend"], "bundle": whole["bundle"]} if serves == "blend" else {})
+
+    def only(self, serves: str) -> "Config":
+        """The same recipe without the models that what serves has no use for."""
+        parts = self.blend.parts if serves == "blend" else (serves,)
+        models = ModelsConfig(**{part: getattr(self.models, part) for part in parts})
+        return self.model_copy(update={"models": models, "blend": BlendConfig(parts=parts)})
+
+    def measured_as(self, other: "Config") -> "Config":
+        """The same recipe with the evaluation and data of another."""
+        return self.model_copy(update={"evaluation": other.evaluation, "data": other.data})
+
+
+def read_config(path: Path) -> Config:
+    """The configuration in a TOML file. Raises ConfigError naming file, line and field."""
+    try:
+        text = path.read_text("utf-8")
+        return Config.model_validate(tomllib.loads(text))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; the default is training/configs/default.toml") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as TOML: {error}") from error
+    except ValidationError as error:
+        lines = [_say(path, text, problem) for problem in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+
+
+def _say(path: Path, text: str, problem: Any) -> str:
+    """One problem as `FILE:LINE: field a.b: what is wrong`."""
+    loc = tuple(str(part) for part in problem["loc"] if not str(part).startswith(("literal", "Linear")))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        known = _known_fields(loc[:-1])
+        message = f"unknown {'model' if loc[:-1] == ('models',) else 'field'}" + (
+            f"; known: {', '.join(known)}" if known else ""
+        )
+    where = f"{path}:{line}" if (line := line_of(text, loc)) else str(path)
+    return f"{where}: field {'.'.join(loc)}: {message}" if loc else f"{where}: {message}"
+
+
+def _known_fields(loc: tuple[str, ...]) -> tuple[str, ...]:
+    sections: dict[tuple[str, ...], type[BaseModel]] = {
+        (): Config,
+        ("data",): DataConfig,
+        ("evaluation",): EvaluationConfig,
+        ("models",): ModelsConfig,
+        ("blend",): BlendConfig,
+        ("bundle",): BundleConfig,
+        ("models", "popularity"): Popularity,
+        ("models", "recent"): Recent,
+        ("models", "als"): ALS,
+        ("models", "linear"): Linear,
+        ("models", "content"): ContentModel,
+        ("models", "random"): RandomOrder,
+    }
+    return tuple(sections[loc].model_fields) if loc in sections else ()
+
+
+def line_of(text: str, loc: tuple[str, ...]) -> int | None:
+    """The line (from 1) where a field or section is set; None where it is not (a missing field, an inline table)."""
+    wanted, section = ".".join(loc), ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([\w.-]+)\s*\]", line)
+        key = re.match(r"\s*([\w.-]+)\s*=", line)
+        section = header[1] if header else section
+        here = section if header else ".".join(filter(None, (section, key[1]))) if key else None
+        if here == wanted or (here or "").startswith(wanted + ".") or (here and wanted.startswith(here + ".") and key):
+            return number
+    return None

@@ -1,0 +1,317 @@
+"""The fit: walk forward in time with every model, choose on the past alone, then fit what serves on everything.
+
+Settings and weights for a cut are chosen in the window before it, which by then is past; nothing of a window that is scored
+takes part in choosing for it. What is shipped is chosen in the last window, after the last figure was taken.
+"""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalogue import Catalogue
+from features.interactions import Histories, Interactions
+from features.vocabulary import Vocabulary
+from training.choose import choose
+from training.config import Config
+from training.evaluate import Evaluation, evaluate, pool
+from training.models.base import Fitted, Model
+from training.models.blend import FittedBlend, choose_weights
+from training.models.linear import Linear, grid
+from training.splits import Fold, Task, digest, leave_last_out, relabel, rolling_origin
+
+BLEND, CHAMPION = "blend", "champion"
+ROLLING, LAST_OUT = "rolling origin", "leave last out"
+CHOOSE_EVERY = 4  # cuts between two searches of the linear grid; weights are chosen at every cut
+_TIMED = 32  # histories whose scoring is timed one by one
+
+Vectors = Callable[[str], NDArray[np.float32]]
+"""float32[n_items, d] of the catalogue's texts, by the encoder's name."""
+Step = Callable[[str], None]
+"""Told what begins now."""
+
+
+class DataError(Exception):
+    """A table that nothing can be learned from; the message says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One tenant's training table, items and audiences as its arrays count them."""
+
+    tenant: str
+    items: Vocabulary
+    interactions: Interactions
+    audiences: tuple[str, ...]
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What validation chose: the linear settings (None: no such model) and the blend's weights by part."""
+
+    linear: Linear | None
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of the last fit, and milliseconds to score one history against all items (median)."""
+
+    fit_seconds: float
+    score_ms: float
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One protocol: by model the evaluations of its folds, in the order of `cuts` (empty where order is all there is)."""
+
+    protocol: str
+    digest: str
+    cuts: tuple[np.datetime64, ...]
+    folds: Mapping[str, tuple[Evaluation, ...]]
+    train: tuple[Interactions, ...]
+    costs: Mapping[str, Cost]
+
+    def pooled(self) -> dict[str, Evaluation]:
+        """One evaluation a model, every target counting once."""
+        return {name: pool(folds) for name, folds in self.folds.items()}
+
+    def best(self, names: Sequence[str]) -> str:
+        """The one of `names` with the highest pooled NDCG (the first of equals)."""
+        pooled = self.pooled()
+        return max(names, key=lambda name: pooled[name].metric("ndcg"))
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The champion as the registry knows it: its recipe and which of its models serves."""
+
+    config: Config
+    serves: str
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """All that a fit found. `reports[0]` is what the gate looks at; `champion_row` names the champion's row there."""
+
+    table: Table
+    config: Config
+    reports: tuple[Report, ...]
+    choices: Choices
+    blend: FittedBlend
+    baseline_name: str
+    baseline: Fitted
+    champion_row: str | None
+
+
+def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent | None = None, step: Step = print) -> Outcome:
+    """Evaluate all configured models and fit the blend and the best baseline on everything.
+
+    Raises DataError where there is too little to learn from or to cut.
+    """
+    table = replace(table, interactions=select(table.interactions, config))
+    check(table.interactions)
+    relabelled, renamed = relabel(table.interactions, rng=np.random.default_rng(config.evaluation.seed))
+    moved: Vectors = lambda encoder: vectors(encoder)[renamed.items]  # noqa: E731
+    reports: list[Report] = []
+    choices: Choices | None = None
+    row: str | None = None
+    if not np.isnat(relabelled.at).any():
+        rolling, choices = walk(_folds(relabelled, config), config, moved, step)
+        if champion is not None:
+            rolling, row = add_champion(rolling, relabelled, config, champion, moved, step)
+        reports.append(rolling)
+    last_out, chosen = hold_out(relabelled, config, moved, step)
+    reports += [last_out] if last_out is not None else []
+    if not reports:
+        raise DataError("no learner has two items: nothing can be held out; gather more events")
+    choices = choices or chosen
+    baseline = reports[0].best(config.baselines)
+    step("fit on everything")
+    parts = fit_parts(config, choices.linear, table.interactions, vectors, names=(*choices.weights, baseline))
+    return Outcome(
+        table, config, tuple(reports), choices, blended(config, parts, choices.weights), baseline, parts[baseline], row
+    )
+
+
+def select(interactions: Interactions, config: Config) -> Interactions:
+    """The interactions in `[data] since, until`; with `until` the table knows nothing from then on."""
+    keep = np.ones(len(interactions.items), dtype=bool)
+    until = interactions.until
+    if config.data.since is not None:
+        keep &= interactions.at >= _instant(config.data.since)
+    if config.data.until is not None:
+        keep &= interactions.at < _instant(config.data.until)
+        until = _instant(config.data.until)
+    kept = interactions.where(keep)
+    return Interactions(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, interactions.n_audiences, until)
+
+
+def check(interactions: Interactions) -> None:
+    """Raises DataError unless two learners took up two items."""
+    learners, items = np.count_nonzero(interactions.lengths), np.count_nonzero(interactions.item_counts())
+    if learners < 2 or items < 2:
+        raise DataError(
+            f"{len(interactions.items)} interactions of {learners} learners with {items} items: "
+            "a fit needs at least 2 learners and 2 items; ingest more events and materialize again"
+        )
+
+
+def walk(folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step) -> tuple[Report, Choices]:
+    """Every model and the blend at every cut, and the choices that the last window makes for what comes after it."""
+    first = folds[0]
+    step("choose settings before the first cut")
+    choices = choose_settings(config, first.validation_train, first.validation, vectors, None)
+    found: dict[str, list[Evaluation]] = {}
+    costs: dict[str, Cost] = {}
+    for number, fold in enumerate(folds, start=1):
+        step(f"cut {number} of {len(folds)}")
+        costs = {}
+        parts = fit_parts(config, choices.linear, fold.train, vectors, costs=costs, timed=fold.test.histories)
+        for name, fitted in _rows(config, parts, choices, costs, fold.test.histories):
+            found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
+        search = number % CHOOSE_EVERY == 0 or number == len(folds)
+        choices = choose_settings(config, fold.train, fold.test, vectors, None if search else choices.linear, parts)
+    rows = {name: tuple(evaluations) for name, evaluations in found.items()}
+    cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
+    return Report(ROLLING, digest(folds), cuts, rows, trains, costs), choices
+
+
+def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step: Step) -> tuple[Report | None, Choices]:
+    """Leave-last-out: chosen on the second-last item of each learner, scored on the last, no refit in between."""
+    step("leave last out")
+    split = leave_last_out(interactions)
+    choices = choose_settings(config, split.train, split.validation, vectors, None)
+    if not len(split.test):
+        return None, choices
+    costs: dict[str, Cost] = {}
+    parts = fit_parts(config, choices.linear, split.train, vectors, costs=costs, timed=split.test.histories)
+    rows = {
+        name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
+        for name, fitted in _rows(config, parts, choices, costs, split.test.histories)
+    }
+    return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs), choices
+
+
+def add_champion(
+    report: Report, interactions: Interactions, config: Config, champion: Incumbent, vectors: Vectors, step: Step
+) -> tuple[Report, str]:
+    """The report with the champion's recipe as a row of its own, unless one of its rows is that recipe already."""
+    for name in (BLEND, *config.baselines):
+        if config.procedure(name) == champion.config.procedure(champion.serves):
+            return report, name
+    theirs = champion.config.only(champion.serves).measured_as(config)
+    other, _ = walk(_folds(interactions, config), theirs, vectors, lambda text: step(f"champion: {text}"))
+    return replace(report, folds={**report.folds, CHAMPION: other.folds[champion.serves]}), CHAMPION
+
+
+def choose_settings(
+    config: Config,
+    train: Interactions,
+    validation: Task | None,
+    vectors: Vectors,
+    linear: Linear | None,
+    parts: Mapping[str, Fitted] | None = None,
+) -> Choices:
+    """The linear settings (searched where `linear` is None and the recipe says so) and the blend's weights, on validation.
+
+    `parts` fitted on `train` are used again. Without validation: the first settings of the grid, and equal weights.
+    """
+    task = validation if validation is not None else _nothing(train)
+    fitted = dict(parts or {})
+    if linear is None and config.models.linear is not None:
+        linear, found = _linear(config, train, task)
+        fitted |= {"linear": found}
+    missing = [name for name in config.blend.parts if name not in fitted]
+    fitted |= fit_parts(config, linear, train, vectors, names=missing)
+    able: dict[str, Fitted] = {name: fitted[name] for name in config.blend.parts}
+    rng = np.random.default_rng([config.seed, zlib.crc32(b"weights")])
+    return Choices(linear, choose_weights(able, task.histories, task.targets, rng=rng, k=config.evaluation.k))
+
+
+def fit_parts(
+    config: Config,
+    linear: Linear | None,
+    train: Interactions,
+    vectors: Vectors,
+    *,
+    names: Sequence[str] | None = None,
+    costs: dict[str, Cost] | None = None,
+    timed: Histories | None = None,
+) -> dict[str, Fitted]:
+    """The configured models by name (or those in `names`), each with a generator of its own; `costs` is filled when given."""
+    parts: dict[str, Fitted] = {}
+    for name in config.models.names if names is None else names:
+        start = time.perf_counter()
+        parts[name] = _model(config, name, linear, vectors).fit(train, rng=_rng(config, name))
+        if costs is not None and timed is not None:
+            costs[name] = Cost(time.perf_counter() - start, _score_ms(parts[name], timed))
+    return parts
+
+
+def blended(config: Config, parts: Mapping[str, Fitted], weights: Mapping[str, float]) -> FittedBlend:
+    """The blend as it is served: its linear part keeps the strongest entries of each row."""
+    return FittedBlend({name: parts[name] for name in weights}, dict(weights)).compact(config.bundle.row_entries)
+
+
+def _rows(
+    config: Config, parts: Mapping[str, Fitted], choices: Choices, costs: dict[str, Cost], timed: Histories
+) -> Iterator[tuple[str, Fitted]]:
+    """Every part alone, then the blend, whose fit costs what its parts cost."""
+    yield from parts.items()
+    blend = blended(config, parts, choices.weights)
+    costs[BLEND] = Cost(sum(costs[name].fit_seconds for name in choices.weights), _score_ms(blend, timed))
+    yield BLEND, blend
+
+
+def _model(config: Config, name: str, linear: Linear | None, vectors: Vectors) -> Model:
+    if name == "content" and config.models.content is not None:
+        return config.models.content.bind(vectors(config.models.content.encoder))
+    found: Model | None = linear if name == "linear" else getattr(config.models, name)
+    assert found is not None, f"[models.{name}] is not configured"
+    return found
+
+
+def _linear(config: Config, train: Interactions, task: Task) -> tuple[Linear, Fitted]:
+    given = config.models.linear
+    settings = (given,) if isinstance(given, Linear) else grid(train.n_items) if len(task) else grid(train.n_items)[:1]
+    rng = _rng(config, "linear")
+    if len(settings) == 1 or not len(task):
+        return settings[0], settings[0].fit(train, rng=rng)
+    found = choose(settings, train, task, rng=rng, k=config.evaluation.k)
+    return next(s for s in settings if s is found.model), found.fitted
+
+
+def _rng(config: Config, name: str) -> np.random.Generator:
+    """A generator that depends on the seed and the model, not on which other models are fitted."""
+    return np.random.default_rng([config.seed, zlib.crc32(name.encode())])
+
+
+def _score_ms(fitted: Fitted, histories: Histories) -> float:
+    found = []
+    for row in range(min(_TIMED, len(histories))):
+        one = histories.take(np.array([row]))
+        start = time.perf_counter()
+        fitted.score(one)
+        found.append(1000 * (time.perf_counter() - start))
+    return float(np.median(found)) if found else float("nan")
+
+
+def _folds(interactions: Interactions, config: Config) -> tuple[Fold, ...]:
+    try:
+        return rolling_origin(interactions, cuts=config.evaluation.cuts)
+    except ValueError as error:
+        raise DataError(f"{error} (evaluation.cuts = {config.evaluation.cuts})") from error
+
+
+def _nothing(train: Interactions) -> Task:
+    none = np.array([], dtype=np.int32)
+    return Task(train.take(none), none, none)
+
+
+def _instant(moment: object) -> np.datetime64:
+    return np.datetime64(str(moment).replace("+00:00", ""), "us")
