@@ -5,6 +5,7 @@ The k-th visits of all learners form wave k, so state (skill levels, what was ju
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from features.synthetic.schedule import Visits
 from features.synthetic.truth import Float, Truth
 
 NEVER = np.float32(-1e9)
+COLUMNS = ("visit", "learner", "item", "at", "level", "completed", "fit", "clicked", "rank")
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,13 @@ class World:
         may = self.open_by_day[day] & self.allowed[self.crowd.audience[who]] & ~self.done[who]
         return np.where(may, found, NEVER).astype(np.float32)
 
-    def complete(self, who: np.ndarray, item: np.ndarray) -> np.ndarray:
+    def complete(self, who: np.ndarray, item: np.ndarray, duty: np.ndarray) -> np.ndarray:
         """bool[w]: whether each learner finishes the item just started."""
         rule, level = self.parameters.outcome, self.levels[who, self.shelf.main[item]]
         ease = np.clip(level - self.truth.difficulty[item], -2, 1)
         liking = 0.5 * self.truth.interest[who, self.shelf.family[item]]
         odds = rule.completion + rule.completion_per_hour * self.hours[item] + rule.fit * (ease + liking)
+        odds = odds + self.parameters.duties.diligence * duty
         return np.asarray(self.rng.random(len(who)) < 1 / (1 + np.exp(-odds)))
 
     def move(self, who: np.ndarray, item: np.ndarray, completed: np.ndarray) -> None:
@@ -124,7 +127,8 @@ def simulate(world: World, visits: Visits) -> Takes:
     empty = tuple(np.zeros(0, kind) for kind in (int, int, int, int, float, bool, float, bool, int))
     columns = [np.concatenate(column) for column in zip(*(rows.columns or [empty]), strict=True)]
     by_visit = np.argsort(columns[0], kind="stable")
-    return Takes(*(column[by_visit] for column in columns), rows.slates, rows.explored, world.levels)
+    named: dict[str, Any] = {name: column[by_visit] for name, column in zip(COLUMNS, columns, strict=True)}
+    return Takes(slates=rows.slates, explored=rows.explored, levels_at_end=world.levels, **named)
 
 
 def _wave(world: World, visits: Visits, now: np.ndarray, rows: _Rows) -> None:
@@ -142,7 +146,7 @@ def _wave(world: World, visits: Visits, now: np.ndarray, rows: _Rows) -> None:
     better = (utility > utility[line, item][:, None]).sum(axis=1)
     rank = np.where((forced >= 0) | visits.idle[now], -1, better)
     who, item = who[takes], item[takes]
-    completed = world.complete(who, item)
+    completed = world.complete(who, item, forced[takes] >= 0)
     level = world.levels[who, world.shelf.main[item]].copy()
     fit = world.truth.interest[who, world.shelf.family[item]]
     clicked = bonus[line, :][takes, item] > 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from features.catalogue import Item, ItemType, Role, Skill
 from features.synthetic.moments import midnight
 from features.synthetic.parameters import Parameters
 
+Difficulty = Literal["beginner", "intermediate", "advanced"]
 TOPICS = Path(__file__).with_name("topics.toml")
 LEVEL_AFTER = {"beginner": 1.5, "intermediate": 2.75, "advanced": 4.0}
-LEVELS = ("beginner", "intermediate", "intermediate", "advanced")
+LEVELS: tuple[Difficulty, ...] = ("beginner", "intermediate", "intermediate", "advanced")
 _TOPIC_TYPES = (ItemType.COURSE, ItemType.VIDEO, ItemType.ARTICLE)
 _TYPE_CHANCES = {"beginner": (0.3, 0.4, 0.3), "intermediate": (0.45, 0.3, 0.25), "advanced": (0.6, 0.2, 0.2)}
 _MINUTES = {"course": 70, "video": 9, "article": 7, "practice": 35, "assessment": 15, "project": 300, "peer_session": 60}
@@ -57,13 +58,13 @@ class Draft:
     title: str
     sentence: str
     type: ItemType | None  # None: drawn among course, video and article
-    level: str
+    level: Difficulty
     after: int
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """The catalogue with its array view: item i teaches `main[i]` (and `second[i]`, -1 for none) up to the levels in `after`."""
+    """The catalogue with its array view: item i teaches `main[i]` (and `second[i]`, -1: none) to the levels in `after`."""
 
     skills: tuple[Skill, ...]
     families: tuple[str, ...]
@@ -77,11 +78,12 @@ class Shelf:
     @property
     def family(self) -> np.ndarray:
         """int[n_items]: the family of each item's main skill."""
-        return self.family_of_skill[self.main]
+        return np.asarray(self.family_of_skill[self.main])
 
 
 @cache
 def _bank() -> tuple[dict[str, Any], ...]:
+    """The written families; each holds its skills."""
     return tuple(tomllib.loads(TOPICS.read_text(encoding="utf-8"))["family"])
 
 
@@ -132,8 +134,7 @@ def shelf(parameters: Parameters, rng: np.random.Generator) -> Shelf:
     windows = _windows(parameters, len(kept), mandatory, rng)
     audiences = _audiences(parameters, len(kept), mandatory, rng)
     items = tuple(
-        _item(draft, i, ids, every, int(second[i]), windows[i], audiences[i], parameters, families, rng)
-        for i, draft in enumerate(kept)
+        _item(draft, i, ids, every, int(second[i]), windows[i], audiences[i], parameters, rng) for i, draft in enumerate(kept)
     )
     first = np.array([item.skills[every[s].id] for item, s in zip(items, main, strict=True)])
     other = np.where(second < 0, 0.0, np.maximum(first - 1.0, 0.5))
@@ -144,7 +145,7 @@ def _keep(every: list[Draft], count: int, rng: np.random.Generator) -> list[Draf
     """`count` drafts in written order, topics before checks and hands-on items; chains close over what is left out."""
     if count > len(every):
         raise ValueError(f"catalogue.items is {count} but only {len(every)} items are written")
-    order = np.lexsort((rng.random(len(every)), [draft.type is not None for draft in every]))
+    order = np.lexsort((rng.random(len(every)), np.array([draft.type is not None for draft in every])))
     chosen = sorted(order[:count].tolist())
     place = {old: new for new, old in enumerate(chosen)}
     return [Draft(d.skill, d.title, d.sentence, d.type, d.level, place.get(d.after, -1)) for d in (every[i] for i in chosen)]
@@ -209,7 +210,6 @@ def _item(
     window: tuple[datetime, datetime | None],
     audiences: tuple[str, ...],
     parameters: Parameters,
-    families: Sequence[str],
     rng: np.random.Generator,
 ) -> Item:
     kind = draft.type or _TOPIC_TYPES[rng.choice(3, p=_TYPE_CHANCES[draft.level])]
@@ -223,7 +223,7 @@ def _item(
         description=_description(draft, kind, minutes, skill, rng),
         type=kind,
         duration_s=60.0 * minutes,
-        difficulty=draft.level,  # type: ignore[arg-type]
+        difficulty=draft.level,
         languages=_languages(parameters, rng),
         skills=taught,
         prerequisites=(ids[draft.after],) if draft.after >= 0 else (),
@@ -234,15 +234,20 @@ def _item(
         available_until=window[1],
         provider=str(rng.choice(parameters.catalogue.providers)),
         position=position,
-        attributes={"family": families[families.index(skill.family)]},
+        attributes={"family": skill.family},
     )
 
 
 def _description(draft: Draft, kind: ItemType, minutes: int, skill: Skill, rng: np.random.Generator) -> str:
     form = str(rng.choice(_FORM[kind])).format(m=minutes)
-    audience = str(rng.choice(_FOR[draft.level])).format(skill=skill.name[0].lower() + skill.name[1:])
+    audience = str(rng.choice(_FOR[draft.level])).format(skill=_in_sentence(skill.name))
     closing = ("",) if kind == ItemType.ASSESSMENT else ("", f" Part of {skill.name}.", f" Counts towards {skill.name}.")
     return f"{draft.sentence} {form} {audience}{rng.choice(closing)}"
+
+
+def _in_sentence(name: str) -> str:
+    """A skill's name within a sentence: `SQL querying` and `Python programming` keep their capital."""
+    return name if name[1].isupper() or name.startswith("Python") else name[0].lower() + name[1:]
 
 
 def _languages(parameters: Parameters, rng: np.random.Generator) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from features.synthetic.choice import Takes, World, simulate
 from features.synthetic.content import Shelf, roles, shelf
 from features.synthetic.moments import DAY, midnight
 from features.synthetic.parameters import Parameters
-from features.synthetic.people import Crowd, crowd
+from features.synthetic.people import Crowd, crowd, learner_id
 from features.synthetic.schedule import Clock, Duty, campaign_day, duties, visits
 from features.synthetic.trail import Fact, Scene, facts, finish_times
 from features.synthetic.truth import as_json, draw
@@ -106,13 +106,13 @@ def _lags(happened: list[Fact], parameters: Parameters, rng: np.random.Generator
     return np.where(at_once, 0, late).astype(int) + rng.integers(0, 20, n)
 
 
-def _event(fact: Fact, recorded: int, zero: Any, tenant: str, twins: Counter[tuple[object, ...]]) -> Event:
+def _event(fact: Fact, recorded: int, zero: datetime, tenant: str, twins: Counter[tuple[object, ...]]) -> Event:
     key = (fact.learner, fact.verb.value, fact.object_id, fact.at)
     twins[key] += 1
     return Event(
         tenant=tenant,
         event_id=row_event_id(key, twins[key] - 1),
-        learner_id=f"L{fact.learner + 1:04d}",
+        learner_id=learner_id(fact.learner),
         verb=fact.verb,
         object_id=fact.object_id,
         occurred_at=zero + timedelta(seconds=fact.at),

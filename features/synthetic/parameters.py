@@ -116,6 +116,7 @@ class Duties(_Table):
     due_days: PositiveInt
     on_time_share: Share
     waived_share: Share
+    diligence: float
     individual: Count
 
 
@@ -136,7 +137,7 @@ class Outcome(_Table):
 
 
 class Traces(_Table):
-    """The small events around a take: shares of takes (`withdrawn_share`: of enrolments)."""
+    """The small events around a take: shares of takes (`withdrawn_share`: of enrolments not completed)."""
 
     enrolled_share: Share
     withdrawn_share: Share

@@ -1,14 +1,17 @@
 """Who learns: learners in org units, roles and audiences, with the times between which they take part."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
 
 import numpy as np
 
 from features.catalogue import Learner, Spell
 from features.synthetic.moments import DAY, midnight
-from features.synthetic.parameters import OrgUnit, Parameters
+from features.synthetic.parameters import Parameters
+
+Status = Literal["active", "leave", "ended"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,12 @@ class Crowd:
     joined: np.ndarray  # int[n], may be negative
     begins: np.ndarray  # int[n]: first second in the period at which the learner takes part
     ends: np.ndarray  # int[n]: first second at which they no longer do (leave, end of spell, end of period)
+    status: tuple[Status, ...]  # at the end of the period
     manager: np.ndarray  # int[n], index of the manager, -1 for none
     cold: np.ndarray  # bool[n]: no event at all
     declares: np.ndarray  # bool[n]: told us skills they have
+    personalisation: np.ndarray  # bool[n]
+    bilingual: np.ndarray  # bool[n]: reads the language of the unit as well as English
 
     def inside(self, parameters: Parameters) -> np.ndarray:
         """bool[n]: belongs to an audience that has no org unit of its own (employees, contractors)."""
@@ -41,18 +47,29 @@ def crowd(parameters: Parameters, rng: np.random.Generator) -> Crowd:
     role = _roles(unit, parameters, rng)
     joined = _joined(parameters, rng)
     status, ends = _endings(parameters, joined, rng)
-    manager = _managers(unit, joined, status, audience)
+    manager = _managers(unit, joined, np.array([s == "active" for s in status]), audience)
     is_boss = np.isin(np.arange(n), manager)
     cold = (rng.random(n) < people.cold_share) & ~is_boss
     declares = (rng.random(n) < people.declared_share) & ~cold
     personal = rng.random(n) >= people.personalisation_off_share
     second = rng.random(n) < people.second_language_share
-    rows = tuple(
-        _row(i, parameters, names[audience[i]], parameters.org_unit[unit[i]], int(role[i]), int(joined[i]), str(status[i]),
-             int(ends[i]), int(manager[i]), bool(personal[i]), bool(second[i]))
-        for i in range(n)
-    )  # fmt: skip
-    return Crowd(rows, names, audience, unit, role, joined, np.maximum(joined, 0), ends, manager, cold, declares)
+    bare = Crowd(
+        rows=(),
+        audiences=names,
+        audience=audience,
+        unit=unit,
+        role=role,
+        joined=joined,
+        begins=np.maximum(joined, 0),
+        ends=ends,
+        status=status,
+        manager=manager,
+        cold=cold,
+        declares=declares,
+        personalisation=personal,
+        bilingual=second,
+    )
+    return replace(bare, rows=tuple(_row(i, bare, parameters) for i in range(n)))
 
 
 def _inside(parameters: Parameters, names: Sequence[str]) -> list[int]:
@@ -92,7 +109,7 @@ def _joined(parameters: Parameters, rng: np.random.Generator) -> np.ndarray:
     return day * DAY + 7 * 3600
 
 
-def _endings(parameters: Parameters, joined: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _endings(parameters: Parameters, joined: np.ndarray, rng: np.random.Generator) -> tuple[tuple[Status, ...], np.ndarray]:
     """Status at the end of the period, and the second at which taking part stops."""
     people, last = parameters.people, parameters.period.days * DAY
     draw = rng.random(len(joined))
@@ -100,15 +117,16 @@ def _endings(parameters: Parameters, joined: np.ndarray, rng: np.random.Generato
     stop = np.maximum(joined, 0) + ((last - np.maximum(joined, 0)) * rng.uniform(0.25, 0.98, len(joined))).astype(int)
     stop = stop // DAY * DAY
     gone = (ended | leave) & (stop > joined)
-    status = np.where(gone & ended, "ended", np.where(gone & leave, "leave", "active"))
-    return status, np.where(gone, stop, last)
+    return tuple("active" if not g else "ended" if e else "leave" for g, e in zip(gone, ended, strict=True)), np.where(
+        gone, stop, last
+    )
 
 
-def _managers(unit: np.ndarray, joined: np.ndarray, status: np.ndarray, audience: np.ndarray) -> np.ndarray:
+def _managers(unit: np.ndarray, joined: np.ndarray, active: np.ndarray, audience: np.ndarray) -> np.ndarray:
     """int[n]: the longest-serving active employee of each unit leads it; outside units have none."""
     found = np.full(len(unit), -1)
     for u in np.unique(unit):
-        fit = np.flatnonzero((unit == u) & (status == "active") & (audience == 0))
+        fit = np.flatnonzero((unit == u) & active & (audience == 0))
         if len(fit):
             boss = fit[np.argmin(joined[fit])]
             found[unit == u] = boss
@@ -116,40 +134,25 @@ def _managers(unit: np.ndarray, joined: np.ndarray, status: np.ndarray, audience
     return found
 
 
-def _row(
-    i: int,
-    parameters: Parameters,
-    audience: str,
-    unit: OrgUnit,
-    role: int,
-    joined: int,
-    status: str,
-    ends: int,
-    manager: int,
-    personalisation: bool,
-    second_language: bool,
-) -> Learner:
-    zero = midnight(parameters.period.start)
-    since, until = zero + timedelta(seconds=joined), zero + timedelta(seconds=ends)
+def _row(i: int, crowd: Crowd, parameters: Parameters) -> Learner:
+    unit, role = parameters.org_unit[int(crowd.unit[i])], parameters.role[int(crowd.role[i])]
+    zero, status, manager = midnight(parameters.period.start), crowd.status[i], int(crowd.manager[i])
+    since, until = zero + timedelta(seconds=int(crowd.joined[i])), zero + timedelta(seconds=int(crowd.ends[i]))
     return Learner(
         id=learner_id(i),
         aliases=(f"hr:{70_000 + 7 * i}",),
-        status=status,  # type: ignore[arg-type]
-        spells=(Spell(since=since, until=_closed(status, until)),),
+        status=status,
+        spells=(Spell(since=since, until=until if status == "ended" else None),),
         manager_id=learner_id(manager) if manager >= 0 else None,
         org_unit=unit.name,
-        role_id=parameters.role[role].id,
-        audiences=(audience,),
+        role_id=role.id,
+        audiences=(crowd.audiences[int(crowd.audience[i])],),
         account=unit.name if unit.audience else None,
         timezone=unit.timezone,
-        languages=("en", unit.language) if second_language and unit.language != "en" else ("en",),
-        work_calendar="shift" if "warehouse" in parameters.role[role].id else "office",
-        personalisation=personalisation,
+        languages=("en", unit.language) if crowd.bilingual[i] and unit.language != "en" else ("en",),
+        work_calendar="shift" if "warehouse" in role.id else "office",
+        personalisation=bool(crowd.personalisation[i]),
     )
-
-
-def _closed(status: str, until: datetime) -> datetime | None:
-    return until if status == "ended" else None
 
 
 def learner_id(i: int) -> str:

@@ -28,7 +28,7 @@ class Duty:
 
 @dataclass(frozen=True)
 class Visits:
-    """v visits sorted by (learner, time). `item` is forced, -1 for a free choice; `idle` visits end unless a shown item pleases."""
+    """v visits by (learner, time). `item` is forced, -1: a free choice. An `idle` visit ends unless a shown item pleases."""
 
     learner: np.ndarray  # int[v]
     at: np.ndarray  # int[v], seconds
@@ -59,11 +59,19 @@ class Clock:
     def at_work(self, learner: np.ndarray, day: np.ndarray) -> np.ndarray:
         """int[n]: a moment on the given day of the period, in the learner's working hours."""
         clock = local_clock(len(learner), self.evening, self.rng)
-        return day * DAY + clock - self.offsets[self.crowd.unit[learner], np.clip(day, 0, self.days - 1)]
+        return np.asarray(day * DAY + clock - self.offsets[self.crowd.unit[learner], np.clip(day, 0, self.days - 1)])
 
     def later(self, learner: np.ndarray, at: np.ndarray, days: np.ndarray) -> np.ndarray:
         """int[n]: a working moment about `days` days after `at`, on a weekday."""
         return self.at_work(learner, on_workday(at + days.astype(np.int64) * DAY, self.start) // DAY)
+
+    def earlier(self, learner: np.ndarray, at: np.ndarray, days: np.ndarray) -> np.ndarray:
+        """int[n]: a working moment about `days` days (at least one) before `at`, on a weekday."""
+        day = at // DAY - np.maximum(days, 1).astype(np.int64)
+        return self.at_work(learner, on_workday(day * DAY, self.start) // DAY - np.where(self._weekend(day), 7, 0))
+
+    def _weekend(self, day: np.ndarray) -> np.ndarray:
+        return np.asarray((day + self.start.weekday()) % 7 >= 5)
 
 
 def visits(parameters: Parameters, crowd: Crowd, truth: Truth, duties: list[Duty], clock: Clock) -> Visits:
@@ -79,7 +87,7 @@ def visits(parameters: Parameters, crowd: Crowd, truth: Truth, duties: list[Duty
     again = np.concatenate([np.zeros(len(nothing), bool), np.array([d.again for d in done], bool)])
     idle = np.concatenate([np.zeros(len(free_at), bool), np.ones(len(idle_at), bool), np.zeros(len(done), bool)])
     shown = np.concatenate([slate, np.ones(len(idle_at), bool), np.zeros(len(done), bool)])
-    keep = (at >= crowd.begins[learner]) & (at < crowd.ends[learner])
+    keep = (at >= crowd.begins[learner] + 120) & (at < crowd.ends[learner])
     order = np.lexsort((item[keep], at[keep], learner[keep]))
     return Visits(*(column[keep][order] for column in (learner, at, item, again, shown, idle)))
 

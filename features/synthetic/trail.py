@@ -6,18 +6,19 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import JsonValue
 
 from features.catalogue import ItemType
 from features.events import SKILL_PREFIX, Result, Verb
 from features.synthetic.choice import Takes
 from features.synthetic.content import Shelf
-from features.synthetic.moments import DAY, midnight
+from features.synthetic.moments import midnight
 from features.synthetic.parameters import Parameters
 from features.synthetic.people import Crowd, learner_id
 from features.synthetic.schedule import Clock, Duty, Visits
 from features.synthetic.truth import Truth
 
-Context = dict[str, str | int | bool]
+Context = dict[str, JsonValue]
 
 DATED = (ItemType.COURSE, ItemType.PROJECT, ItemType.PEER_SESSION)
 QUIZ = {ItemType.ASSESSMENT: 1.0, ItemType.COURSE: 0.25}
@@ -50,10 +51,10 @@ class Scene:
     finish: np.ndarray
 
     def item_id(self, take: int) -> str:
-        return self.shelf.items[self.takes.item[take]].id
+        return self.shelf.items[int(self.takes.item[take])].id
 
     def skill_object(self, take: int) -> str:
-        return SKILL_PREFIX + self.shelf.skills[self.shelf.main[self.takes.item[take]]].id
+        return SKILL_PREFIX + self.shelf.skills[int(self.shelf.main[self.takes.item[take]])].id
 
 
 def finish_times(shelf: Shelf, takes: Takes, clock: Clock) -> np.ndarray:
@@ -89,7 +90,7 @@ def decision_id(visit: int) -> str:
 
 
 def _pick(share: float | np.ndarray, n: int, rng: np.random.Generator) -> list[int]:
-    return np.flatnonzero(rng.random(n) < share).tolist()  # type: ignore[no-any-return]
+    return [int(t) for t in np.flatnonzero(rng.random(n) < share)]
 
 
 def _asked(scene: Scene) -> Iterator[Fact]:
@@ -119,8 +120,8 @@ def _shown(scene: Scene, rng: np.random.Generator) -> Iterator[Fact]:
         policy = "random" if visit in scene.takes.explored else "appeal"
         draws = rng.random(len(items))
         for position, item in enumerate(items.tolist()):
-            name, where = scene.shelf.items[item].id, {"surface": "home", "position": position, "policy": policy}
-            yield Fact(Verb.SHOWN, learner, name, at - 60, None, {**where}, decision)
+            name, where = scene.shelf.items[item].id, Context(surface="home", position=position, policy=policy)
+            yield Fact(Verb.SHOWN, learner, name, at - 60, None, where, decision)
             reaction = int(np.searchsorted(edges, draws[position], side="right"))
             if (visit, item) not in opened and reaction < 3:
                 verb = (Verb.SAVED, Verb.DISMISSED, Verb.KNOWN)[reaction]
@@ -134,20 +135,21 @@ def _around(scene: Scene, clock: Clock) -> Iterator[Fact]:
         decision = decision_id(int(takes.visit[t])) if takes.clicked[t] else None
         yield Fact(Verb.STARTED, int(takes.learner[t]), scene.item_id(t), int(takes.at[t]), decision_id=decision)
     dated = np.array([item.type in DATED for item in scene.shelf.items])[takes.item]
-    ahead = (rng.exponential(2.5, n) * DAY).astype(int) + 600
+    ahead = clock.earlier(takes.learner, takes.at, rng.exponential(2.5, n))
+    noticed = clock.earlier(takes.learner, takes.at, rng.exponential(6, n))
     for t in _pick(rule.enrolled_share * dated, n, rng):
-        if _open(scene, t, int(takes.at[t] - ahead[t])):
-            yield Fact(Verb.ENROLLED, int(takes.learner[t]), scene.item_id(t), int(takes.at[t] - ahead[t]))
+        if _open(scene, t, int(ahead[t])):
+            yield Fact(Verb.ENROLLED, int(takes.learner[t]), scene.item_id(t), int(ahead[t]))
             if not takes.completed[t] and rng.random() < rule.withdrawn_share:
                 yield Fact(Verb.WITHDRAWN, int(takes.learner[t]), scene.item_id(t), int(scene.finish[t]) + 300)
     for t in _pick(rule.saved_share, n, rng):
-        if _open(scene, t, int(takes.at[t] - 2 * ahead[t])):
-            yield Fact(Verb.SAVED, int(takes.learner[t]), scene.item_id(t), int(takes.at[t] - 2 * ahead[t]))
+        if _open(scene, t, int(noticed[t])):
+            yield Fact(Verb.SAVED, int(takes.learner[t]), scene.item_id(t), int(noticed[t]))
 
 
 def _open(scene: Scene, take: int, at: int) -> bool:
     when = midnight(scene.parameters.period.start) + timedelta(seconds=at)
-    return scene.shelf.items[scene.takes.item[take]].available(when)
+    return scene.shelf.items[int(scene.takes.item[take])].available(when)
 
 
 def _progress(scene: Scene, rng: np.random.Generator) -> Iterator[Fact]:
@@ -185,7 +187,7 @@ def _tested(scene: Scene, clock: Clock) -> Iterator[Fact]:
     takes, rule, rng = scene.takes, scene.parameters.outcome, clock.rng
     share = np.array([QUIZ.get(item.type, 0.0) for item in scene.shelf.items])[takes.item] * takes.completed
     for t in _pick(share, len(share), rng):
-        margin = rule.pass_margin * float(takes.level[t] - scene.truth.difficulty[takes.item[t]] + 1.0)
+        margin = rule.pass_margin * float(takes.level[t] - scene.truth.difficulty[takes.item[t]] + 1.7)
         passed, learner, at = bool(rng.random() < _odds(margin)), int(takes.learner[t]), int(scene.finish[t]) + 120
         yield _test(learner, scene.item_id(t), at, passed, rng)
         if not passed and rng.random() < rule.retry_share:

@@ -10,6 +10,8 @@ from features.catalogue import canonical_json
 from features.events import Event
 from features.synthetic.organisation import Organisation
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))  # as canonical_json
+
 
 def write_organisation(organisation: Organisation, folder: Path) -> None:
     """Write `skills, items, roles, learners, assignments, events .jsonl` and `truth.json`. Creates the folder.
@@ -28,12 +30,12 @@ def write_organisation(organisation: Organisation, folder: Path) -> None:
     for name, rows in tables.items():
         _write(folder / f"{name}.jsonl", map(canonical_json, rows))
     _write(folder / "events.jsonl", map(_event_line, organisation.events))
-    _write(folder / "truth.json", [json.dumps(organisation.truth, sort_keys=True, indent=1)])
+    _write(folder / "truth.json", [json.dumps(organisation.truth, sort_keys=True)])
 
 
 def _event_line(event: Event) -> str:
     body = event.model_dump(mode="json", exclude={"tenant"}, exclude_defaults=True)
-    return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(body)
 
 
 def _write(file: Path, lines: Iterable[str]) -> None:
