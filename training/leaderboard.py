@@ -129,14 +129,16 @@ def split(interactions: Interactions, protocol: Protocol, *, cuts: int = 8) -> L
 
 def show(rows: Sequence[Row], notes: Sequence[str], *, title: str, console: Console) -> None:
     """Print the table, best NDCG first, and the notes below it."""
-    table = Table(title=title, title_justify="left", caption=_LEGEND, caption_justify="left", box=box.SIMPLE)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False
+    )
     table.add_column("model", no_wrap=True)
     for column in ("R@10", "NDCG@10", "95 %", "debiased", "cover", "fit s", "MB", "ms"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in sorted(rows, key=lambda row: -row["ndcg_at_10"]):
         table.add_row(row["model"], *_cells(row))
     console.print(table)
-    for note in notes:
+    for note in (*notes, _LEGEND):
         console.print(note, highlight=False)
 
 

@@ -1,0 +1,114 @@
+"""The command on tiny files: the table, results.json, and what it says when the input is wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from training.leaderboard import leaderboard
+
+app = typer.Typer()
+app.command()(leaderboard)
+
+
+def invoke(data: Path, *more: str, format: str = "sequences") -> Result:
+    return CliRunner().invoke(app, ["--format", format, "--data", str(data), *more])
+
+
+def flat(text: str) -> str:
+    """The text without the frames and line breaks that depend on the width of the terminal."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.fixture
+def sequences(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"u{n} {' '.join(f'i{i}' for i in rng.permutation(20)[:6])}\n" for n in range(30)))
+    return path
+
+
+def test_results_hold_a_row_a_model(sequences: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    found = invoke(sequences, "--models", "popularity, random", "--out", str(out))
+    assert found.exit_code == 0, found.output
+    rows = json.loads(out.read_text())
+    assert [row["model"] for row in rows] == ["popularity", "random"]
+    for row in rows:
+        assert {"recall_at_10", "ndcg_at_10", "coverage", "fit_seconds", "peak_mb", "score_ms"} <= row.keys()
+        assert 0 <= row["ndcg_at_10_low"] <= row["ndcg_at_10"] <= row["ndcg_at_10_high"] <= 1
+        assert (row["targets"], row["slices"]["cold_learners"]["targets"]) == (30, 0)
+        assert f"{row['ndcg_at_10']:.4f}" in found.stdout
+    assert "…" not in found.stdout  # nothing is cut off at 80 columns
+
+
+def test_what_the_data_cannot_feed_is_skipped_and_said(sequences: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    found = invoke(sequences, "--models", "popularity,content,recent", "--out", str(out))
+    assert found.exit_code == 0, found.output
+    assert "content: skipped, no text" in found.stdout
+    assert "recent: skipped, no times" in found.stdout
+    assert [row["model"] for row in json.loads(out.read_text())] == ["popularity"]
+
+
+def test_nothing_left_to_compare_is_an_error(sequences: Path) -> None:
+    assert invoke(sequences, "--models", "content").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--models", "popularity,best"], "unknown model 'best'; known: popularity, recent"),
+        (["--models", ","], "no model named"),
+        (["--protocol", "tomorrow"], "'leave-last-out'"),
+        (["--cuts", "3"], "--cuts"),
+        (["--out", "/nowhere/results.json"], "/nowhere does not exist"),
+    ],
+)
+def test_wrong_usage_is_exit_2(sequences: Path, arguments: list[str], words: str) -> None:
+    found = invoke(sequences, *arguments)
+    assert (found.exit_code, words in flat(found.output)) == (2, True), found.output
+
+
+def test_a_missing_file_is_exit_2(tmp_path: Path) -> None:
+    found = invoke(tmp_path / "none.txt")
+    assert (found.exit_code, "does not exist" in flat(found.output)) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "log.txt: the file is empty"),
+        ("u1 a b c\nu2\n", "log.txt, line 2: learner 'u2' has no items"),
+        ("u1 a b c\nu1 b\n", "log.txt, line 2: learner 'u1' stands on line 1 already"),
+        ("u1 a\nu2 b\n", "no learner has two distinct items"),
+        ("u1 a b\nu2 b a\n", "no learner has three distinct items"),
+    ],
+)
+def test_bad_data_is_exit_1_with_the_place(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text(content)
+    found = invoke(path, "--models", "popularity")
+    assert (found.exit_code, words in flat(found.output)) == (1, True), found.output
+
+
+def test_rolling_origin_without_times_is_exit_1(sequences: Path) -> None:
+    found = invoke(sequences, "--protocol", "rolling-origin", "--models", "popularity")
+    assert (found.exit_code, "use leave-last-out" in flat(found.output)) == (1, True)
+
+
+def test_a_folder_without_its_files_is_exit_1(tmp_path: Path) -> None:
+    found = invoke(tmp_path, format="mars")
+    assert (found.exit_code, "items_en.csv: the file does not exist" in flat(found.output)) == (1, True)
+
+
+def test_three_learners_give_figures_without_intervals(tmp_path: Path) -> None:
+    path, out = tmp_path / "log.txt", tmp_path / "results.json"
+    path.write_text("u1 a b c d\nu2 b c d a\nu3 a c b d\n")
+    found = invoke(path, "--models", "popularity,linear,als,blend", "--out", str(out))
+    assert found.exit_code == 0, found.output
+    assert {row["ndcg_at_10_low"] for row in json.loads(out.read_text())} == {None}
