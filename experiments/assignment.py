@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
+_BUCKETS = 10_000
 
 
 def fnv32a(text: str) -> int:
@@ -20,7 +21,7 @@ def fnv32a(text: str) -> int:
 
 def bucket(seed: str, unit: str) -> float:
     """A number in [0, 1) with four digits, uniform over units and independent between seeds."""
-    return fnv32a(str(fnv32a(seed + unit))) % 10_000 / 10_000
+    return fnv32a(str(fnv32a(seed + unit))) % _BUCKETS / _BUCKETS
 
 
 def assign(seed: str, unit: str, allocation: Mapping[str, float]) -> str | None:
@@ -29,11 +30,12 @@ def assign(seed: str, unit: str, allocation: Mapping[str, float]) -> str | None:
     `allocation` maps arm to share; arms take consecutive half-open ranges [start, start + share) in the order given. Shares
     may sum to less than 1 (the rest is outside the experiment). Raises ValueError for a negative share or a sum above 1.
     """
-    if any(share < 0 for share in allocation.values()) or sum(allocation.values()) > 1 + 1e-9:
+    widths = {arm: round(share * _BUCKETS) for arm, share in allocation.items()}
+    if any(width < 0 for width in widths.values()) or sum(widths.values()) > _BUCKETS:
         raise ValueError(f"shares must be >= 0 and sum to at most 1, got {dict(allocation)}")
-    where, start = bucket(seed, unit), 0.0
-    for arm, share in allocation.items():
-        if start <= where < start + share:
+    where, start = round(bucket(seed, unit) * _BUCKETS), 0  # whole buckets: .1 + .2 has no exact edge in floats
+    for arm, width in widths.items():
+        if start <= where < start + width:
             return arm
-        start += share
+        start += width
     return None
