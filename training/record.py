@@ -1,0 +1,194 @@
+"""Writing an outcome down: the bundles on disk, then one MLflow run with everything a later reader asks for."""
+
+import json
+import resource
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import JsonValue
+
+from training.bundle import Provenance, load_bundle, write_bundle
+from training.config import Config
+from training.evaluate import Evaluation
+from training.fit import BLEND, Incumbent, Outcome, Report
+from training.models.base import Fitted
+from training.plots import save_plots
+from training.summary import Row, rows
+from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
+
+RANKS = "ranks.npz"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a fit left behind: the rows of each protocol, and the two registered versions."""
+
+    rows: tuple[tuple[Row, ...], ...]
+    challenger: Version
+    baseline: Version
+
+
+def record(
+    outcome: Outcome, registry: Registry, *, fit_seconds: float, source: str, timezone: str | None, against: Version | None
+) -> Recorded:
+    """Log one run and register the blend (alias `challenger`) and the best baseline. `source` is the TOML as written.
+
+    `against`: the champion that the outcome was compared with.
+    """
+    measured = outcome.config.evaluation
+    tables = tuple(tuple(rows(report, resamples=measured.bootstrap, seed=measured.seed)) for report in outcome.reports)
+    with tempfile.TemporaryDirectory() as scratch, registry.run(f"fit {outcome.table.tenant}") as run:
+        folder = Path(scratch)
+        bundles = {
+            CHALLENGER: _bundle(outcome, outcome.blend, BLEND, timezone, folder),
+            BASELINE: _bundle(outcome, outcome.baseline, outcome.baseline_name, timezone, folder),
+        }
+        _log_recipe(run, outcome, source)
+        _log_splits(run, outcome)
+        _log_figures(run, outcome, tables, folder)
+        run.metrics({"fit_seconds": fit_seconds, "peak_mb": peak_mb(), "bundle_mb": megabytes(bundles[CHALLENGER])})
+        tags = _tags(outcome, against)
+        example, at = _example(outcome), _at(outcome)
+        found = {role: run.register(path, role=role, example=example, at=at, tags=tags[role]) for role, path in bundles.items()}
+    registry.point(CHALLENGER, found[CHALLENGER])
+    return Recorded(tables, found[CHALLENGER], found[BASELINE])
+
+
+def incumbent(folder: Path) -> Incumbent | None:
+    """The recipe behind a bundle; None where this program cannot read it (an older recipe)."""
+    recipe = load_bundle(folder).manifest.provenance.recipe
+    try:
+        return Incumbent(Config.model_validate(recipe["config"]), str(recipe["serves"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def save_ranks(path: Path, report: Report) -> None:
+    """Every target's rank by model, for comparisons to come: arrays by name, no person (learners are shuffled row numbers)."""
+    pooled = report.pooled()
+    first = next(iter(pooled.values()))
+    ranks: dict[str, Any] = {f"rank.{name}": evaluation.rank for name, evaluation in pooled.items()}
+    np.savez_compressed(path, k=first.k, target=first.target, learner=first.learner, weight=first.weight, **ranks)
+
+
+def load_ranks(path: Path) -> dict[str, Evaluation]:
+    """The pooled evaluations that `save_ranks` wrote, by model."""
+    with np.load(path, allow_pickle=False) as found:
+        same = (found["target"], found["learner"], found["weight"])
+        names = [name.removeprefix("rank.") for name in found.files if name.startswith("rank.")]
+        return {name: Evaluation(found[f"rank.{name}"], *same, {}, None, int(found["k"])) for name in names}
+
+
+def peak_mb() -> float:
+    """The largest resident size of this process so far, in MB (10^6 bytes)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def megabytes(folder: Path) -> float:
+    """The size of all files below a folder, in MB (10^6 bytes)."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, parent: Path) -> Path:
+    table = outcome.table
+    numbers = sum(array.nbytes for array in model.arrays().values())
+    return write_bundle(
+        parent,
+        tenant=table.tenant,
+        model=model,
+        vocabulary=table.items,
+        catalogue=table.catalogue,
+        audiences=table.audiences,
+        population={"popularity": table.interactions.item_counts().astype(np.float32)},
+        provenance=Provenance(
+            recipe=_recipe(outcome, serves),
+            data_digest=table.interactions.digest(),
+            split_digest=outcome.reports[0].digest,
+            data_until=_until(outcome),
+            timezone=timezone,
+            costs={"arrays_mb": numbers / 1e6},
+        ),
+    )
+
+
+def _recipe(outcome: Outcome, serves: str) -> dict[str, JsonValue]:
+    linear = outcome.choices.linear
+    chosen: dict[str, JsonValue] = {
+        "linear": linear.model_dump(mode="json") if linear else None,
+        "weights": dict(outcome.choices.weights),
+    }
+    return {"config": outcome.config.model_dump(mode="json"), "serves": serves, "chosen": chosen if serves == BLEND else {}}
+
+
+def _until(outcome: Outcome) -> datetime | None:
+    at = outcome.table.interactions.until
+    return None if np.isnat(at) else at.astype("datetime64[us]").item().replace(tzinfo=UTC)
+
+
+def _log_recipe(run: Run, outcome: Outcome, source: str) -> None:
+    recipe = _recipe(outcome, BLEND)
+    run.params({**outcome.config.model_dump(mode="json", exclude_none=True), "chosen": recipe["chosen"]})
+    run.text(source, "config.toml")
+    run.text(json.dumps(recipe, indent=1, sort_keys=True) + "\n", "config.json")
+
+
+def _log_splits(run: Run, outcome: Outcome) -> None:
+    table = outcome.table.interactions
+    facts = {"learners": table.shape[0], "items": table.shape[1], "interactions": len(table.items)}
+    run.inputs("everything", table.digest(), context="fit", facts=facts)
+    for report in outcome.reports:
+        name = report.protocol.replace(" ", "-")
+        run.inputs(name, report.digest, context="split", facts={"parts": len(report.train)})
+        for number, train in enumerate(report.train, start=1):
+            given = {"interactions": len(train.items), "cut": report.cuts[number - 1] if report.cuts else "none"}
+            run.inputs(f"{name}-train-{number}", train.digest(), context="train", facts=given)
+
+
+def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], folder: Path) -> None:
+    flat = [row.flat() for table in tables for row in table]
+    run.table({column: [row[column] for row in flat] for column in flat[0]}, "evaluation.json")
+    for report, table in zip(outcome.reports, tables, strict=True):
+        prefix = report.protocol.replace(" ", "_")
+        run.metrics(_metrics(prefix, table))
+        into = folder / f"plots_{prefix}"
+        into.mkdir()
+        for path in save_plots(table, report.cuts, into):
+            run.file(path, f"plots/{prefix}")
+    save_ranks(folder / RANKS, outcome.reports[0])
+    run.file(folder / RANKS)
+
+
+def _metrics(prefix: str, table: Sequence[Row]) -> dict[str, float]:
+    kept = ("recall", "ndcg", "debiased_ndcg", "coverage", "fit_seconds", "score_ms")
+    found = {f"{prefix}.{row.model}.{name}": row.flat()[name] for row in table for name in kept}
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+
+def _tags(outcome: Outcome, against: Version | None) -> dict[str, Mapping[str, str]]:
+    """Tags by role. `gate.*` are what `promote` needs to know of this fit."""
+    shared = {
+        "data.digest": outcome.table.interactions.digest(),
+        "gate.protocol": outcome.reports[0].protocol,
+        "gate.baseline": outcome.baseline_name,
+    }
+    compared = {
+        "gate.compared_with": against.bundle if against else "",
+        "gate.champion_row": outcome.champion_row or "",
+    }
+    return {CHALLENGER: shared | compared | {"model": BLEND}, BASELINE: shared | {"model": outcome.baseline_name}}
+
+
+def _example(outcome: Outcome) -> dict[str, Any]:
+    """An input example: the two most popular items as a history, nobody's own."""
+    top = np.argsort(-outcome.table.interactions.item_counts(), kind="stable")[:2]
+    at = _at(outcome)
+    return {"learner_id": "example", "history": [outcome.table.items.ids[i] for i in top], "history_at": [at, at]}
+
+
+def _at(outcome: Outcome) -> str:
+    return (_until(outcome) or datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
