@@ -13,7 +13,7 @@ from starlette.routing import Route
 from features.decisions import Decision
 from serving import metrics, openapi, reference
 from serving.ingest import ingest
-from serving.middleware import TENANT
+from serving.middleware import TENANT, FrontDoor
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
@@ -54,9 +54,9 @@ async def _answer(runtime: Runtime, request: RecommendationsRequest | RankReques
 class Pages:
     """The mounted application. Its lifespan is the runtime's: BentoML enters it when a worker starts."""
 
-    def __init__(self, settings: Settings, *, api_document: Callable[[], Document]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.runtime = Runtime(settings)
-        self._api_document = api_document
+        self.api_document: Callable[[], Document] = lambda: {"paths": {}}
         self._document: Document | None = None
         self.app = Starlette(
             routes=[
@@ -84,7 +84,7 @@ class Pages:
     def document(self) -> Document:
         """BentoML's OpenAPI document and ours as one."""
         if self._document is None:
-            self._document = openapi.merged(self._api_document())
+            self._document = openapi.merged(self.api_document())
         return self._document
 
     async def _index(self, request: Request) -> Response:
@@ -111,6 +111,13 @@ class Pages:
 
     async def _docs(self, request: Request) -> Response:
         return HTMLResponse(reference.page(self.document))
+
+
+def attach(service: Any, pages: Pages) -> None:
+    """Mount the pages on a BentoML service and put the front door before both."""
+    service.mount_asgi_app(pages.app, path="/", name="pages")
+    service.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS)
+    pages.api_document = lambda: service.openapi_spec.asdict()
 
 
 async def _refused(request: Request, error: Exception) -> Response:

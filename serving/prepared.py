@@ -1,7 +1,7 @@
 """A bundle made ready to serve: its catalogue as arrays over the vocabulary, computed once when it is loaded."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from features.catalogue import Item
 from features.ranking import ItemTable
 from training.bundle import Bundle
+from training.models.base import Fitted
 
 Mask = NDArray[np.bool_]
 
@@ -45,6 +46,10 @@ class Prepared:
     @property
     def ids(self) -> tuple[str, ...]:
         return self.bundle.vocabulary.ids
+
+    def with_model(self, model: Fitted) -> "Prepared":
+        """The same catalogue, scored by another model over the same vocabulary (to simulate or compare)."""
+        return replace(self, bundle=replace(self.bundle, model=model))
 
     def canonical(self, name: str) -> str:
         """The item id behind an id or alias; an unknown name stays as it is."""

@@ -12,6 +12,7 @@ from features.skills import SkillState
 from serving.prepared import Prepared
 from serving.scoring import Explains
 from serving.standing import Standing
+from training.models.content import FittedContent
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,12 @@ class Grounds:
 def reasons(grounds: Grounds, index: int, *, source: str, explored: bool) -> tuple[str, ...]:
     """At least one sentence for the item at a vocabulary index; the most telling first."""
     item = grounds.stock.names[grounds.stock.ids[index]]
-    told = [_role_gap(grounds, item), _because(grounds, index), _popular(grounds, source)]
+    told = [
+        _role_gap(grounds, item),
+        _because(grounds, index),
+        _close_in_content(grounds, index, source),
+        _popular(grounds, source, index),
+    ]
     if explored:
         told.append("A try outside your usual suggestions")
     found = tuple(sentence for sentence in told if sentence is not None)
@@ -68,7 +74,8 @@ def _skill_name(grounds: Grounds, skill: str) -> str:
 def _because(grounds: Grounds, index: int) -> str | None:
     """The history item that added most to the score, where the model can say so."""
     model, taken = grounds.stock.bundle.model, grounds.history[0]
-    if not isinstance(model, Explains) or not len(taken):
+    linear = grounds.parts.get("linear")
+    if not isinstance(model, Explains) or not len(taken) or (linear is not None and linear[index] <= 0):
         return None
     given = np.nan_to_num(model.contributions(grounds.history, 0, index))
     strongest = int(given.argmax())
@@ -81,21 +88,27 @@ def _because(grounds: Grounds, index: int) -> str | None:
     return f"Because you {verb} {grounds.stock.names[cause].title}"
 
 
-def _popular(grounds: Grounds, source: str) -> str | None:
+def _popular(grounds: Grounds, source: str, index: int) -> str | None:
+    if grounds.parts[source][index] <= 0:
+        return None
     if source == "recent":
         audience = grounds.learner.audiences[0] if grounds.learner is not None and grounds.learner.audiences else None
         known = audience is not None and grounds.stock.bundle.audience_index(audience) >= 0
         return f"Popular with {audience} in the last weeks" if known else "Popular in the last weeks"
     if source == "popularity":
         return "Popular in your organisation"
-    if source == "content" and len(taken := grounds.history[0]):
-        return _close_to(grounds, int(taken[-1]))
     return None
 
 
-def _close_to(grounds: Grounds, latest: int) -> str | None:
-    item = grounds.stock.names.get(grounds.stock.ids[latest])
-    return None if item is None else f"Close in content to what you took up lately, such as {item.title}"
+def _close_in_content(grounds: Grounds, index: int, source: str) -> str | None:
+    """The history item whose text is closest, where closeness of texts is the largest part of the score."""
+    part = getattr(grounds.stock.bundle.model, "parts", {}).get("content")
+    taken = grounds.history[0]
+    if source != "content" or not isinstance(part, FittedContent) or not len(taken):
+        return None
+    closest = int((part.vectors[taken] @ part.vectors[index]).argmax())
+    item = grounds.stock.names.get(grounds.stock.ids[int(taken[closest])])
+    return None if item is None else f"Similar in content to {item.title}"
 
 
 def _taken_up_by(grounds: Grounds, index: int) -> str:

@@ -78,7 +78,7 @@ class Runtime:
             self._store.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
-        """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError when it cannot be recorded."""
+        """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
         stock = self.bundles.current(tenant)
         if stock is None or self._log is None:
             raise NotReadyError(f"no bundle is loaded for tenant {tenant}; {self.bundles.refused.get(tenant, 'publish one')}")

@@ -54,6 +54,7 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
         if isinstance(model, Parted):
             parts = {name: part[0] for name, part in model.score_parts(history).items()}
             total = np.asarray(np.sum(list(parts.values()), axis=0), dtype=np.float32)
+            total[np.all([part == 0 for part in parts.values()], axis=0)] = np.nan  # no part could score it
         else:
             total = model.score(history)[0]
             parts = {model.kind: total}

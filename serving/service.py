@@ -1,4 +1,4 @@
-"""The BentoML service: two APIs, and everything else mounted at `/`. No logic here; see `serving.runtime`."""
+"""The BentoML service: two APIs, and everything else mounted at `/`. No logic here; see `serving.app` and `serving.runtime`."""
 
 from serving.settings import Settings, one_thread
 
@@ -6,11 +6,10 @@ one_thread()
 
 import bentoml  # noqa: E402
 
-from serving.app import APIS, Pages, rank, recommend  # noqa: E402
-from serving.middleware import FrontDoor  # noqa: E402
+from serving.app import Pages, attach, rank, recommend  # noqa: E402
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest  # noqa: E402
 
-pages = Pages(Settings(), api_document=lambda: Nextwise.openapi_spec.asdict())
+pages = Pages(Settings())
 
 
 @bentoml.service(
@@ -35,5 +34,4 @@ class Nextwise:
         return await rank(pages.runtime, request)
 
 
-Nextwise.mount_asgi_app(pages.app, path="/", name="pages")
-Nextwise.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS)
+attach(Nextwise, pages)

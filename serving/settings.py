@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.events import Tenant
 
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+"""The folder that holds the four rooms: the project, or the source folder of a Bento."""
 
 
 class Settings(BaseSettings):
@@ -23,7 +24,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore")
 
     store: str = "sqlite:///var/events.db"
-    bundles: Path = _ROOT / "bundles"
+    bundles: Path = ROOT / "bundles"
     spool: Path = Path("var/spool")
     policy: Path | None = None
     dev_key: str = "nextwise-development-key"
@@ -42,6 +43,19 @@ def one_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
-def child_environment(extra: dict[str, str]) -> dict[str, str]:
-    """This process's environment with `extra` over it: for a child process that serves."""
-    return {**os.environ, "BENTOML_DO_NOT_TRACK": "True", "OPENBLAS_NUM_THREADS": "1", **extra}
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process that serves from the project's folder: this one's, with `settings` as absolute paths."""
+    pinned = {
+        "NEXTWISE_STORE": _absolute(settings.store),
+        "NEXTWISE_BUNDLES": str(settings.bundles.resolve()),
+        "NEXTWISE_SPOOL": str(settings.spool.resolve()),
+        **({} if settings.policy is None else {"NEXTWISE_POLICY": str(settings.policy.resolve())}),
+    }
+    one_thread()
+    return {**os.environ, "BENTOML_DO_NOT_TRACK": "True", **pinned}
+
+
+def _absolute(url: str) -> str:
+    """A SQLite URL of a relative file, made absolute."""
+    scheme, path = "sqlite:///", url.removeprefix("sqlite:///")
+    return scheme + str(Path(path).resolve()) if url.startswith(scheme) and path and not path.startswith(":") else url

@@ -1,0 +1,151 @@
+"""The service from a host's side: ask for three learners, record one event, ask again."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.markup import escape
+
+from features.catalogue import Catalogue, Learner
+from features.events import INTERACTION_VERBS
+from features.store import EventStore, TenantSession
+from serving.settings import Settings
+from training.bundle import BundleError, bundle_folder, load_bundle, read_pointer
+
+_SEARCHED = 300
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host LMS: it knows its learners and its catalogue, and where Nextwise answers."""
+
+    url: str
+    key: str
+    catalogue: Catalogue
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One call. Raises DemoError with the service's own words."""
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        try:
+            with urlopen(Request(self.url + path, json.dumps(body).encode(), headers), timeout=10) as answer:
+                found: dict[str, Any] = json.load(answer)
+        except HTTPError as error:
+            raise DemoError(f"{path} answered {error.code}: {error.read().decode()}") from error
+        except (URLError, OSError) as error:
+            raise DemoError(f"{self.url}{path}: {error}; is the service running (python -m serving serve)?") from error
+        return found
+
+    def recommend(self, learner: Learner) -> dict[str, Any]:
+        """Five items for a learner."""
+        return self.post("/v1/recommendations", {"learner_id": learner.id, "limit": 5, "surface": "demo"})
+
+
+def run(url: str, settings: Settings, *, wait_s: float, console: Console) -> None:
+    """The whole demo, printed to `console`. Raises DemoError."""
+    tenant = settings.dev_tenant
+    try:
+        name = read_pointer(settings.bundles, tenant).bundle
+        catalogue = load_bundle(bundle_folder(settings.bundles, tenant, name), verify=False).catalogue
+    except BundleError as error:
+        raise DemoError(str(error)) from error
+    host = Host(url, settings.dev_key, catalogue)
+    _wait(url, wait_s, console)
+    store = EventStore.open(settings.store)
+    try:
+        learners = _three(store.tenant(tenant))
+    finally:
+        store.close()
+    answers = [_show(host, learner, console) for learner in learners]
+    _next_answer(host, learners[0], answers[0], console)
+    console.print(
+        f"\nAPI reference  {url}/docs\nMetrics        {url}/metrics\nMLflow         make mlflow, then http://127.0.0.1:5000"
+    )
+
+
+def _wait(url: str, wait_s: float, console: Console) -> None:
+    until, said = time.monotonic() + wait_s, "no answer"
+    with console.status("Waiting for the service"):
+        while True:
+            try:
+                urlopen(f"{url}/readyz", timeout=5).close()
+                return
+            except HTTPError as error:
+                said = error.read().decode()
+            except (URLError, OSError) as error:
+                said = str(error)
+            if time.monotonic() > until:
+                raise DemoError(f"{url}/readyz is not ready after {wait_s:g} s: {said}")
+            time.sleep(0.2)
+
+
+def _three(session: TenantSession) -> list[Learner]:
+    """Two learners of different audiences with a history, and one without, as far as there are such."""
+    active = [learner for learner in session.learners().values() if learner.status == "active" and learner.personalisation]
+    if not active:
+        raise DemoError(f"the store holds no active learner of tenant {session.tenant}; run python -m features ingest")
+    warm: dict[str, Learner] = {}
+    cold: Learner | None = None
+    for learner in islice(active, _SEARCHED):
+        taken = sum(event.verb in INTERACTION_VERBS for event in session.history(learner.id))
+        audience = learner.audiences[0] if learner.audiences else ""
+        if taken >= 5 and learner.role_id is not None:
+            warm.setdefault(audience, learner)
+        if taken == 0:
+            cold = cold or learner
+    chosen = [*list(warm.values())[: 2 if cold else 3], *([cold] if cold else [])]
+    return chosen or active[:3]
+
+
+def _show(host: Host, learner: Learner, console: Console) -> dict[str, Any]:
+    answer = host.recommend(learner)
+    role = host.catalogue.roles.get(learner.role_id or "")
+    about = ", ".join(filter(None, [role.name if role else None, *learner.audiences[:1]]))
+    console.print(f"\n[bold]What should {escape(learner.id)} learn next?[/bold] ({escape(about)})")
+    _print_rows(host, answer, console)
+    return answer
+
+
+def _print_rows(host: Host, answer: Mapping[str, Any], console: Console) -> None:
+    for row in answer["rows"]:
+        console.print(f"  [cyan]{escape(row['title'])}[/cyan]")
+        for item in row["items"]:
+            console.print(f"    {item['position'] + 1}. {escape(_title(host, item['item_id']))}")
+            for reason in item["reasons"]:
+                console.print(f"       [dim]{escape(reason)}[/dim]")
+
+
+def _title(host: Host, item_id: str) -> str:
+    item = host.catalogue.items.get(item_id)
+    if item is None:
+        return item_id
+    minutes = f", {item.duration_s / 60:.0f} min" if item.duration_s else ""
+    return f"{item.title} ({item.type.value.replace('_', ' ')}{minutes})"
+
+
+def _next_answer(host: Host, learner: Learner, before: Mapping[str, Any], console: Console) -> None:
+    """Finish the first item, then show what the next answer no longer, and newly, holds."""
+    items = [item for row in before["rows"] for item in row["items"]]
+    if not items:
+        return
+    done, at = items[0]["item_id"], datetime.now(UTC)
+    event = {"event_id": f"demo-{before['decision_id']}", "learner_id": learner.id, "verb": "completed", "object_id": done}
+    sent = {**event, "occurred_at": at.isoformat(), "decision_id": before["decision_id"]}
+    host.post("/v1/events", sent)
+    console.print(f"\n[bold]{escape(learner.id)} completes[/bold] {escape(_title(host, done))}; [bold]the next answer:[/bold]")
+    after = host.recommend(learner)
+    _print_rows(host, after, console)
+    shown = {item["item_id"] for row in after["rows"] for item in row["items"]}
+    fresh = [item_id for item_id in shown if item_id not in {item["item_id"] for item in items}]
+    gone = "still there" if done in shown else "gone"
+    console.print(f"  The completed item is {gone}; {len(fresh)} of {len(shown)} items are new.")

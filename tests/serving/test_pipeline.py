@@ -1,0 +1,138 @@
+"""From a request to a decision, on a company whose every answer is known."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from acme import CUSTOMERS, LEARNERS, NOW, event
+
+from features.catalogue import Learner
+from features.decisions import Decision
+from features.events import Event, Verb
+from features.interactions import Histories, Interactions
+from serving.payloads import RankRequest, RecommendationsRequest
+from serving.pipeline import HISTORY_UNAVAILABLE, rank
+from serving.policy import Policy
+from serving.prepared import Prepared
+from training.models.blend import Blend
+from training.models.linear import Linear
+from training.models.popularity import Popularity
+
+ANA, BEN, OFF = LEARNERS
+SURE = Policy(epsilon=0.0)
+
+
+def recommend(stock: Prepared, learner: Learner | None = ANA, events: tuple[Event, ...] = (), **more: Any) -> Decision:
+    options = {"policy": SURE, "at": NOW, "decision_id": "d-1", "fallback": None}
+    options |= {name: more.pop(name) for name in list(more) if name in options}
+    request = RecommendationsRequest(learner_id="ana", **more)
+    return rank(stock, request, learner, events, **options)
+
+
+def rows(decision: Decision) -> dict[str, list[str]]:
+    return {row.title: [item.item_id for item in row.items] for row in decision.rows}
+
+
+def test_a_cold_learner_gets_what_is_popular_among_what_they_may_see(stock: Prepared) -> None:
+    assert rows(recommend(stock, BEN)) == {"Popular with your colleagues": ["calm", "data", "safe", "lead"]}
+    assert rows(recommend(stock, None)) == {"Popular now": ["calm", "data", "safe"]}
+
+
+def test_a_role_with_gaps_gets_a_row_of_its_own_and_no_item_twice(stock: Prepared) -> None:
+    half = Policy(epsilon=0.0, gap_share=0.5)
+    decision = recommend(stock, events=(event("ana", Verb.STARTED, "safe"),), limit=2, policy=half)
+    assert rows(decision) == {"Recommended for you": ["calm"], "For your role's gaps": ["data"]} or rows(decision) == {
+        "Recommended for you": ["calm", "data"]
+    }
+    assert [item.position for item in decision.slate] == [0, 1]
+
+
+def test_gaps_are_ordered_by_levels_gained(stock: Prepared) -> None:
+    decision = recommend(
+        stock, events=(event("ana", Verb.COMPLETED, "data"),), limit=3, policy=Policy(epsilon=0, gap_share=1.0)
+    )
+    shown = [item.item_id for item in decision.slate]
+    assert len(set(shown)) == len(shown)
+    assert decision.features["gap_closed"][shown.index("calm")] == 3.0
+
+
+def test_a_finished_item_leaves_the_next_answer(stock: Prepared) -> None:
+    before, after = recommend(stock), recommend(stock, events=(event("ana", Verb.COMPLETED, "calm"),))
+    assert "calm" in [item.item_id for item in before.slate]
+    assert after.removed["finished"] == ("calm",)
+    assert "calm" not in [item.item_id for item in after.slate]
+
+
+def test_every_item_has_a_reason_that_the_data_bear_out(stock: Prepared) -> None:
+    reasons = {item.item_id: item.reasons for item in recommend(stock).slate}
+    assert "Your role expects Listening at level 3; your record shows 0" in reasons["calm"]
+    assert all(reasons.values())
+    levels = (Event.model_validate(event("ana", "known", "skill:listening", context={"level": 1.5}, at=NOW).model_dump()),)
+    assert "your record shows 1.5" in recommend(stock, events=levels).slate[0].reasons[0]
+
+
+def test_the_reason_names_the_past_item_that_weighs_most(stock: Prepared) -> None:
+    """calm and safe go together in the training table, so finishing safe is why calm is shown."""
+    table = Interactions.of_histories(Histories.of([(3, 0)] * 8 + [(1, 4)] * 8, len(stock)))
+    blend = Blend(parts=(Linear(), Popularity()), weights={"linear": 1.0, "popularity": 0.1})
+    fitted = blend.fit(table, rng=np.random.default_rng(0))
+    changed = stock.with_model(fitted)
+    done = recommend(changed, events=(event("ana", Verb.COMPLETED, "safe"),))
+    begun = recommend(changed, events=(event("ana", Verb.STARTED, "safe"),))
+    assert done.slate[0].item_id == "calm"
+    assert "Because you finished Fire safety" in done.slate[0].reasons
+    assert "Because you started Fire safety" in begun.slate[0].reasons
+    assert sum(done.slate[0].parts.values()) == pytest.approx(done.slate[0].score, abs=1e-5)
+
+
+def test_personalisation_off_uses_no_history(stock: Prepared) -> None:
+    decision = recommend(stock, OFF, events=(event("off", Verb.COMPLETED, "calm"),))
+    assert decision.fallback == "personalisation_off"
+    assert decision.events_read == ()
+    assert decision.slate[0].item_id == "calm"
+
+
+def test_without_a_history_popularity_still_obeys_the_rules(stock: Prepared) -> None:
+    decision = recommend(stock, None, fallback=HISTORY_UNAVAILABLE)
+    assert decision.fallback == "history_unavailable"
+    assert rows(decision) == {"Popular now": ["calm", "data", "safe"]}
+    assert decision.removed["other_audience"] == ("lead",)
+
+
+def test_each_candidate_is_ranked_or_explained(stock: Prepared) -> None:
+    request = RankRequest(learner_id="ana", candidates=("safe", "nope", "lead", "calm", "safe", "data"), limit=2)
+    decision = rank(stock, request, ANA, (), at=NOW, decision_id="d", policy=Policy(epsilon=0.9))
+    assert [item.item_id for item in decision.slate] == ["calm", "data"]
+    assert decision.removed == {"unknown_item": ("nope",), "other_audience": ("lead",), "beyond_limit": ("safe",)}
+    assert {item.propensity for item in decision.slate} == {1.0}  # no coin in rank, whatever epsilon is
+    assert (decision.randomisation.epsilon, decision.randomisation.support) == (0.0, 0)
+
+
+def test_rank_explores_where_the_policy_says_so(stock: Prepared) -> None:
+    request = RankRequest(learner_id="ana", candidates=("safe", "calm", "data"))
+    decision = rank(stock, request, ANA, (), at=NOW, decision_id="d", policy=Policy(epsilon=0.3, explore_rank=True))
+    assert decision.slate[0].propensity in (pytest.approx(0.8), pytest.approx(0.1))
+
+
+def test_the_limit_bounds_the_whole_slate(stock: Prepared) -> None:
+    for limit in (1, 2, 3, 100):
+        assert len(recommend(stock, limit=limit, policy=Policy()).slate) == min(limit, 3)
+
+
+def test_the_same_arguments_give_the_same_decision(stock: Prepared) -> None:
+    first, again = (recommend(stock, policy=Policy(epsilon=0.5)) for _ in range(2))
+    assert first.model_copy(update={"stages_ms": {}}) == again.model_copy(update={"stages_ms": {}})
+    assert list(first.stages_ms) == ["hydrate", "retrieve", "filter", "score", "rerank"]
+
+
+def test_an_empty_slate_is_an_answer(stock: Prepared) -> None:
+    gone = Learner(id="ana", status="ended", audiences=(CUSTOMERS,))
+    decision = recommend(stock, gone)
+    assert (decision.rows, decision.fallback) == ((), None)
+    assert set(decision.features.values()) == {()}
+
+
+def test_time_decides_what_is_available(stock: Prepared) -> None:
+    later: datetime = NOW + timedelta(days=2)
+    assert "soon" in [item.item_id for item in recommend(stock, at=later).slate]

@@ -1,0 +1,67 @@
+"""Logged decisions are made again offline, whatever was learned of their past since."""
+
+from datetime import timedelta
+
+import pytest
+from acme import NOW, TENANT, event
+from starlette.testclient import TestClient
+
+from features.decisions import Decision
+from features.events import Verb
+from features.store import EventStore
+from serving import service
+from serving.prepared import Prepared
+from serving.replay import replay
+
+
+def _ask(client: TestClient) -> list[str]:
+    bodies = [
+        ("/v1/recommendations", {"learner_id": "ana", "limit": 3, "types": ["course"], "max_minutes": 60}),
+        ("/v1/recommendations", {"learner_id": "off"}),
+        ("/v1/recommendations", {"learner_id": "nobody"}),
+        ("/v1/rank", {"learner_id": "ben", "candidates": ["calm", "lead", "data", "nope"], "languages": ["en"]}),
+    ]
+    return [client.post(path, json=body).json()["decision_id"] for path, body in bodies for _ in range(5)]
+
+
+def _same(replayed: Decision, logged: Decision) -> None:
+    assert [(i.item_id, i.position, i.propensity, i.source, i.reasons) for i in replayed.slate] == [
+        (i.item_id, i.position, i.propensity, i.source, i.reasons) for i in logged.slate
+    ]
+    assert [item.score for item in replayed.slate] == pytest.approx([item.score for item in logged.slate], abs=1e-5)
+    parts = ("features", "removed", "events_read", "fallback", "randomisation", "request", "candidates", "versions")
+    assert all(getattr(replayed, name) == getattr(logged, name) for name in parts)
+
+
+def test_replay_equals_the_log_and_late_events_change_nothing(client: TestClient, store: EventStore, stock: Prepared) -> None:
+    session = store.tenant(TENANT)
+    session.append([event("ana", Verb.COMPLETED, "data"), event("ben", Verb.STARTED, "calm")])
+    logged = [session.decision(one) for one in _ask(client)]
+    late = {"recorded_at": NOW + timedelta(minutes=1)}
+    session.append(
+        [
+            event("ana", Verb.REVOKED, "data", at=NOW - timedelta(days=1), **late),
+            event("ana", Verb.COMPLETED, "calm", at=NOW - timedelta(days=30), **late),
+            event("ben", Verb.COMPLETED, "lead", at=NOW - timedelta(hours=1), **late),
+        ]
+    )
+    policy = service.pages.runtime.policy
+    assert len(logged) == 20
+    for decision in logged:
+        assert decision is not None
+        _same(replay(session, stock, policy, decision), decision)
+
+
+def test_late_events_do_change_later_answers(client: TestClient, store: EventStore) -> None:
+    before = client.post("/v1/recommendations", json={"learner_id": "ana"}).json()
+    store.tenant(TENANT).append([event("ana", Verb.COMPLETED, "calm", at=NOW - timedelta(days=30), recorded_at=NOW)])
+    after = client.post("/v1/recommendations", json={"learner_id": "ana"}).json()
+    shown = [{item["item_id"] for row in answer["rows"] for item in row["items"]} for answer in (before, after)]
+    assert "calm" in shown[0] - shown[1]
+
+
+def test_another_bundle_or_policy_is_refused(client: TestClient, store: EventStore, stock: Prepared) -> None:
+    decision = store.tenant(TENANT).decision(_ask(client)[0])
+    assert decision is not None
+    with pytest.raises(ValueError, match="was made by"):
+        replay(store.tenant(TENANT), stock, service.pages.runtime.policy, decision.model_copy(update={"bundle": "other"}))
