@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.interactions import Histories, Interactions
 from training.models.base import Arrays, columns
 
+_NOTHING = 1e-5
+
 
 class ContentConfig(BaseModel):
     """`decay`: weight of an item in the history for each newer one. `bind` makes it a model of one catalogue's texts."""
@@ -24,10 +26,21 @@ class ContentConfig(BaseModel):
     decay: float = Field(default=0.5, gt=0, le=1)
 
     def bind(self, vectors: NDArray[np.float32]) -> "Content":
-        """A model over float32[n_items, d] text vectors; a row of zeros or NaN is an item without text."""
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit = np.divide(vectors, norms, out=np.zeros_like(vectors, dtype=np.float32), where=norms > 0)
-        return Content(self, np.ascontiguousarray(unit, dtype=np.float32))
+        """A model over float32[n_items, d] text vectors; a row of zeros or NaN is an item without text.
+
+        The mean of all texts is taken off first: what a whole catalogue has in common tells no two items apart.
+        """
+        unit = _unit(np.array(vectors, dtype=np.float32))
+        texts = np.any(unit, axis=1)
+        if texts.any():
+            unit[texts] = _unit(unit[texts] - unit[texts].mean(axis=0))
+        return Content(self, unit)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length 1, or of zeros where a row is NaN or shorter than rounding can tell from zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > _NOTHING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +60,8 @@ class Content:
 
 @dataclass(frozen=True, eq=False)
 class FittedContent:
-    """vectors: float32[n_items, d], unit length or zero. NaN for an item, or a history, without any text."""
+    """vectors: float32[n_items, d], unit length or zero. NaN for an item, or a history, without any text
+    (or with one that equals the mean of all)."""
 
     vectors: NDArray[np.float32]
     decay: float
