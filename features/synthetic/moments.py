@@ -45,6 +45,6 @@ def local_clock(n: int, evening_share: float, rng: np.random.Generator) -> np.nd
 
 
 def on_workday(at: np.ndarray, start: date) -> np.ndarray:
-    """The same clock time, moved from Saturday or Sunday to Monday."""
+    """The same clock time, moved from Saturday to Monday and from Sunday to Tuesday."""
     weekday = (at // DAY + start.weekday()) % 7
-    return np.asarray(at + np.where(weekday >= 5, 7 - weekday, 0) * DAY)
+    return np.asarray(at + np.where(weekday >= 5, 2, 0) * DAY)

@@ -12,7 +12,7 @@ from features.catalogue import ItemType
 from features.events import SKILL_PREFIX, Result, Verb
 from features.synthetic.choice import Takes
 from features.synthetic.content import Shelf
-from features.synthetic.moments import midnight
+from features.synthetic.moments import DAY, midnight, on_workday
 from features.synthetic.parameters import Parameters
 from features.synthetic.people import Crowd, learner_id
 from features.synthetic.schedule import Clock, Duty, Visits
@@ -73,7 +73,7 @@ def facts(scene: Scene, clock: Clock) -> list[Fact]:
         *_asked(scene),
         *_shown(scene, rng),
         *_around(scene, clock),
-        *_progress(scene, rng),
+        *_progress(scene, clock),
         *_ended(scene, rng),
         *_tested(scene, clock),
         *_opinions(scene, rng),
@@ -152,21 +152,31 @@ def _open(scene: Scene, take: int, at: int) -> bool:
     return scene.shelf.items[int(scene.takes.item[take])].available(when)
 
 
-def _progress(scene: Scene, rng: np.random.Generator) -> Iterator[Fact]:
+def _within(scene: Scene, clock: Clock, part: np.ndarray) -> np.ndarray:
+    """int[t]: a moment at that part of each take; a working moment where the take lasts for days."""
+    takes, lasts = scene.takes, scene.finish - scene.takes.at
+    at = (takes.at + part * lasts).astype(np.int64)
+    working = clock.at_work(takes.learner, on_workday(at, clock.start) // DAY)
+    return np.asarray(np.where(lasts > DAY // 2, np.clip(working, takes.at + 300, scene.finish - 60), at))
+
+
+def _progress(scene: Scene, clock: Clock) -> Iterator[Fact]:
     """progressed and answered, between start and end."""
-    takes, rule, n = scene.takes, scene.parameters.traces, len(scene.takes.item)
+    takes, rule, rng, n = scene.takes, scene.parameters.traces, clock.rng, len(scene.takes.item)
     long = np.array([(item.duration_s or 0) >= 480 for item in scene.shelf.items])[takes.item]
-    for t in _pick(rule.progressed_share * long, n, rng):
-        reached = np.sort(rng.uniform(0.1, 0.95, 1 + int(rng.random() < 0.3)))
-        for part in reached.tolist():
-            at = int(takes.at[t] + part * (scene.finish[t] - takes.at[t]))
-            yield Fact(Verb.PROGRESSED, int(takes.learner[t]), scene.item_id(t), at, Result(progress=round(part, 2)))
+    for low, high, share in ((0.1, 0.6, rule.progressed_share), (0.6, 0.95, rule.progressed_share * 0.4)):
+        reached = rng.uniform(low, high, n)
+        at = _within(scene, clock, reached)
+        for t in _pick(share * long, n, rng):
+            made = Result(progress=round(float(reached[t]), 2))
+            yield Fact(Verb.PROGRESSED, int(takes.learner[t]), scene.item_id(t), int(at[t]), made)
     asks = np.array([item.type in (ItemType.COURSE, ItemType.PRACTICE) for item in scene.shelf.items])[takes.item]
+    at = _within(scene, clock, np.full(n, 0.8))
     for t in _pick(rule.answered_share * asks, n, rng):
         right = bool(rng.random() < _odds(takes.level[t] - scene.truth.difficulty[takes.item[t]] + 1))
-        at = int(takes.at[t] + 0.8 * (scene.finish[t] - takes.at[t]))
         answer = Result(success=right, score=float(right))
-        yield Fact(Verb.ANSWERED, int(takes.learner[t]), scene.item_id(t), at, answer, {"question": f"q{rng.integers(1, 9)}"})
+        question: Context = {"question": f"q{rng.integers(1, 9)}"}
+        yield Fact(Verb.ANSWERED, int(takes.learner[t]), scene.item_id(t), int(at[t]), answer, question)
 
 
 def _ended(scene: Scene, rng: np.random.Generator) -> Iterator[Fact]:

@@ -105,7 +105,7 @@ def _appeal_by_day(
     bursts = []
     for _ in range(shape.bursts):
         begin, family = int(rng.integers(20, days - 20)), int(rng.integers(len(shelf.families)))
-        items = rng.choice(np.flatnonzero(shelf.family == family), size=4, replace=False)
+        items = rng.permutation(np.flatnonzero(shelf.family == family))[:4]
         by_day[begin : begin + shape.burst_days, items] += shape.burst_height
         bursts.append({"day": begin, "family": shelf.families[family], "items": [shelf.items[i].id for i in items]})
     return by_day.astype(np.float32), tuple(bursts)
