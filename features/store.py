@@ -27,6 +27,8 @@ MAX_BATCH: Final = 5_000
 """Events in one transaction: how long a writer may keep the others waiting."""
 
 Outcome = Literal["accepted", "duplicate", "conflict"]
+StoredEvent = dict[str, Any]
+"""A row of the table `events` but for its `seq`."""
 R = TypeVar("R", bound=CatalogueRow)
 
 _METADATA: Final = sa.MetaData()
@@ -92,6 +94,15 @@ DECISIONS: Final = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.UniqueConstraint("tenant", "decision_id"),
     sa.Index("decisions_order", "tenant", "seq"),
+    sqlite_autoincrement=True,
+)
+IMPORTS: Final = sa.Table(
+    "imports",
+    _METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("imports_order", "tenant", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -209,9 +220,36 @@ class TenantSession:
 
     def append(self, events: Sequence[Event]) -> Appended:
         """Stores up to `MAX_BATCH` events in one synced transaction; ValueError for more, or for another tenant's."""
-        if len(events) > MAX_BATCH:
-            raise ValueError(f"{len(events)} events in one batch; the limit is {MAX_BATCH}")
-        rows = [self._event_row(event) for event in events]
+        return self.append_prepared([self.prepare(event) for event in events])
+
+    def prepare(self, event: Event) -> StoredEvent:
+        """The row of an event, JSON-ready: what takes time without the database. ValueError for another tenant's event."""
+        if event.tenant != self.tenant:
+            raise ValueError(f"event {event.event_id!r} belongs to tenant {event.tenant!r}, this session to {self.tenant!r}")
+        return {
+            "tenant": event.tenant,
+            "event_id": event.event_id,
+            "learner_id": event.learner_id,
+            "verb": event.verb.value,
+            "object_id": event.object_id,
+            "occurred_at": microseconds(event.occurred_at),
+            "recorded_at": microseconds(event.recorded_at),
+            "known_at": microseconds(event.known_at),
+            "decision_id": event.decision_id,
+            "result": None if event.result is None else event.result.model_dump_json(exclude_none=True),
+            "context": json.dumps(event.context, ensure_ascii=False) if event.context else "{}",
+            "source": event.source,
+            "backfill": int(event.backfill),
+            "schema_version": event.schema_version,
+            "content_hash": event.content_hash(),
+        }
+
+    def append_prepared(self, rows: Sequence[StoredEvent]) -> Appended:
+        """`append` for rows made by `prepare`."""
+        if len(rows) > MAX_BATCH:
+            raise ValueError(f"{len(rows)} events in one batch; the limit is {MAX_BATCH}")
+        if any(row["tenant"] != self.tenant for row in rows):
+            raise ValueError(f"a row of another tenant was given to the session of {self.tenant!r}")
         if not rows:
             return Appended(())
         with self._writing() as connection:
@@ -247,6 +285,24 @@ class TenantSession:
         query = sa.select(*_READ).where(EVENTS.c.tenant == self.tenant, at >= microseconds(since), at < microseconds(until))
         with self._engine.connect() as connection:
             return [(row[0], _event(self.tenant, row)) for row in connection.execute(query.order_by(at, EVENTS.c.seq))]
+
+    def arrivals(self, *, after: int = 0) -> Iterator[tuple[int, datetime]]:
+        """(seq, occurred_at) in order of arrival, `seq > after`: which days an export has to write anew."""
+        query = sa.select(EVENTS.c.seq, EVENTS.c.occurred_at).where(EVENTS.c.tenant == self.tenant).order_by(EVENTS.c.seq)
+        for seq, at in self._pages(query, EVENTS.c.seq, after, None):
+            yield seq, instant(at)
+
+    def record_import(self, facts: Mapping[str, Any]) -> None:
+        """Keeps where rows came from (source, format, time zone, counts ...): JSON-ready facts about one import."""
+        row = {"tenant": self.tenant, "body": json.dumps(facts, sort_keys=True, ensure_ascii=False)}
+        with self._writing() as connection:
+            connection.execute(sa.insert(IMPORTS), [row])
+
+    def imports(self) -> list[dict[str, Any]]:
+        """The facts of all imports, oldest first."""
+        query = sa.select(IMPORTS.c.body).where(IMPORTS.c.tenant == self.tenant).order_by(IMPORTS.c.seq)
+        with self._engine.connect() as connection:
+            return [json.loads(body) for body in connection.execute(query).scalars()]
 
     # -- catalogue --
 
@@ -331,27 +387,6 @@ class TenantSession:
         if rows:
             insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             connection.execute(insert(table).on_conflict_do_nothing(), rows)
-
-    def _event_row(self, event: Event) -> dict[str, Any]:
-        if event.tenant != self.tenant:
-            raise ValueError(f"event {event.event_id!r} belongs to tenant {event.tenant!r}, this session to {self.tenant!r}")
-        return {
-            "tenant": event.tenant,
-            "event_id": event.event_id,
-            "learner_id": event.learner_id,
-            "verb": event.verb.value,
-            "object_id": event.object_id,
-            "occurred_at": microseconds(event.occurred_at),
-            "recorded_at": microseconds(event.recorded_at),
-            "known_at": microseconds(event.known_at),
-            "decision_id": event.decision_id,
-            "result": None if event.result is None else event.result.model_dump_json(exclude_none=True),
-            "context": json.dumps(event.context, ensure_ascii=False) if event.context else "{}",
-            "source": event.source,
-            "backfill": int(event.backfill),
-            "schema_version": event.schema_version,
-            "content_hash": event.content_hash(),
-        }
 
     def _decision_row(self, decision: Decision) -> dict[str, Any]:
         if decision.tenant != self.tenant:

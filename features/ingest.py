@@ -1,0 +1,186 @@
+"""From files to the store: all rows are checked before the first is written.
+
+The first pass validates, and lays the good rows aside in a temporary file in the form the store takes; the second writes
+them in batches. So no row is validated twice, and without `skip_bad` a bad row means that nothing was stored.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+from features.catalogue import CatalogueRow, canonical_json, kind_of
+from features.events import Event
+from features.readers.base import Located, Reading, Refusal
+from features.store import MAX_BATCH, PutResult, StoredEvent, TenantSession
+
+SHOWN: Final = 10
+"""How many refusals are listed."""
+
+OTHER_CONTENT: Final = "this id stands {where} already, with other content"
+Advance = Callable[[int], None]
+_Spooled = tuple[str, int, StoredEvent]
+
+
+@dataclass
+class Ingested:
+    """What became of a file's rows. Events: rows = accepted + duplicates + refused. `first` holds up to ten refusals."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    catalogue: PutResult = field(default_factory=PutResult)
+    catalogue_refused: int = 0
+    first: list[Refusal] = field(default_factory=list)
+    notes: Sequence[str] = ()
+    stored: bool = False
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.duplicates + self.refused
+
+    @property
+    def bad(self) -> int:
+        return self.refused + self.catalogue_refused
+
+
+def ingest(
+    session: TenantSession, reading: Reading, *, now: datetime, skip_bad: bool, refused: Path | None = None, advance: Advance
+) -> Ingested:
+    """Stores the rows of `reading`. With `skip_bad` the good ones are kept and the others written to the file `refused`;
+    without it one bad row means that nothing is stored. `advance` is called with the number of rows just done.
+    """
+    found = Ingested()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as spool, _Refusals(found, refused if skip_bad else None) as refusals:
+        catalogue = list(_catalogue(reading, refusals))
+        good = _spool(session, reading, refusals, spool, advance)
+        found.notes = tuple(reading.notes)
+        if (found.bad and not skip_bad) or not (good or catalogue):
+            return found
+        found.catalogue = session.put(catalogue, at=now)
+        for batch in _batches(spool):
+            _append(session, batch, found, refusals, advance)
+        found.stored = True
+    return found
+
+
+class _Refusals:
+    """Counts refusals, keeps the first few, and writes all of them to a file, if one is wanted and there are any."""
+
+    def __init__(self, found: Ingested, path: Path | None) -> None:
+        self.found, self.path = found, path
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "_Refusals":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def event(self, refusal: Refusal) -> None:
+        self.found.refused += 1
+        self._keep(refusal)
+
+    def catalogue(self, refusal: Refusal) -> None:
+        self.found.catalogue_refused += 1
+        self._keep(refusal)
+
+    def _keep(self, refusal: Refusal) -> None:
+        if len(self.found.first) < SHOWN:
+            self.found.first.append(refusal)
+        if self.path and not self._file:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8")
+        if self._file:
+            self._file.write(json.dumps(asdict(refusal), ensure_ascii=False) + "\n")
+
+
+def _catalogue(reading: Reading, refusals: _Refusals) -> Iterator[CatalogueRow]:
+    seen: dict[tuple[str, str], str] = {}
+    for row in reading.catalogue:
+        if isinstance(row, Refusal):
+            refusals.catalogue(row)
+            continue
+        key, body = (kind_of(row.row), row.row.id), canonical_json(row.row)
+        if seen.setdefault(key, body) != body:
+            refusals.catalogue(row.refuse("id", f"{row.row.id!r}: " + OTHER_CONTENT.format(where="in the file")))
+        else:
+            yield row.row
+
+
+def _spool(session: TenantSession, reading: Reading, refusals: _Refusals, spool: IO[str], advance: Advance) -> int:
+    """Lays the good events aside, a batch a line; their number."""
+    seen: dict[int, int] = {}
+    batch: list[_Spooled] = []
+    good = 0
+    for row in reading.events:
+        checked = row if isinstance(row, Refusal) else _once(session.prepare(row.row), row, seen)
+        if isinstance(checked, Refusal):
+            refusals.event(checked)
+        else:
+            batch.append(checked)
+        if len(batch) == MAX_BATCH:
+            good += _lay_aside(session, batch, refusals, spool)
+            advance(len(batch))
+            batch = []
+    return good + _lay_aside(session, batch, refusals, spool)
+
+
+def _once(stored: StoredEvent, row: Located[Event], seen: dict[int, int]) -> _Spooled | Refusal:
+    # Two numbers an event instead of two texts: the ids of a long file must fit in memory.
+    content = int(stored["content_hash"][:15], 16)
+    if seen.setdefault(hash(stored["event_id"]), content) != content:
+        return row.refuse("event_id", f"{stored['event_id']!r}: " + OTHER_CONTENT.format(where="in the file"))
+    return row.file, row.line, stored
+
+
+def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: _Refusals, spool: IO[str]) -> int:
+    known = session.known([stored["event_id"] for _, _, stored in batch])
+    kept: list[_Spooled] = []
+    for file, line, stored in batch:
+        if known.get(stored["event_id"], stored["content_hash"]) != stored["content_hash"]:
+            refusals.event(_conflict(file, line, stored))
+        else:
+            kept.append((file, line, stored))
+    spool.write(json.dumps(kept) + "\n")
+    return len(kept)
+
+
+def _conflict(file: str, line: int, stored: StoredEvent) -> Refusal:
+    return Refusal(file, line, "event_id", f"{stored['event_id']!r}: " + OTHER_CONTENT.format(where="in the store"))
+
+
+def _batches(spool: IO[str]) -> Iterator[list[_Spooled]]:
+    spool.seek(0)
+    for line in spool:
+        yield json.loads(line)
+
+
+def _append(session: TenantSession, batch: list[_Spooled], found: Ingested, refusals: _Refusals, advance: Advance) -> None:
+    done = session.append_prepared([stored for _, _, stored in batch])
+    found.accepted += done.accepted
+    found.duplicates += done.duplicates
+    for (file, line, stored), outcome in zip(batch, done.outcomes, strict=True):
+        if outcome == "conflict":  # someone else wrote the id since the first pass
+            refusals.event(_conflict(file, line, stored))
+    advance(len(batch))
+
+
+def refused_file(tenant: str, source: Path) -> Path:
+    """Where refused rows are written unless the user says otherwise."""
+    return Path("var", "refused", f"{tenant}-{source.resolve().stem}.jsonl")
+
+
+def summary(found: Ingested) -> dict[str, Any]:
+    """The counts, JSON-ready."""
+    return {
+        "rows": found.rows,
+        "accepted": found.accepted,
+        "duplicates": found.duplicates,
+        "refused": found.refused,
+        "catalogue": asdict(found.catalogue) | {"refused": found.catalogue_refused},
+    }

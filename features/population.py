@@ -1,0 +1,101 @@
+"""Population tables of one tenant, as Ibis expressions over the lake.
+
+The functions take Ibis tables and return Ibis expressions in constructs that every backend has, so the same lines run on
+DuckDB here and on Spark elsewhere. Columns are those of `features.columns`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import ibis
+from ibis.expr.types import Table
+
+from features.columns import EPOCH
+from features.events import FINISHING_VERBS, INTERACTION_VERBS, Verb
+from features.lake import SNAPSHOTS
+
+_FINISHED = sorted({Verb.COMPLETED, Verb.PASSED} & FINISHING_VERBS)
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Population:
+    """The tables of one tenant: `events`, and by name the catalogue snapshots (`items`, `item_skills`, `learners` ...)."""
+
+    events: Table
+    snapshots: Mapping[str, Table]
+
+
+def connect(lake: Path, tenant: str) -> Population:
+    """DuckDB in memory over the Parquet files of one tenant. ValueError when it was never materialized."""
+    if not (lake / "manifests" / f"{tenant}.json").is_file():
+        raise ValueError(
+            f"no lake of tenant {tenant!r} in {lake}: run `python -m features materialize --tenant {tenant}` first"
+        )
+    found = ibis.duckdb.connect(autoinstall_known_extensions=False, autoload_known_extensions=False)
+    days = found.read_parquet(str(lake / "events" / f"tenant={tenant}" / "*" / "part.parquet"), hive_partitioning=False)
+    files = {name: lake / name / f"tenant={tenant}" / "part.parquet" for name in SNAPSHOTS}
+    return Population(days, {name: found.read_parquet(str(p), hive_partitioning=False) for name, p in files.items()})
+
+
+def taken_up(events: Table) -> Table:
+    """The events by which a learner took up something."""
+    return events.filter(events.verb.isin(sorted(INTERACTION_VERBS)))
+
+
+def verb_counts(events: Table) -> Table:
+    """(verb, events)."""
+    return events.group_by("verb").agg(events=lambda t: t.count()).order_by("verb")
+
+
+def popularity(events: Table) -> Table:
+    """(item_id, learners): how many learners took up each item."""
+    counted = taken_up(events).group_by(item_id="object_id").agg(learners=lambda t: t.learner_id.nunique())
+    return counted.order_by(ibis.desc("learners"), "item_id")
+
+
+def recent_popularity(events: Table, *, until: datetime, half_life_days: float) -> Table:
+    """(item_id, weight): each learner counts `0.5 ** (days from their latest interaction to until / half_life_days)`."""
+    if half_life_days <= 0:
+        raise ValueError(f"half_life_days must be above 0, not {half_life_days}")
+    latest = taken_up(events).group_by(item_id="object_id", learner_id="learner_id").agg(at=lambda t: t.occurred_at.max())
+    days = ((until - EPOCH).total_seconds() - latest.at.epoch_seconds()) / _DAY_S
+    weighed = latest.mutate(weight=(-days / half_life_days * ibis.literal(2.0).ln()).exp())
+    return weighed.group_by("item_id").agg(weight=lambda t: t.weight.sum()).order_by(ibis.desc("weight"), "item_id")
+
+
+def popularity_by_audience(events: Table, learners: Table) -> Table:
+    """(audience, item_id, learners), each learner counted in their first audience; learners without one are left out."""
+    people = learners.filter(learners.audience.notnull()).select(person="id", audience="audience")
+    joined = taken_up(events).join(people, [("learner_id", "person")])
+    counted = joined.group_by("audience", item_id="object_id").agg(learners=lambda t: t.learner_id.nunique())
+    return counted.order_by("audience", ibis.desc("learners"), "item_id")
+
+
+def completion(events: Table) -> Table:
+    """(item_id, learners, finished, rate): the share of those who took an item up that completed or passed it."""
+    counted = (
+        taken_up(events)
+        .group_by(item_id="object_id", learner_id="learner_id")
+        .agg(finished=lambda t: t.verb.isin(_FINISHED).cast("int64").max())
+        .group_by("item_id")
+        .agg(learners=lambda t: t.count(), finished=lambda t: t.finished.sum())
+    )
+    return counted.mutate(rate=counted.finished / counted.learners).order_by("item_id")
+
+
+def active_learners(events: Table) -> Table:
+    """(year, month, learners): who took up something in each month (UTC)."""
+    taken = taken_up(events)
+    at = taken.occurred_at.cast("timestamp")  # UTC without its zone: DuckDB needs an extension for the parts of zoned times
+    dated = taken.mutate(year=at.year(), month=at.month())
+    return dated.group_by("year", "month").agg(learners=lambda t: t.learner_id.nunique()).order_by("year", "month")
+
+
+def skill_coverage(skills: Table, item_skills: Table) -> Table:
+    """(skill_id, items, highest): how many items teach each skill and the highest level they lead to (0 and null: none)."""
+    counted = item_skills.group_by(taught="skill_id").agg(n=lambda t: t.item_id.nunique(), highest=lambda t: t.level.max())
+    joined = skills.left_join(counted, [("id", "taught")])
+    return joined.select(skill_id="id", items=joined.n.fill_null(0), highest="highest").order_by("skill_id")
