@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from features.interactions import Interactions
 from features.readers import mars, sequences
+from features.text import TextModelError, encode, item_text
 from training import lineup
 from training.contest import Contest, Result, measure
 from training.evaluate import COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, Estimate, Evaluation
@@ -25,7 +25,8 @@ from training.splits import Fold, LeaveLastOut, digest, leave_last_out, relabel,
 
 _METRICS = ("recall", "ndcg", "debiased_ndcg")
 _LEGEND = """95 %: bootstrap by learner. debiased: NDCG@10, hits weighted (n_train + 1)^-.5.
-fit s: with the choice on validation. MB: peak of a process of its own. ms: one learner, one thread."""
+fit s: with the choice on validation. MB: peak of its own process.
+ms: to score one learner on one thread."""
 _SLICES = (COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS)
 
 
@@ -71,10 +72,11 @@ def leaderboard(
         raise typer.BadParameter(f"the folder {out.parent} does not exist; create it first", param_hint="--out")
     progress = Console(stderr=True)
     try:
-        with _stage(progress, f"Reading {data}"):
+        with progress.status(f"Reading {data}"):
             dataset = load(format, data)
-        rows, notes = run(dataset, protocol, names, cuts=cuts, seed=seed, progress=progress)
-    except (ValueError, OSError, MemoryError) as error:
+        vectors = text_vectors(dataset, names, progress)
+        rows, notes = run(dataset.interactions, vectors, protocol, names, cuts=cuts, seed=seed, progress=progress)
+    except (ValueError, OSError, MemoryError, TextModelError) as error:
         progress.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     show(rows, notes, title=f"{data.name}, {protocol.value}", console=Console())
@@ -89,12 +91,25 @@ def load(format: Format, data: Path) -> Dataset:
     if format is Format.SEQUENCES:
         return Dataset(Interactions.of_histories(sequences.read_histories(data)[2]), None)
     _, vocabulary, histories, items = mars.read_histories(data)
-    texts = tuple(f"{items[key].title}. {items[key].description}" for key in vocabulary.ids)
+    texts = tuple(item_text(items[key]) for key in vocabulary.ids)
     return Dataset(Interactions.of_histories(histories), texts)
 
 
+def text_vectors(dataset: Dataset, models: Sequence[str], console: Console) -> lineup.Vectors | None:
+    """float32[n_items, d] in the dataset's item order, encoded only if there are texts and one of the models asks for them.
+
+    Errors: TextModelError where the text model is not installed.
+    """
+    if dataset.texts is None or not {"content", lineup.BLEND} & set(models):
+        return None
+    with _bar(console) as bar:
+        task = bar.add_task("Encoding item texts", total=len(dataset.texts))
+        return encode(dataset.texts, progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
 def run(
-    dataset: Dataset,
+    interactions: Interactions,
+    vectors: lineup.Vectors | None,
     protocol: Protocol,
     models: Sequence[str],
     *,
@@ -102,16 +117,17 @@ def run(
     seed: int = 0,
     progress: Console | None = None,
 ) -> Board:
-    """Every model measured on relabelled data. Errors: ValueError where the split leaves nothing to learn or to ask."""
-    console = progress or Console(quiet=True)
-    interactions, permutation = relabel(dataset.interactions, rng=np.random.default_rng(seed))
-    parts = split(interactions, protocol, cuts=cuts)
-    notes = {name: reason for name in models if (reason := _missing(name, dataset))}
-    able = [name for name in models if name not in notes]
-    vectors = _vectors(dataset, able, console)
+    """Every model measured on relabelled data. `vectors`: item texts in the table's order, None where there are none.
+
+    Errors: ValueError where the split leaves nothing to learn or to ask.
+    """
+    notes = {name: reason for name in models if (reason := lineup.missing(name, interactions, vectors))}
+    relabelled, permutation = relabel(interactions, rng=np.random.default_rng(seed))
+    parts = split(relabelled, protocol, cuts=cuts)
     contest = Contest.of(parts, None if vectors is None else vectors[permutation.items], seed=seed)
     common = {"protocol": protocol.value, "seed": seed, "split_digest": digest(parts)}
-    rows: list[Row] = [_row(measure(name, contest), seed) | common for name in _tracked(able, console)]
+    able = [name for name in models if name not in notes]
+    rows: list[Row] = [_row(measure(name, contest), seed) | common for name in _tracked(able, progress or Console(quiet=True))]
     return rows, [f"{name}: skipped, {reason}" for name, reason in notes.items()]
 
 
@@ -151,22 +167,6 @@ def _names(models: str) -> list[str]:
     return names
 
 
-def _missing(name: str, dataset: Dataset) -> str | None:
-    if name == "content" and dataset.texts is None:
-        return "no text"
-    return None if name == "content" else lineup.missing(name, dataset.interactions, None)
-
-
-def _vectors(dataset: Dataset, models: Sequence[str], console: Console) -> lineup.Vectors | None:
-    """float32[n_items, d] in the table's own item order, encoded only if a model asks for them."""
-    if dataset.texts is None or not {"content", lineup.BLEND} & set(models):
-        return None
-    from features.text import encode
-
-    with _stage(console, f"Encoding {len(dataset.texts):,} item texts"):
-        return np.asarray(encode(dataset.texts), dtype=np.float32)
-
-
 def _row(result: Result, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {"model": result.model}
     for metric in _METRICS:
@@ -198,7 +198,7 @@ def _cells(row: Row) -> list[str]:
     low, high = row["ndcg_at_10_low"], row["ndcg_at_10_high"]
     return [
         *(f"{row[key]:.4f}" for key in ("recall_at_10", "ndcg_at_10")),
-        "-" if low is None else f"{low:.3f}-{high:.3f}",
+        "-" if low is None else f"{low:.4f}-{high:.4f}",
         f"{row['debiased_ndcg_at_10']:.4f}",
         f"{row['coverage']:.3f}",
         f"{row['fit_seconds']:.1f}",
@@ -207,18 +207,16 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-@contextmanager
-def _stage(console: Console, words: str) -> Iterator[None]:
-    with console.status(words):
-        yield
-
-
 def _tracked(names: Sequence[str], console: Console) -> Iterator[str]:
     """The names in turn, with a line that says which is being measured and for how long."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(names))
+    with _bar(console) as bar:
+        task = bar.add_task("", total=len(names))
         for name in names:
-            progress.update(task, description=f"Fitting and scoring {name}")
+            bar.update(task, description=f"Fitting and scoring {name}")
             yield name
-            progress.advance(task)
+            bar.advance(task)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
