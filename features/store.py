@@ -403,8 +403,7 @@ class TenantSession:
         query = sa.select(EVENTS.c.event_id, EVENTS.c.content_hash).where(
             EVENTS.c.tenant == self.tenant, EVENTS.c.event_id.in_(sa.bindparam("ids", expanding=True))
         )
-        found = connection.execute(query, {"ids": list(event_ids)}).tuples()
-        return dict(found.all())
+        return {row[0]: row[1] for row in connection.execute(query, {"ids": list(event_ids)})}
 
     def _pages(self, query: Any, seq: Any, after: int, limit: int | None) -> Iterator[Any]:
         # By key, a page at a time: no read transaction stays open while the caller thinks.

@@ -1,0 +1,262 @@
+"""The event store on a real SQLite file."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from features.catalogue import Assignment, CatalogueRow, Item, Learner, Role, Skill
+from features.decisions import Decision, Randomisation
+from features.events import Event, Result, Verb
+from features.store import EVENTS, MAX_BATCH, EventStore, PutResult, TenantSession, _history_statement
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    opened = EventStore.open(f"sqlite:///{tmp_path}/new/folder/events.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def acme(store: EventStore) -> TenantSession:
+    return store.tenant("acme")
+
+
+def event(event_id: str, *, at: datetime = NOON, recorded: datetime | None = None, **fields: object) -> Event:
+    body = {"tenant": "acme", "learner_id": "ann", "verb": Verb.STARTED, "object_id": "excel", **fields}
+    return Event.model_validate({**body, "event_id": event_id, "occurred_at": at, "recorded_at": recorded or at})
+
+
+def decision(decision_id: str, policy: str = "blend", tenant: str = "acme") -> Decision:
+    chance = Randomisation(epsilon=0.1, seed=7, support=3)
+    return Decision(
+        decision_id=decision_id,
+        tenant=tenant,
+        learner_id="ann",
+        decided_at=NOON,
+        bundle="b",
+        policy=policy,
+        randomisation=chance,
+    )
+
+
+def ids(events: list[Event]) -> list[str]:
+    return [e.event_id for e in events]
+
+
+def test_what_is_read_equals_what_was_written(acme: TenantSession) -> None:
+    full = event(
+        "full",
+        at=datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC),
+        verb=Verb.COMPLETED,
+        decision_id="d1",
+        result=Result(completion=True, score=0.5, duration_s=30),
+        context={"nested": {"list": [1, 2.5, None, "ü"]}},
+        source="lms",
+        backfill=True,
+    )
+    acme.append([full, event("plain")])
+    assert acme.history("ann") == [event("plain"), full]
+    assert Event.model_validate(acme.history("ann")[1].model_dump()) == full
+    assert acme.history("ann")[1].model_dump_json() == full.model_dump_json()
+
+
+def test_the_same_id_is_one_event_and_with_other_content_a_conflict(acme: TenantSession) -> None:
+    first = event("e1")
+    assert acme.append([first]).outcomes == ("accepted",)
+    again = event("e1", recorded=NOON + HOUR)
+    other = event("e1", object_id="word")
+    assert acme.append([again, other, event("e2")]).outcomes == ("duplicate", "conflict", "accepted")
+    assert acme.history("ann") == [first, event("e2")]
+
+
+def test_repeats_within_one_batch_are_seen(acme: TenantSession) -> None:
+    done = acme.append([event("e1"), event("e1"), event("e1", object_id="word")])
+    assert (done.accepted, done.duplicates, done.conflicts) == (1, 1, 1)
+
+
+def test_history_is_in_order_of_time_then_of_arrival(acme: TenantSession) -> None:
+    acme.append([event("late", at=NOON + HOUR), event("tie-1"), event("tie-0"), event("early", at=NOON - HOUR)])
+    acme.append([event("tie-2"), event("other", learner_id="bob")])
+    assert ids(acme.history("ann")) == ["early", "tie-1", "tie-0", "tie-2", "late"]
+    assert acme.history("nobody") == []
+
+
+def test_history_holds_what_was_known_by_then(acme: TenantSession) -> None:
+    late = event("late", at=NOON - HOUR, recorded=NOON + HOUR)
+    imported = event("imported", at=NOON - HOUR, recorded=NOON + HOUR, backfill=True)
+    acme.append([late, imported, event("now")])
+    assert ids(acme.history("ann", known_by=NOON)) == ["imported", "now"]
+    assert ids(acme.history("ann", known_by=NOON + HOUR)) == ["late", "imported", "now"]
+
+
+def test_a_tenant_sees_and_writes_only_its_own(store: EventStore, acme: TenantSession) -> None:
+    other = store.tenant("other")
+    acme.append([event("e1")])
+    acme.put([Item(id="excel", title="Excel")], at=NOON)
+    acme.record([decision("d1")])
+    assert other.history("ann") == []
+    assert list(other.events()) == []
+    assert other.catalogue().items == {}
+    assert other.decision("d1") is None
+    assert other.append([event("e1", tenant="other", object_id="word")]).accepted == 1
+    assert store.tenants() == ("acme", "other")
+    with pytest.raises(ValueError, match="belongs to tenant 'acme'"):
+        other.append([event("e2")])
+    with pytest.raises(ValueError, match="another tenant"):
+        other.append_prepared([acme.prepare(event("e2"))])
+    with pytest.raises(ValueError, match="belongs to tenant 'acme'"):
+        other.record([decision("d2")])
+
+
+def test_a_batch_has_a_limit_and_a_failed_batch_leaves_nothing(acme: TenantSession) -> None:
+    with pytest.raises(ValueError, match="5001 events in one batch"):
+        acme.append([event(str(n)) for n in range(MAX_BATCH + 1)])
+    with pytest.raises(ValueError, match="belongs to tenant"):
+        acme.append([event("good"), event("bad", tenant="other")])
+    assert acme.counts().events == 0
+    assert acme.append([]).outcomes == ()
+
+
+def test_events_come_in_order_of_arrival_after_a_watermark(acme: TenantSession) -> None:
+    acme.append([event(f"e{n}", at=NOON - n * HOUR) for n in range(4)])
+    everything = list(acme.events())
+    assert [e.event_id for _, e in everything] == ["e0", "e1", "e2", "e3"]
+    assert list(acme.events(after=everything[1][0])) == everything[2:]
+    assert list(acme.events(limit=3)) == everything[:3]
+    assert [seq for seq, _ in acme.arrivals(after=everything[2][0])] == [everything[3][0]]
+    assert acme.between(NOON - 2 * HOUR, NOON) == [everything[2], everything[1]]
+
+
+def test_a_long_table_is_read_page_by_page(acme: TenantSession) -> None:
+    acme.append([event(str(n)) for n in range(MAX_BATCH)])
+    acme.append([event("last")])
+    assert [e.event_id for _, e in acme.events()] == [*map(str, range(MAX_BATCH)), "last"]
+
+
+def test_unchanged_rows_are_no_new_version(acme: TenantSession) -> None:
+    rows: list[CatalogueRow] = [Item(id="a", title="A"), Skill(id="a", name="A"), Learner(id="a"), Role(id="a", name="A")]
+    assert acme.put(rows, at=NOON) == PutResult(inserted=4)
+    assert acme.put([*rows[1:], Item(id="a", title="B")], at=NOON + HOUR) == PutResult(changed=1, unchanged=3)
+    assert acme.counts().catalogue == {"skill": 1, "item": 1, "learner": 1, "role": 1, "assignment": 0}
+
+
+def test_an_old_catalogue_can_still_be_read(acme: TenantSession) -> None:
+    for hour, title in enumerate(("first", "second", "third")):
+        acme.put([Item(id="a", title=title)], at=NOON + hour * HOUR)
+    seen = [acme.catalogue(at=NOON + minutes * HOUR / 60).items for minutes in (-1, 0, 59, 60, 120)]
+    assert [items["a"].title if items else None for items in seen] == [None, "first", "first", "second", "third"]
+    assert acme.catalogue().items["a"].title == "third"
+
+
+def test_a_version_cannot_come_before_the_one_that_stands(acme: TenantSession) -> None:
+    acme.put([Item(id="a", title="A")], at=NOON)
+    with pytest.raises(ValueError, match="item 'a' changed at 2026-03-01 12:00"):
+        acme.put([Item(id="a", title="B")], at=NOON - HOUR)
+    assert acme.catalogue().items["a"].title == "A"
+
+
+def test_the_last_of_two_rows_in_one_batch_stands(acme: TenantSession) -> None:
+    assert acme.put([Item(id="a", title="A"), Item(id="a", title="B")], at=NOON) == PutResult(inserted=1, changed=1)
+    assert acme.catalogue(at=NOON).items["a"].title == "B"
+
+
+def test_learners_and_assignments_are_versioned_too(acme: TenantSession) -> None:
+    ann = Learner(id="ann", audiences=("staff",), languages=("en",))
+    duty = Assignment(id="duty", item_id="a", audience="staff")
+    acme.put([ann, duty], at=NOON)
+    acme.put([Learner(id="ann", status="leave")], at=NOON + HOUR)
+    assert acme.learner("ann", at=NOON) == ann
+    assert acme.learner("ann") == Learner(id="ann", status="leave") == acme.learners()["ann"]
+    assert acme.learner("bob") is None
+    assert acme.learners(at=NOON - HOUR) == {}
+    assert acme.assignments() == [duty]
+
+
+def test_a_decision_is_recorded_once(acme: TenantSession) -> None:
+    acme.record([decision("d1"), decision("d2")])
+    acme.record([decision("d1", policy="changed"), decision("d3")])
+    assert acme.decision("d1") == decision("d1")
+    assert acme.decision("d9") is None
+    assert [d.decision_id for _, d in acme.decisions()] == ["d1", "d2", "d3"]
+    assert [d.decision_id for _, d in acme.decisions(after=1, limit=1)] == ["d2"]
+
+
+def test_stubs_are_counted_and_aliases_are_not_stubs(acme: TenantSession) -> None:
+    acme.put([Item(id="excel", title="Excel", aliases=("xl",)), Skill(id="sql", name="SQL"), Learner(id="ann")], at=NOON)
+    objects = ["excel", "xl", "skill:sql", "skill:gone", "gone"]
+    acme.append([event(thing, object_id=thing) for thing in objects] + [event("e", learner_id="bob")])
+    counts = acme.counts()
+    assert (counts.events, counts.learners_with_events, counts.objects_with_events) == (6, 2, 5)
+    assert (counts.unknown_learners, counts.unknown_objects) == (1, 2)
+    assert counts.verbs == {"started": 6}
+
+
+def test_imports_are_remembered(acme: TenantSession) -> None:
+    acme.record_import({"source": "logs", "timezone": "Europe/Paris"})
+    assert acme.imports() == [{"source": "logs", "timezone": "Europe/Paris"}]
+
+
+def test_threads_write_while_others_read(acme: TenantSession) -> None:
+    def write(name: str) -> None:
+        for n in range(20):
+            acme.append([event(f"{name}-{n}", learner_id=name)])
+            assert len(acme.history(name)) == n + 1
+
+    failures: list[BaseException] = []
+
+    def guarded(name: str) -> None:
+        try:
+            write(name)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(name,)) for name in ("ann", "bob", "cem")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert acme.counts().events == 60
+
+
+def test_a_reader_does_not_wait_for_a_writer(acme: TenantSession) -> None:
+    acme.append([event("e1")])
+    with acme._writing() as connection:
+        acme._insert(connection, EVENTS, [acme.prepare(event("e2"))])
+        assert ids(acme.history("ann")) == ["e1"]
+    assert ids(acme.history("ann")) == ["e1", "e2"]
+
+
+def test_commits_are_synced_and_survive_reopening(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/events.db"
+    opened = EventStore.open(url)
+    with opened.engine.connect() as connection:
+        pragmas = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert pragmas == ["wal", 2, 1]
+    opened.tenant("acme").append([event("e1")])
+    opened.close()
+    again = EventStore.open(url)
+    assert ids(again.tenant("acme").history("ann")) == ["e1"]
+    again.close()
+
+
+def test_history_uses_its_index(store: EventStore) -> None:
+    sql, _ = _history_statement(store.engine.dialect)
+    with store.engine.connect() as connection:
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("acme", "ann", 0)).all())
+    assert "events_history (tenant=? AND learner_id=?)" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_a_bad_url_says_how_to_write_one() -> None:
+    with pytest.raises(ValueError, match=r"sqlite:///var/events\.db"):
+        EventStore.open("events.db")
