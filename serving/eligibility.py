@@ -120,9 +120,9 @@ def _dismissed(stock: Prepared, facts: Facts) -> Mask:
 def _prerequisites(stock: Prepared, facts: Facts) -> Mask:
     """Something that must come first is neither finished nor known; an expired completion still counts here."""
     done = {*facts.standing.finished, *facts.standing.known}
-    done |= set().union(*(stock.equivalents.get(item, frozenset()) for item in done))
+    done |= set().union(*(stock.equivalents[item] for item in done if item in stock.equivalents))
     removed = np.zeros(len(stock), dtype=bool)
-    removed[[index for index, needed in stock.requires if not {stock.canonical(one) for one in needed} <= done]] = True
+    removed[[index for index, needed in stock.requires if not needed <= done]] = True
     return removed
 
 
@@ -153,7 +153,7 @@ def eligible(
     for name, rule in RULES.items():
         gone = rule(stock, facts)[left]
         if gone.any():
-            removed[name] = tuple(stock.ids[index] for index in left[gone])
+            removed[name] = tuple(stock.ids[index] for index in left[gone].tolist())
             left = left[~gone]
     return left, removed
 

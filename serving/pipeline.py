@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from time import perf_counter
 from typing import Final
 
@@ -94,13 +95,13 @@ def rank(
     kept, removed = eligible(stock, Facts(at, request, learner, known.standing), candidates)
     stages.done("filter", eligible=len(kept))
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
-    scored = best_first(scores.total, kept[np.isfinite(scores.total[kept])])
+    scored = best_first(scores.total, kept[scores.scored[kept]])
     stages.done("score", scored=len(scored))
     rows, beyond = _rows(stock, request, known, scores, scored, policy, random.Random(seed_of(decision_id)))
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
     removed |= {
         "unknown_item": unknown,
-        "no_score": _names(stock, kept[~np.isfinite(scores.total[kept])]),
+        "no_score": _names(stock, kept[~scores.scored[kept]]),
         "beyond_limit": beyond,
     }
     shown = np.array([stock.index[item.item_id] for row in rows for item in row.items], dtype=np.int64)
@@ -171,27 +172,29 @@ def _rows(
         epsilon = policy.epsilon if policy.explore_rank else 0.0
         plan: list[_Plan] = [("Ranked for you", None, scored, len(scored) if request.limit is None else request.limit)]
     else:
-        plan = _plan(stock, known, scores, scored, request.limit, policy)
-    grounds = _grounds(stock, known, scores)
-    rows: list[Row] = []
-    taken: set[int] = set()
+        plan = _plan(stock, known, scored, request.limit, policy)
+    filled: list[tuple[str, str | None, list[Slot]]] = []
+    taken: dict[int, None] = {}
     for title, source, ordered, size in plan:
-        left = [int(index) for index in ordered if int(index) not in taken]
+        left = [index for index in ordered.tolist() if index not in taken]
         slots = fill(left, size, epsilon=epsilon, support=policy.support, rng=rng)
-        items = tuple(_item(grounds, scores, slot, len(taken) + at, source) for at, slot in enumerate(slots))
-        taken |= {slot.candidate for slot in slots}
-        if items:
-            rows.append(Row(title=title, items=items))
-    beyond = [index for index in scored if int(index) not in taken] if isinstance(request, RankRequest) else []
-    return tuple(rows), tuple(stock.ids[index] for index in beyond)
+        taken |= dict.fromkeys(slot.candidate for slot in slots)
+        filled.append((title, source, slots))
+    why = dict(zip(taken, reasons(_grounds(stock, known, scores), np.array([*taken], dtype=np.int64)), strict=True))
+    place = {index: position for position, index in enumerate(taken)}
+    rows = tuple(
+        Row(title=title, items=tuple(_item(stock, scores, slot, place, source, why) for slot in slots))
+        for title, source, slots in filled
+        if slots
+    )
+    beyond = [index for index in scored.tolist() if index not in taken] if isinstance(request, RankRequest) else []
+    return rows, tuple(stock.ids[index] for index in beyond)
 
 
 _Plan = tuple[str, str | None, NDArray[np.int32], int]
 
 
-def _plan(
-    stock: Prepared, known: Hydrated, scores: Scores, scored: NDArray[np.int32], limit: int, policy: Policy
-) -> list[_Plan]:
+def _plan(stock: Prepared, known: Hydrated, scored: NDArray[np.int32], limit: int, policy: Policy) -> list[_Plan]:
     """Title, source, ordered candidates and size of each row: the blend first, then what closes the role's gaps."""
     closing = _closing(stock, known, scored)
     spare = np.setdiff1d(closing, scored[:limit], assume_unique=True)
@@ -212,29 +215,33 @@ def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> NDA
 
 
 def _grounds(stock: Prepared, known: Hydrated, scores: Scores) -> Grounds:
-    return Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing, scores.parts)
+    return Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing, scores)
 
 
-def _item(grounds: Grounds, scores: Scores, slot: Slot, position: int, source: str | None) -> SlateItem:
-    index = slot.candidate
-    from_part = scores.source(index)
+def _item(
+    stock: Prepared,
+    scores: Scores,
+    slot: Slot,
+    place: Mapping[int, int],
+    source: str | None,
+    why: Mapping[int, tuple[str, ...]],
+) -> SlateItem:
+    index, parts = slot.candidate, scores.of(slot.candidate)
     return SlateItem(
-        item_id=grounds.stock.ids[index],
-        position=position,
+        item_id=stock.ids[index],
+        position=place[index],
         score=float(scores.total[index]),
-        parts=scores.parts_of(index),
+        parts=parts,
         propensity=slot.propensity,
-        source="explore" if slot.explored else source or from_part,
-        reasons=reasons(grounds, index, source=from_part, explored=slot.explored),
+        source="explore" if slot.explored else source or max(parts, key=lambda name: (parts[name], name)),
+        reasons=why[index],
     )
 
 
 def _features(stock: Prepared, context: Context, shown: NDArray[np.int64]) -> dict[str, tuple[float | None, ...]]:
-    values = features(context, stock.table, shown)
-    return {
-        name: tuple(float(v) if np.isfinite(v) else None for v in values[:, column]) for column, name in enumerate(FEATURES)
-    }
+    values = features(context, stock.table, shown).astype(np.float64)
+    return {name: tuple(v if isfinite(v) else None for v in values[:, at].tolist()) for at, name in enumerate(FEATURES)}
 
 
 def _names(stock: Prepared, indices: NDArray[np.int32]) -> tuple[str, ...]:
-    return tuple(stock.ids[index] for index in indices)
+    return tuple(stock.ids[index] for index in indices.tolist())

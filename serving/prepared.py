@@ -111,6 +111,11 @@ def _seconds(rows: list[Item | None], of: Callable[[Item], object], missing: flo
     return np.array([missing if at is None else at.timestamp() for at in found], dtype=np.float64)  # type: ignore[attr-defined]
 
 
+def _requires(rows: list[Item | None], names: Mapping[str, Item]) -> tuple[tuple[int, frozenset[str]], ...]:
+    needed = [(at, row.prerequisites) for at, row in enumerate(rows) if row is not None and row.prerequisites]
+    return tuple((at, frozenset(names[one].id if one in names else one for one in ids)) for at, ids in needed)
+
+
 def _replaced(rows: list[Item | None], index: Callable[[str], int]) -> NDArray[np.int64]:
     pairs = [(index(row.replaces), new) for new, row in enumerate(rows) if row is not None and row.replaces is not None]
     return np.array([pair for pair in pairs if pair[0] >= 0], dtype=np.int64).reshape(-1, 2)

@@ -1,14 +1,18 @@
-"""Scores of one learner over all items, and where they came from."""
+"""Scores of one learner over all items, where they came from, and which past item gave most to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from features.interactions import Histories
 from serving.prepared import Prepared
+from training.models.base import Fitted
+from training.models.linear import FittedLinear
 
 POPULARITY = "popularity"
 
@@ -17,34 +21,42 @@ POPULARITY = "popularity"
 class Parted(Protocol):
     """A model whose score is a sum of named parts."""
 
+    parts: Mapping[str, Fitted]
+
     def score_parts(self, histories: Histories) -> Mapping[str, NDArray[np.float32]]:
         """float32[n, m] by name; they add up to the score."""
         ...
 
 
-@runtime_checkable
-class Explains(Protocol):
-    """A model that can say what each past item added to a score."""
-
-    def contributions(self, histories: Histories, row: int, item: int) -> NDArray[np.float32]:
-        """float32[length of the history]."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """total: float32[m] (NaN: cannot score), parts: float32[m] by model name, adding up to the total."""
+    """total: float32[m] (NaN: cannot score); names: the models; parts: float32[len(names), m], adding up to the total."""
 
     total: NDArray[np.float32]
-    parts: Mapping[str, NDArray[np.float32]]
+    names: tuple[str, ...]
+    parts: NDArray[np.float32]
 
-    def source(self, index: int) -> str:
-        """The name of the largest part of an item's score."""
-        return max(self.parts, key=lambda name: (float(np.nan_to_num(self.parts[name][index], nan=-np.inf)), name))
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, NDArray[np.float32]]) -> "Scores":
+        """The sum of float32[m] by name; NaN where every part is 0, which is how a part says that it cannot score."""
+        stacked = np.stack(list(parts.values()))
+        total = stacked.sum(axis=0)
+        total[~stacked.any(axis=0)] = np.nan
+        return cls(total, tuple(parts), stacked)
 
-    def parts_of(self, index: int) -> dict[str, float]:
-        """The parts of one score that are numbers."""
-        return {name: float(part[index]) for name, part in self.parts.items() if np.isfinite(part[index])}
+    @classmethod
+    def of_one(cls, name: str, total: NDArray[np.float32]) -> "Scores":
+        """The scores of a model without parts."""
+        return cls(total, (name,), total[None])
+
+    @cached_property
+    def scored(self) -> NDArray[np.bool_]:
+        """bool[m]: where there is a score."""
+        return np.isfinite(self.total)
+
+    def of(self, index: int) -> dict[str, float]:
+        """The parts of one item's score, by model name."""
+        return dict(zip(self.names, self.parts[:, index].tolist(), strict=True))
 
 
 def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
@@ -52,18 +64,37 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
     model = stock.bundle.model
     if not degraded:
         if isinstance(model, Parted):
-            parts = {name: part[0] for name, part in model.score_parts(history).items()}
-            total = np.asarray(np.sum(list(parts.values()), axis=0), dtype=np.float32)
-            total[np.all([part == 0 for part in parts.values()], axis=0)] = np.nan  # no part could score it
+            found = Scores.of_parts({name: part[0] for name, part in model.score_parts(history).items()})
         else:
-            total = model.score(history)[0]
-            parts = {model.kind: total}
-        if np.isfinite(total).any():
-            return Scores(total, parts)
-    counts = np.asarray(stock.table.popularity, dtype=np.float32)
-    return Scores(counts, {POPULARITY: counts})
+            found = Scores.of_one(model.kind, model.score(history)[0])
+        if found.scored.any():
+            return found
+    return Scores.of_one(POPULARITY, np.asarray(stock.table.popularity, dtype=np.float32))
 
 
 def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDArray[np.int32]:
     """Candidates by descending score, ties by lower index."""
     return candidates[np.lexsort((candidates, -total[candidates]))]
+
+
+def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[int | None]:
+    """For each item, the past item that gave most to the linear part of its score; None where none gave anything.
+
+    All items at once: the same figures as `FittedLinear.contributions`, which is far slower one by one.
+    """
+    linear, taken = _linear(model), history[0]
+    if linear is None or not len(taken) or not len(items):
+        return [None] * len(items)
+    rows = linear.weights[taken]
+    weights = rows.toarray()[:, items] if sparse.issparse(rows) else rows[:, items]
+    given = weights * np.power(np.float32(linear.decay), history.age())[:, None]
+    strongest = given.argmax(axis=0)
+    best = given[strongest, np.arange(len(items))]
+    return [int(taken[at]) if value > 0 else None for at, value in zip(strongest, best.tolist(), strict=True)]
+
+
+def _linear(model: Fitted) -> FittedLinear | None:
+    if isinstance(model, FittedLinear):
+        return model
+    parts = model.parts.values() if isinstance(model, Parted) else ()
+    return next((part for part in parts if isinstance(part, FittedLinear)), None)

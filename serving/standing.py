@@ -13,6 +13,8 @@ from serving.prepared import Prepared
 
 _PERIOD = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
 
+_MOVES = INTERACTION_VERBS | FINISHING_VERBS | {Verb.REVOKED, Verb.WITHDRAWN, Verb.DISMISSED}
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -35,7 +37,10 @@ def standing(events: Iterable[Event], prepared: Prepared) -> Standing:
     taken_up: dict[str, datetime] = {}
     dismissed: dict[str, datetime] = {}
     for event in events:
-        item, verb, at = prepared.canonical(event.object_id), event.verb, event.occurred_at
+        verb, at = event.verb, event.occurred_at
+        if verb not in _MOVES:
+            continue
+        item = prepared.canonical(event.object_id)
         if verb is Verb.REVOKED:
             for seen in (finished, known, taken_up, dismissed):
                 seen.pop(item, None)
