@@ -1,6 +1,5 @@
 """The embedded organisation: catalogue, people, 14 months of events and the truth behind them, from parameters and a seed."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from features.catalogue import Assignment, Item, Learner, Role, Skill
-from features.events import Event, Verb, row_event_id
+from features.events import Event, Verb
 from features.synthetic.choice import Takes, World, simulate
 from features.synthetic.content import Shelf, roles, shelf
 from features.synthetic.moments import DAY, midnight
@@ -92,9 +91,8 @@ def _events(happened: list[Fact], parameters: Parameters, tenant: str, rng: np.r
     recorded = np.array([fact.at for fact in happened], int) + _lags(happened, parameters, rng)
     order = np.argsort(recorded, kind="stable")
     kept = [int(i) for i in order if recorded[i] < parameters.period.days * DAY]
-    twins: Counter[tuple[object, ...]] = Counter()
     zero = midnight(parameters.period.start)
-    return [_event(happened[i], int(recorded[i]), zero, tenant, twins) for i in kept]
+    return [_event(happened[i], number, int(recorded[i]), zero, tenant) for number, i in enumerate(kept)]
 
 
 def _lags(happened: list[Fact], parameters: Parameters, rng: np.random.Generator) -> np.ndarray:
@@ -106,12 +104,10 @@ def _lags(happened: list[Fact], parameters: Parameters, rng: np.random.Generator
     return np.where(at_once, 0, late).astype(int) + rng.integers(0, 20, n)
 
 
-def _event(fact: Fact, recorded: int, zero: datetime, tenant: str, twins: Counter[tuple[object, ...]]) -> Event:
-    key = (fact.learner, fact.verb.value, fact.object_id, fact.at)
-    twins[key] += 1
+def _event(fact: Fact, number: int, recorded: int, zero: datetime, tenant: str) -> Event:
     return Event(
         tenant=tenant,
-        event_id=row_event_id(key, twins[key] - 1),
+        event_id=f"lms-{number + 1:06d}",
         learner_id=learner_id(fact.learner),
         verb=fact.verb,
         object_id=fact.object_id,
