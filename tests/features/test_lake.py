@@ -1,0 +1,188 @@
+"""The lake, made from a real store."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from features import columns, lake
+from features.catalogue import Item, Learner, Role, Skill
+from features.events import Event, Result, Verb
+from features.store import EventStore, TenantSession
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    opened = EventStore.open(f"sqlite:///{tmp_path}/events.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def acme(store: EventStore) -> TenantSession:
+    session = store.tenant("acme")
+    items = [Item(id=name, title=name, skills={"sql": 2}) for name in ("c", "a", "b")]
+    session.put([*items, Item(id="d", title="d", aliases=("old-d",)), Skill(id="sql", name="SQL")], at=NOON)
+    people = [Learner(id="ann", audiences=("staff", "all")), Learner(id="bob", audiences=("guests",)), Learner(id="cem")]
+    session.put([*people, Role(id="analyst", name="Analyst", expects={"sql": 3})], at=NOON)
+    return session
+
+
+def event(event_id: str, learner: str, thing: str, *, at: datetime = NOON, verb: Verb = Verb.STARTED, **more: object) -> Event:
+    body = {"tenant": "acme", "learner_id": learner, "object_id": thing, "occurred_at": at, "recorded_at": at, "verb": verb}
+    return Event.model_validate({**body, "event_id": event_id, **more})
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_field_of_an_event_comes_back(acme: TenantSession, tmp_path: Path) -> None:
+    moment = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    result = Result(completion=True, success=False, score=0.5, duration_s=9, progress=1)
+    acme.append(
+        [event("e1", "ann", "a", at=moment, result=result, context={"b": 1, "a": "ü"}, decision_id="d1", backfill=True)]
+    )
+    lake.materialize(acme, tmp_path)
+    (row,) = lake.read_events(tmp_path, "acme").to_pylist()
+    assert list(row) == list(columns.EVENT)
+    assert (row["event_id"], row["verb"], row["occurred_at"], row["known_at"]) == ("e1", "started", moment, moment)
+    assert (row["completion"], row["success"], row["score"], row["duration_s"], row["progress"]) == (True, False, 0.5, 9.0, 1.0)
+    assert (row["decision_id"], row["context"], row["backfill"]) == ("d1", '{"a": "ü", "b": 1}', True)
+
+
+def test_days_are_utc_and_times_are_microseconds(acme: TenantSession, tmp_path: Path) -> None:
+    zone_late = datetime.fromisoformat("2026-03-01T23:30:00-02:00")
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=zone_late)])
+    lake.materialize(acme, tmp_path)
+    days = sorted(path.name for path in (tmp_path / "events" / "tenant=acme").iterdir())
+    assert days == ["day=2026-03-01", "day=2026-03-02"]
+    schema = pq.read_schema(tmp_path / "events" / "tenant=acme" / days[0] / "part.parquet")
+    assert str(schema.field("occurred_at").type) == "timestamp[us, tz=UTC]"
+
+
+def test_events_are_ordered_by_time_then_arrival(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("late", "ann", "a", at=NOON + DAY), event("tie-1", "ann", "a"), event("tie-0", "ann", "b")])
+    acme.append([event("early", "ann", "a", at=NOON - DAY), event("tie-2", "bob", "a")])
+    lake.materialize(acme, tmp_path)
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["early", "tie-1", "tie-0", "tie-2", "late"]
+
+
+def test_only_days_with_news_are_written_again(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY)])
+    first = lake.materialize(acme, tmp_path)
+    before = files(tmp_path / "events")
+    assert lake.materialize(acme, tmp_path).days_written == 0
+    acme.append([event("late", "bob", "a", at=NOON + timedelta(minutes=1))])
+    second = lake.materialize(acme, tmp_path)
+    after = files(tmp_path / "events")
+    assert (first.days_written, second.days_written, second.events) == (2, 1, 3)
+    assert [name for name in after if after[name] != before[name]] == ["tenant=acme/day=2026-03-01/part.parquet"]
+    assert second.watermark > first.watermark
+
+
+def test_growing_and_writing_anew_give_the_same_bytes(acme: TenantSession, tmp_path: Path) -> None:
+    grown, fresh = tmp_path / "grown", tmp_path / "fresh"
+    for n in range(3):
+        acme.append([event(f"e{n}-{k}", "ann", "a", at=NOON + k * DAY) for k in range(3)])
+        report = lake.materialize(acme, grown)
+    again = lake.materialize(acme, fresh)
+    assert again.digest == report.digest
+    assert files(grown / "events") == files(fresh / "events")
+    assert files(grown / "items") == files(fresh / "items")
+
+
+def test_a_lost_day_file_is_written_again(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a")])
+    report = lake.materialize(acme, tmp_path)
+    (tmp_path / "events/tenant=acme/day=2026-03-01/part.parquet").unlink()
+    assert lake.materialize(acme, tmp_path).digest == report.digest
+    assert lake.read_events(tmp_path, "acme").num_rows == 1
+
+
+def test_nothing_half_written_is_left_or_read(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a")])
+    lake.materialize(acme, tmp_path)
+    (tmp_path / "events/tenant=acme/day=2026-03-01/.part.parquet.new").write_bytes(b"half")
+    assert lake.read_events(tmp_path, "acme").num_rows == 1
+    lake.materialize(acme, tmp_path / "clean")
+    assert [name for name in files(tmp_path / "clean") if name.endswith(".new")] == []
+
+
+def test_tenants_have_folders_of_their_own(store: EventStore, acme: TenantSession, tmp_path: Path) -> None:
+    other = store.tenant("other")
+    acme.append([event("e1", "ann", "a")])
+    other.append([event("e1", "zoe", "z", tenant="other")])
+    for session in (acme, other):
+        lake.materialize(session, tmp_path)
+    assert lake.read_events(tmp_path, "acme")["learner_id"].to_pylist() == ["ann"]
+    assert lake.read_events(tmp_path, "other")["learner_id"].to_pylist() == ["zoe"]
+    assert lake.catalogue(tmp_path, "other").items == {}
+
+
+def test_the_catalogue_comes_back_whole(acme: TenantSession, tmp_path: Path) -> None:
+    lake.materialize(acme, tmp_path)
+    assert lake.catalogue(tmp_path, "acme") == acme.catalogue()
+    assert lake.catalogue(tmp_path, "acme").digest == acme.catalogue().digest
+    assert lake.learners(tmp_path, "acme") == acme.learners()
+    assert lake.snapshot(tmp_path, "acme", "role_skills").to_pylist() == [
+        {"role_id": "analyst", "skill_id": "sql", "level": 3.0},
+    ]
+    assert [row["audience"] for row in lake.snapshot(tmp_path, "acme", "learners").to_pylist()] == ["staff", "guests", None]
+
+
+def test_interactions_are_what_was_taken_up_of_known_items(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append(
+        [
+            event("1", "zoe", "b"),  # a stub of a learner still teaches
+            event("2", "ann", "c", at=NOON + DAY),
+            event("3", "ann", "a"),
+            event("4", "ann", "a", at=NOON + 2 * DAY),  # again: the first is kept
+            event("5", "ann", "gone"),  # a stub of an item is not ranked
+            event("6", "bob", "b", verb=Verb.SHOWN),  # served is not taken up
+            event("7", "bob", "old-d", verb=Verb.COMPLETED, recorded_at=NOON + 3 * DAY),  # by its alias
+            event("8", "cem", "skill:sql", verb=Verb.APPLIED),
+        ]
+    )
+    lake.materialize(acme, tmp_path)
+    learners, items, found, audiences = lake.interactions(tmp_path, "acme")
+    assert (learners.ids, items.ids, audiences) == (("ann", "bob", "zoe"), ("a", "b", "c", "d"), ("guests", "staff"))
+    assert [[items.ids[i] for i in found[row]] for row in range(len(found))] == [["a", "c"], ["d"], ["b"]]
+    assert found.audience.tolist() == [1, 0, -1]
+    assert found.n_audiences == 2
+    assert found.at.tolist() == [t.replace(tzinfo=None) for t in (NOON, NOON + DAY, NOON, NOON)]
+    assert found.until == np.datetime64("2026-03-04T12:00", "us")
+
+
+def test_equal_times_keep_the_order_of_arrival(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event(str(n), "ann", thing) for n, thing in enumerate(("c", "a", "d", "b"))])
+    lake.materialize(acme, tmp_path)
+    _, items, found, _ = lake.interactions(tmp_path, "acme")
+    assert [items.ids[i] for i in found[0]] == ["c", "a", "d", "b"]
+
+
+def test_an_empty_tenant_has_empty_tables(store: EventStore, tmp_path: Path) -> None:
+    lake.materialize(store.tenant("empty"), tmp_path)
+    learners, items, found, audiences = lake.interactions(tmp_path, "empty")
+    assert (len(learners), len(items), found.shape, audiences) == (0, 0, (0, 0), ())
+    assert np.isnat(found.until)
+
+
+def test_reading_before_materializing_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="python -m features materialize --tenant acme"):
+        lake.read_events(tmp_path, "acme")
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "not readable"), (json.dumps({"format": 99}), "format 99")])
+def test_a_manifest_that_cannot_be_trusted_is_refused(acme: TenantSession, tmp_path: Path, text: str, words: str) -> None:
+    lake.materialize(acme, tmp_path)
+    (tmp_path / "manifests/acme.json").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        lake.materialize(acme, tmp_path)
