@@ -267,11 +267,8 @@ class TenantSession:
     def history(self, learner_id: str, *, known_by: datetime | None = None) -> list[Event]:
         """A learner's events that were known at `known_by` (all when None), by (occurred_at, seq). The hot path of serving."""
         bound = _NO_LIMIT if known_by is None else microseconds(known_by)
-        sql, order = _history_statement(self._engine.dialect)
         values = {"tenant": self.tenant, "learner": learner_id, "bound": bound}
-        with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(sql, tuple(values[name] for name in order) if order else values)
-            return [_event(self.tenant, row) for row in cursor.fetchall()]
+        return [_event(self.tenant, row) for row in self._fetch(_history_statement(self._engine.dialect), values)]
 
     def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, Event]]:
         """(seq, event) in order of arrival, `seq > after`: what came since a watermark."""
@@ -322,11 +319,10 @@ class TenantSession:
         return Catalogue(self._rows(Item, at), self._rows(Skill, at), self._rows(Role, at))
 
     def learner(self, learner_id: str, *, at: datetime | None = None) -> Learner | None:
-        """One learner as of `at`, None when unknown."""
-        query = self._valid("learner", at).where(CATALOGUE.c.id == learner_id)
-        with self._engine.connect() as connection:
-            body = connection.execute(query).scalar()
-        return None if body is None else Learner.model_validate_json(body)
+        """One learner as of `at`, None when unknown. On the hot path of serving, as `history` is."""
+        values = {"tenant": self.tenant, "learner": learner_id, "moment": _NO_LIMIT if at is None else microseconds(at)}
+        found = self._fetch(_learner_statement(self._engine.dialect), values)
+        return _learner(found[0][0]) if found else None
 
     def learners(self, *, at: datetime | None = None) -> dict[str, Learner]:
         """All learners as of `at`, sorted by id."""
@@ -379,6 +375,12 @@ class TenantSession:
         )
 
     # -- inside --
+
+    def _fetch(self, statement: "_Compiled", values: dict[str, Any]) -> list[Any]:
+        sql, order = statement
+        with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(sql, tuple(values[name] for name in order) if order else values)
+            return list(cursor.fetchall())
 
     def _writing(self) -> Any:
         return self._engine.execution_options(nextwise_write=True).begin()
@@ -480,9 +482,12 @@ class TenantSession:
             connection.execute(query, [{"closed": version} for version in versions])
 
 
+_Compiled = tuple[str, tuple[str, ...]]
+"""SQL for the driver's cursor and the order of its parameters (empty: by name)."""
+
+
 @lru_cache
-def _history_statement(dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
-    """The SQL of `history` and the order of its parameters (empty: by name). Compiled once, for the driver's cursor."""
+def _history_statement(dialect: sa.Dialect) -> _Compiled:
     query = (
         sa.select(*_READ)
         .where(
@@ -492,8 +497,31 @@ def _history_statement(dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
         )
         .order_by(EVENTS.c.occurred_at, EVENTS.c.seq)
     )
+    return _compiled(query, dialect)
+
+
+@lru_cache
+def _learner_statement(dialect: sa.Dialect) -> _Compiled:
+    moment = sa.bindparam("moment", type_=sa.BigInteger)  # the open version holds at any later moment, a closed one does not
+    query = sa.select(CATALOGUE.c.body).where(
+        CATALOGUE.c.tenant == sa.bindparam("tenant"),
+        CATALOGUE.c.kind == sa.literal_column("'learner'"),
+        CATALOGUE.c.id == sa.bindparam("learner"),
+        CATALOGUE.c.valid_from <= moment,
+        sa.or_(_OPEN, CATALOGUE.c.valid_to > moment),
+    )
+    return _compiled(query, dialect)
+
+
+def _compiled(query: sa.Select[Any], dialect: sa.Dialect) -> _Compiled:
     compiled = query.compile(dialect=dialect)
     return str(compiled), tuple(getattr(compiled, "positiontup", None) or ())
+
+
+@lru_cache(maxsize=10_000)
+def _learner(body: str) -> Learner:
+    """Parsed once for each stored version, which never changes."""
+    return Learner.model_validate_json(body)
 
 
 def _outcome(known: dict[str, str], event_id: str, content: str) -> Outcome:

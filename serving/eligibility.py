@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from features.catalogue import Learner
 from serving.payloads import Filters
 from serving.prepared import Mask, Prepared, primary_language
-from serving.standing import Standing, still_valid
+from serving.standing import Standing, still_valid, with_equivalents
 
 RULES_VERSION = "1"
 
@@ -119,10 +119,10 @@ def _dismissed(stock: Prepared, facts: Facts) -> Mask:
 
 def _prerequisites(stock: Prepared, facts: Facts) -> Mask:
     """Something that must come first is neither finished nor known; an expired completion still counts here."""
-    done = {*facts.standing.finished, *facts.standing.known}
-    done |= set().union(*(stock.equivalents[item] for item in done if item in stock.equivalents))
+    done = stock.mask(with_equivalents({*facts.standing.finished, *facts.standing.known}, stock))
+    item, needed = stock.requires[:, 0], stock.requires[:, 1]
     removed = np.zeros(len(stock), dtype=bool)
-    removed[[index for index, needed in stock.requires if not needed <= done]] = True
+    removed[item[(needed < 0) | ~done[needed]]] = True
     return removed
 
 
@@ -153,7 +153,7 @@ def eligible(
     for name, rule in RULES.items():
         gone = rule(stock, facts)[left]
         if gone.any():
-            removed[name] = tuple(stock.ids[index] for index in left[gone].tolist())
+            removed[name] = stock.ids_of(left[gone])
             left = left[~gone]
     return left, removed
 

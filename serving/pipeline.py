@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from features.catalogue import Learner, Role
 from features.decisions import Decision, Randomisation, Row, SlateItem
-from features.events import Event
+from features.events import Event, Verb
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
@@ -33,6 +33,9 @@ from serving.standing import Standing, history_of, standing
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
 MODEL_FAILED: Final = "model_failed"
 PERSONALISATION_OFF: Final = "personalisation_off"
+
+_TELLING: Final = frozenset(verb for verb in Verb if verb.evidence or verb is Verb.REVOKED)
+"""Verbs that a skill profile depends on; most events (shown, started) are not among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,7 @@ def rank(
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
     removed |= {
         "unknown_item": unknown,
-        "no_score": _names(stock, kept[~scores.scored[kept]]),
+        "no_score": stock.ids_of(kept[~scores.scored[kept]]),
         "beyond_limit": beyond,
     }
     shown = np.array([stock.index[item.item_id] for row in rows for item in row.items], dtype=np.int64)
@@ -134,7 +137,7 @@ def rank(
 def hydrate(stock: Prepared, learner: Learner | None, events: Sequence[Event], at: datetime) -> Hydrated:
     """Histories, standing, skills and gaps from a learner's events."""
     role = stock.bundle.catalogue.roles.get(learner.role_id) if learner is not None and learner.role_id else None
-    skills = profile(events, stock.names, at)
+    skills = profile([event for event in events if event.verb in _TELLING], stock.names, at)
     return Hydrated(
         learner=learner,
         role=role,
@@ -187,8 +190,8 @@ def _rows(
         for title, source, slots in filled
         if slots
     )
-    beyond = [index for index in scored.tolist() if index not in taken] if isinstance(request, RankRequest) else []
-    return rows, tuple(stock.ids[index] for index in beyond)
+    beyond = stock.ids_of(scored[~np.isin(scored, [*taken])]) if isinstance(request, RankRequest) else ()
+    return rows, beyond
 
 
 _Plan = tuple[str, str | None, NDArray[np.int32], int]
@@ -241,7 +244,3 @@ def _item(
 def _features(stock: Prepared, context: Context, shown: NDArray[np.int64]) -> dict[str, tuple[float | None, ...]]:
     values = features(context, stock.table, shown).astype(np.float64)
     return {name: tuple(v if isfinite(v) else None for v in values[:, at].tolist()) for at, name in enumerate(FEATURES)}
-
-
-def _names(stock: Prepared, indices: NDArray[np.int32]) -> tuple[str, ...]:
-    return tuple(stock.ids[index] for index in indices.tolist())

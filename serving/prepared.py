@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from features.catalogue import Item
 from features.ranking import ItemTable
 from training.bundle import Bundle
 from training.models.base import Fitted
+from training.models.blend import FittedBlend
+from training.models.linear import FittedLinear
 
 Mask = NDArray[np.bool_]
 
@@ -18,15 +21,17 @@ Mask = NDArray[np.bool_]
 class Prepared:
     """Arrays over the m items of a bundle's vocabulary.
 
-    names: every catalogue item by id and alias. index: vocabulary index by id and alias. listed: bool[m], in the catalogue.
-    audiences, languages, types: bool[m] by name, with `unrestricted` and `any_language` for items that name none. since,
-    until: float64[m] seconds since 1970, the time an item is available. requires: (index, ids) of items with prerequisites.
-    replaced: int64[r, 2], pairs (old, new). equivalents: ids that a finished item also stands for.
+    names: every catalogue item by id and alias. index: vocabulary index by id and alias. id_array: the ids, object[m].
+    listed: bool[m], in the catalogue. audiences, languages, types: bool[m] by name, with `unrestricted` and `any_language`
+    for items that name none. since, until: float64[m] seconds since 1970, the time an item is available. requires:
+    int64[p, 2], pairs (item, prerequisite), -1 for one that the bundle does not know. replaced: int64[r, 2], pairs (old,
+    new). equivalents: ids that a finished item also stands for.
     """
 
     bundle: Bundle
     names: Mapping[str, Item]
     index: Mapping[str, int]
+    id_array: NDArray[np.object_]
     table: ItemTable
     listed: Mask
     audiences: Mapping[str, Mask]
@@ -36,7 +41,7 @@ class Prepared:
     types: Mapping[str, Mask]
     since: NDArray[np.float64]
     until: NDArray[np.float64]
-    requires: tuple[tuple[int, frozenset[str]], ...]
+    requires: NDArray[np.int64]
     replaced: NDArray[np.int64]
     equivalents: Mapping[str, frozenset[str]]
 
@@ -55,6 +60,10 @@ class Prepared:
         """The item id behind an id or alias; an unknown name stays as it is."""
         item = self.names.get(name)
         return name if item is None else item.id
+
+    def ids_of(self, indices: NDArray[np.integer]) -> tuple[str, ...]:
+        """The item ids of vocabulary indices."""
+        return tuple(self.id_array[indices].tolist())
 
     def mask(self, names: Iterable[str]) -> Mask:
         """bool[m]: the items of these ids or aliases."""
@@ -78,10 +87,12 @@ def prepare(bundle: Bundle) -> Prepared:
     audiences, unrestricted = _by_name(rows, lambda item: item.audiences)
     languages, any_language = _by_name(rows, lambda item: tuple(map(primary_language, item.languages)))
     types, _ = _by_name(rows, lambda item: (item.type,))
+    index = {name: vocabulary.index(item.id) for name, item in names.items() if item.id in vocabulary}
     return Prepared(
-        bundle=bundle,
+        bundle=replace(bundle, model=_served(bundle.model)),
         names=names,
-        index={name: vocabulary.index(item.id) for name, item in names.items() if item.id in vocabulary},
+        index=index,
+        id_array=np.array(vocabulary.ids, dtype=object),
         table=ItemTable.of(catalogue, vocabulary, popularity),
         listed=np.array([row is not None for row in rows], dtype=bool),
         audiences=audiences,
@@ -91,12 +102,21 @@ def prepare(bundle: Bundle) -> Prepared:
         types=types,
         since=_seconds(rows, lambda item: item.available_from, -np.inf),
         until=_seconds(rows, lambda item: item.available_until, np.inf),
-        requires=tuple(
-            (i, frozenset(row.prerequisites)) for i, row in enumerate(rows) if row is not None and row.prerequisites
-        ),
+        requires=_requires(rows, index),
         replaced=_replaced(rows, vocabulary.index),
         equivalents=_equivalents(catalogue.items.values()),
     )
+
+
+def _served(model: Fitted) -> Fitted:
+    """The model with a linear table that is dense where that takes no more memory than its sparse form: it scores faster."""
+    if isinstance(model, FittedBlend):
+        return replace(model, parts={name: _served(part) for name, part in model.parts.items()})
+    if isinstance(model, FittedLinear) and sparse.issparse(model.weights):
+        rows, columns = model.weights.shape
+        if rows * columns <= 2 * model.weights.nnz:
+            return replace(model, weights=np.ascontiguousarray(model.weights.toarray()))
+    return model
 
 
 def _by_name(rows: list[Item | None], of: Callable[[Item], tuple[str, ...]]) -> tuple[dict[str, Mask], Mask]:
@@ -111,9 +131,9 @@ def _seconds(rows: list[Item | None], of: Callable[[Item], object], missing: flo
     return np.array([missing if at is None else at.timestamp() for at in found], dtype=np.float64)  # type: ignore[attr-defined]
 
 
-def _requires(rows: list[Item | None], names: Mapping[str, Item]) -> tuple[tuple[int, frozenset[str]], ...]:
-    needed = [(at, row.prerequisites) for at, row in enumerate(rows) if row is not None and row.prerequisites]
-    return tuple((at, frozenset(names[one].id if one in names else one for one in ids)) for at, ids in needed)
+def _requires(rows: list[Item | None], index: Mapping[str, int]) -> NDArray[np.int64]:
+    pairs = [(at, index.get(one, -1)) for at, row in enumerate(rows) if row is not None for one in row.prerequisites]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _replaced(rows: list[Item | None], index: Callable[[str], int]) -> NDArray[np.int64]:

@@ -18,7 +18,11 @@ pages = Pages(Settings())
     traffic={"timeout": 10},
     metrics={"enabled": False},  # ours are at /metrics
     logging={"access": {"enabled": False}},
-    envs=[{"name": "OPENBLAS_NUM_THREADS", "value": "1"}, {"name": "OMP_NUM_THREADS", "value": "1"}],
+    envs=[
+        {"name": "OPENBLAS_NUM_THREADS", "value": "1"},
+        {"name": "OMP_NUM_THREADS", "value": "1"},
+        {"name": "OTEL_SDK_DISABLED", "value": "true"},  # spans that nobody exports; set it to false to trace
+    ],
 )
 class Nextwise:
     """What should this learner learn next? Rankings with reasons."""

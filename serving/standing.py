@@ -59,8 +59,14 @@ def standing(events: Iterable[Event], prepared: Prepared) -> Standing:
 
 def still_valid(done: Mapping[str, datetime], prepared: Prepared, at: datetime) -> set[str]:
     """Items of `done` whose completion holds at `at`, and their equivalents; past its period an item is due again."""
-    valid = {item for item, when in done.items() if _holds(prepared, item, when, at)}
-    return valid.union(*(prepared.equivalents.get(item, frozenset()) for item in valid))
+    return with_equivalents({item for item, when in done.items() if _holds(prepared, item, when, at)}, prepared)
+
+
+def with_equivalents(items: set[str], prepared: Prepared) -> set[str]:
+    """The items and those that they also stand for."""
+    if not prepared.equivalents:
+        return items
+    return items.union(*(prepared.equivalents.get(item, frozenset()) for item in items))
 
 
 def _holds(prepared: Prepared, item_id: str, when: datetime, at: datetime) -> bool:
@@ -89,5 +95,10 @@ def history_of(events: Iterable[Event], prepared: Prepared, audience: str | None
     for event in events:
         if event.verb in INTERACTION_VERBS and (index := prepared.index.get(event.object_id)) is not None:
             first.setdefault(index, event.occurred_at)
-    at = [np.datetime64(when.replace(tzinfo=None), "us") for when in first.values()]
-    return Histories.of([list(first)], len(prepared), at=[at], audience=[prepared.bundle.audience_index(audience)])
+    return Histories(
+        indptr=np.array([0, len(first)], dtype=np.int64),
+        items=np.fromiter(first, dtype=np.int32, count=len(first)),
+        at=np.array([when.replace(tzinfo=None) for when in first.values()], dtype="datetime64[us]"),
+        audience=np.array([prepared.bundle.audience_index(audience)], dtype=np.int32),
+        n_items=len(prepared),
+    )
