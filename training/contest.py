@@ -69,12 +69,19 @@ class Result:
 
 
 def measure(name: str, contest: Contest) -> Result:
-    """`compete` in a fresh process. Errors: those of the model; MemoryError where the process was killed."""
+    """`compete` in a fresh process, on one BLAS thread for a small catalogue. Errors: those of the model; MemoryError where the process was killed."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
         try:
-            return alone.submit(compete, name, contest).result()
+            return alone.submit(_compete_alone, name, contest).result()
         except BrokenProcessPool as error:
             raise MemoryError(f"the process of {name} was killed, most likely for want of memory") from error
+
+
+def _compete_alone(name: str, contest: Contest) -> Result:
+    """Small products gain nothing from more BLAS threads, and wait long for each other where cores are shared."""
+    small = contest.rounds[0].train.n_items <= lineup.SMALL
+    with threadpool_limits(1 if small else None, "blas"):
+        return compete(name, contest)
 
 
 def compete(name: str, contest: Contest) -> Result:

@@ -18,7 +18,8 @@ Vectors = NDArray[np.float32]
 """float32[n_items, d]: one text vector per item, in the order of the table's item indices."""
 
 BLEND = "blend"
-_SMALL = 3_000
+SMALL = 3_000
+"""Items up to which a fit takes less than a second, so that several settings can be tried."""
 _SETTINGS: dict[str, Callable[[int, Vectors | None], Sequence[Model]]] = {
     "popularity": lambda n_items, vectors: (Popularity(),),
     "recent": lambda n_items, vectors: tuple(Recent(half_life_days=days) for days in (30, 90, 365)),
@@ -49,7 +50,7 @@ def missing(name: str, interactions: Interactions, vectors: Vectors | None) -> s
 
 def _als(n_items: int) -> Sequence[Model]:
     """A few settings where a fit takes under a second, else the default alone."""
-    if n_items > _SMALL:
+    if n_items > SMALL:
         return (ALS(),)
     pairs = ((64, 10.0, 1.0), (64, 10.0, 10.0), (128, 5.0, 10.0))
     return tuple(ALS(factors=factors, alpha=alpha, regularization=ridge) for factors, alpha, ridge in pairs)
