@@ -17,6 +17,7 @@ from features.decisions import Decision
 from training.bundle import flush_to_disk
 
 GROUP_ROWS: Final = 64
+_RETRY_S: Final = 5.0
 _LOG = logging.getLogger("nextwise.decisions")
 
 Record = Callable[[str, Sequence[Decision]], None]
@@ -40,7 +41,7 @@ class DecisionLog:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to write; what a spool of an earlier life holds is replayed with the first commit that works."""
+        """Begin to write, first what a spool of an earlier life holds."""
         self._task = asyncio.create_task(self._write(), name="decision-log")
 
     async def stop(self) -> None:
@@ -57,10 +58,9 @@ class DecisionLog:
         await done
 
     async def _write(self) -> None:
+        await self._commit([])  # what an earlier life left in the spool
         while True:
-            group = [await self._queue.get()]
-            while len(group) < GROUP_ROWS and not self._queue.empty():
-                group.append(self._queue.get_nowait())
+            group = await self._next_group()
             try:
                 await self._commit([decision for decision, _ in group])
             except Exception as error:
@@ -71,6 +71,16 @@ class DecisionLog:
             for _ in group:
                 self._queue.task_done()
 
+    async def _next_group(self) -> list[tuple[Decision, asyncio.Future[None]]]:
+        """What queued since the last commit; while the spool waits, an empty group now and then, to try the store again."""
+        try:
+            group = [await asyncio.wait_for(self._queue.get(), _RETRY_S if self._spool.waiting else None)]
+        except TimeoutError:
+            return []
+        while len(group) < GROUP_ROWS and not self._queue.empty():
+            group.append(self._queue.get_nowait())
+        return group
+
     async def _commit(self, decisions: Sequence[Decision]) -> None:
         try:
             if self._running is not None and not self._running.done():
@@ -78,12 +88,13 @@ class DecisionLog:
             self._running = asyncio.get_running_loop().run_in_executor(self._executor, self._store, decisions)
             await asyncio.wait_for(asyncio.shield(self._running), self._deadline_s)
         except Exception as error:
-            _LOG.warning("the store does not take decisions (%s); they go to the spool", error or type(error).__name__)
-            await asyncio.to_thread(self._spool.append, decisions)
+            _LOG.warning("the store does not take decisions (%s)", error or type(error).__name__)
+            if decisions:
+                await asyncio.to_thread(self._spool.append, decisions)
 
     def _store(self, decisions: Sequence[Decision]) -> None:
-        self._spool.replay(self._record)
         _record_by_tenant(self._record, decisions)
+        self._spool.replay(self._record)  # after it: a store that is still down leaves the spool's one file as it is
 
 
 def _settle(group: Sequence[tuple[Decision, "asyncio.Future[None]"]], error: Exception | None) -> None:
@@ -116,6 +127,11 @@ class Spool:
         self._lock = Lock()
         self._open: tuple[Path, IO[bytes]] | None = None
         self._waiting: dict[Path, IO[bytes]] = self._adopt()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits to be stored."""
+        return self._open is not None or bool(self._waiting)
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Write and sync."""

@@ -1,0 +1,76 @@
+"""The pointer is followed; what cannot be loaded is refused and the old bundle goes on serving."""
+
+import time
+from pathlib import Path
+
+from acme import ITEMS, TENANT, publish
+from starlette.testclient import TestClient
+
+from features.catalogue import Item
+from serving.bundles import Bundles
+from serving.settings import Settings
+from training.bundle import Pointer, read_pointer, write_pointer
+
+
+def current(bundles: Bundles) -> str | None:
+    stock = bundles.current(TENANT)
+    return None if stock is None else stock.bundle.name
+
+
+def test_a_new_bundle_replaces_the_old_which_is_kept(bundles: Path) -> None:
+    served = Bundles(bundles)
+    served.refresh()
+    old = current(served)
+    new = publish(bundles, recipe={"n": 2}).name
+    served.refresh()
+    assert (current(served), old) == (new, served.served[TENANT].previous.bundle.name)  # type: ignore[union-attr]
+    write_pointer(bundles, TENANT, Pointer(bundle=str(old), previous=None))
+    served.refresh()
+    assert current(served) == old
+
+
+def test_a_damaged_bundle_is_refused_and_named(bundles: Path) -> None:
+    served = Bundles(bundles)
+    served.refresh()
+    old = current(served)
+    folder = publish(bundles, recipe={"n": 2})
+    array = folder / "arrays" / "counts.npy"
+    array.chmod(0o644)
+    array.write_bytes(array.read_bytes()[:-1] + b"\x01")
+    served.refresh()
+    assert current(served) == old
+    assert "counts.npy" in served.refused[TENANT]
+    assert publish(bundles, recipe={"n": 3}).name
+    served.refresh()
+    assert current(served) != old
+    assert served.refused == {}
+
+
+def test_a_pointer_to_nothing_or_another_tenants_bundle_is_refused(bundles: Path) -> None:
+    served = Bundles(bundles)
+    served.refresh()
+    old = current(served)
+    write_pointer(bundles, TENANT, Pointer(bundle="0" * 16, previous=None))
+    served.refresh()
+    assert current(served) == old
+    other = publish(bundles, tenant="other")
+    other.rename(bundles / TENANT / other.name)
+    write_pointer(bundles, TENANT, Pointer(bundle=other.name, previous=None))
+    served.refresh()
+    assert current(served) == old
+    assert "another tenant" in served.refused[TENANT]
+    assert served.current("nobody") is None
+
+
+def test_the_running_service_swaps_between_requests(client: TestClient, settings: Settings) -> None:
+    def ask() -> dict[str, object]:
+        answer: dict[str, object] = client.post("/v1/rank", json={"learner_id": "ana", "candidates": ["fresh"]}).json()
+        return answer
+
+    assert ask()["removed"] == {"unknown_item": ["fresh"]}
+    old = read_pointer(settings.bundles, TENANT).bundle
+    new = publish(settings.bundles, items=(*ITEMS, Item(id="fresh", title="Fresh")), previous=old).name
+    until = time.monotonic() + 5
+    while ask()["bundle"] != new and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (ask()["bundle"], ask()["removed"]) == (new, {})
