@@ -16,6 +16,8 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 SKILL_PREFIX = "skill:"
 """An object_id that starts with this names a skill (evidence about it), any other names an item."""
 
+# The context is hashed apart, with sorted keys; the other fields always come in the order in which they are declared.
+_NOT_CONTENT = {"recorded_at", "source", "backfill", "context"}
 _ROW_NAMESPACE = uuid.UUID("6e8b2f0e-3d0c-5a51-9f0a-2c7f1f6d4b11")
 
 
@@ -134,7 +136,9 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _not_in_the_future(self) -> Self:
         if self.occurred_at > self.recorded_at + MAX_CLOCK_SKEW:
-            raise ValueError(f"occurred_at {self.occurred_at.isoformat()} is in the future (more than 5 minutes after recorded_at)")
+            raise ValueError(
+                f"occurred_at {self.occurred_at.isoformat()} is in the future (more than 5 minutes after recorded_at)"
+            )
         return self
 
     @property
@@ -149,10 +153,11 @@ class Event(BaseModel):
 
     def content_hash(self) -> str:
         """SHA-256 over what makes two events with one id the same fact (all but `recorded_at`, `source`, `backfill`)."""
-        body = self.model_dump(mode="json", exclude={"recorded_at", "source", "backfill"})
-        return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        body = self.model_dump_json(exclude=_NOT_CONTENT)
+        context = json.dumps(self.context, sort_keys=True) if self.context else "{}"
+        return hashlib.sha256((body + context).encode()).hexdigest()
 
 
 def row_event_id(fields: tuple[Any, ...], occurrence: int) -> str:
-    """A stable id for a file row without one: UUIDv5 of its fields and its occurrence number (0, 1, ..) among identical rows."""
+    """A stable id for a file row without one: UUIDv5 of its fields and its occurrence number (0, 1, ..) among equal rows."""
     return str(uuid.uuid5(_ROW_NAMESPACE, "\x1f".join([*map(str, fields), str(occurrence)])))

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 from features.catalogue import CatalogueRow, canonical_json, kind_of
 from features.events import Event
 from features.readers.base import Located, Reading, Refusal
-from features.store import MAX_BATCH, PutResult, StoredEvent, TenantSession
+from features.store import MAX_BATCH, STORED, PutResult, StoredEvent, TenantSession
 
 SHOWN: Final = 10
 """How many refusals are listed."""
@@ -146,7 +146,8 @@ def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: _Refusal
             refusals.event(_conflict(file, line, stored))
         else:
             kept.append((file, line, stored))
-    spool.write(json.dumps(kept) + "\n")
+    # Values without their names: half the text, half the time.
+    spool.write(json.dumps([(file, line, *stored.values()) for file, line, stored in kept]) + "\n")
     return len(kept)
 
 
@@ -157,7 +158,7 @@ def _conflict(file: str, line: int, stored: StoredEvent) -> Refusal:
 def _batches(spool: IO[str]) -> Iterator[list[_Spooled]]:
     spool.seek(0)
     for line in spool:
-        yield json.loads(line)
+        yield [(file, number, dict(zip(STORED, values, strict=True))) for file, number, *values in json.loads(line)]
 
 
 def _append(session: TenantSession, batch: list[_Spooled], found: Ingested, refusals: _Refusals, advance: Advance) -> None:

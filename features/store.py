@@ -122,6 +122,9 @@ _READ: Final = (
     EVENTS.c.backfill,
     EVENTS.c.schema_version,
 )
+STORED: Final = tuple(column.name for column in EVENTS.c if column.name != "seq")
+"""The names of a `StoredEvent`, in order."""
+
 _VERBS: Final = {verb.value: verb for verb in Verb}
 _FIELDS: Final = set(Event.model_fields)
 _NO_LIMIT: Final = 2**62

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from features.catalogue import Assignment, CatalogueRow, Item, Learner, Role, Skill
 from features.decisions import Decision, Randomisation
 from features.events import Event, Result, Verb
-from features.store import EVENTS, MAX_BATCH, EventStore, PutResult, TenantSession, _history_statement
+from features.store import EVENTS, MAX_BATCH, STORED, EventStore, PutResult, TenantSession, _history_statement
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -74,6 +75,24 @@ def test_the_same_id_is_one_event_and_with_other_content_a_conflict(acme: Tenant
     other = event("e1", object_id="word")
     assert acme.append([again, other, event("e2")]).outcomes == ("duplicate", "conflict", "accepted")
     assert acme.history("ann") == [first, event("e2")]
+
+
+def test_content_is_compared_without_the_order_of_its_context(acme: TenantSession) -> None:
+    acme.append([event("e1", context={"a": 1, "b": {"c": 1, "d": 2}})])
+    again = [event("e1", context={"b": {"d": 2, "c": 1}, "a": 1}), event("e1", context={"a": 2, "b": {"c": 1, "d": 2}})]
+    assert acme.append(again).outcomes == ("duplicate", "conflict")
+
+
+@pytest.mark.parametrize(
+    "field", [{"verb": "completed"}, {"learner_id": "bob"}, {"decision_id": "d"}, {"result": {"score": 1}}, {"at": NOON + HOUR}]
+)
+def test_every_other_field_of_the_content_counts(acme: TenantSession, field: dict[str, Any]) -> None:
+    acme.append([event("e1")])
+    assert acme.append([event("e1", **field)]).conflicts == 1
+
+
+def test_a_prepared_row_has_the_columns_of_the_table_in_order(acme: TenantSession) -> None:
+    assert tuple(acme.prepare(event("e1"))) == STORED
 
 
 def test_repeats_within_one_batch_are_seen(acme: TenantSession) -> None:
