@@ -8,7 +8,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,7 +70,7 @@ def command_line() -> str:
 
 def _parameter(parameter: Any) -> str:
     option = parameter.param_type_name == "option"
-    name = " / ".join([*parameter.opts, *parameter.secondary_opts]) if option else parameter.human_readable_name
+    name = " / ".join([*parameter.opts, *parameter.secondary_opts]) if option else str(parameter.name).upper()
     required = " **required**" if parameter.required else ""
     words = " ".join((getattr(parameter, "help", None) or "").split())
     return f"- `{name}`{required}: {words}{_default(parameter.default)}"
@@ -79,6 +79,35 @@ def _parameter(parameter: Any) -> str:
 def _default(value: Any) -> str:
     shown = isinstance(value, str | int | float | Path) and not isinstance(value, bool) and str(value)
     return f" (default `{value}`)" if shown else ""
+
+
+def http() -> str:
+    """Every route of the service with its request fields."""
+    from serving import service
+
+    document = service.pages.document
+    parts = ["# HTTP API", "", "Generated from the service's OpenAPI document, which it also serves at `/openapi.json`.", ""]
+    for path, methods in sorted(document["paths"].items()):
+        for method, operation in sorted(methods.items()):
+            words = operation.get("description") or operation.get("summary") or ""
+            parts += [f"## {method.upper()} {path}", "", _first_paragraph(words), ""]
+            parts += [*_request_fields(document, operation), _answers(operation), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _request_fields(document: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+    body = document.get("components", {}).get("schemas", {}).get(name, schema)
+    if "properties" not in body:
+        return []
+    rows = [_field(field, spec, body.get("required", ())) for field, spec in body["properties"].items()]
+    return ["| field | type | default |", "|---|---|---|", *rows, ""]
+
+
+def _answers(operation: dict[str, Any]) -> str:
+    answers = sorted(operation.get("responses", {}).items())
+    return "Answers: " + "; ".join(f"{status} {body.get('description', '')}".strip() for status, body in answers) + "."
 
 
 def contracts() -> str:
@@ -103,9 +132,12 @@ def _contract(module: ModuleType, name: str) -> list[str]:
 def _fields(model: type[BaseModel]) -> Iterator[str]:
     schema = model.model_json_schema()
     for name, body in schema["properties"].items():
-        required = name in schema.get("required", ())
-        default = "required" if required else f"`{body.get('default')}`" if "default" in body else "empty"
-        yield f"| {name} | {_type(body)} | {default} |"
+        yield _field(name, body, schema.get("required", ()))
+
+
+def _field(name: str, body: dict[str, Any], required: Sequence[str]) -> str:
+    default = "required" if name in required else f"`{body.get('default')}`" if "default" in body else "empty"
+    return f"| {name} | {_type(body)} | {default} |"
 
 
 def _type(body: dict[str, Any]) -> str:
@@ -124,7 +156,7 @@ def _first_paragraph(text: str | None) -> str:
     return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
 
 
-PAGES: dict[str, Callable[[], str]] = {"command-line.md": command_line, "contracts.md": contracts}
+PAGES: dict[str, Callable[[], str]] = {"command-line.md": command_line, "contracts.md": contracts, "http.md": http}
 
 if __name__ == "__main__":
     sys.exit(main())
