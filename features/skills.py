@@ -103,15 +103,14 @@ def _stated_level(event: Event) -> float | None:
 
 
 def _state(evidence: Sequence[_Shown], at: datetime) -> SkillState:
-    doubt = 1.0
-    for one in sorted(evidence, key=_order):
-        doubt *= 1.0 - CONFIDENCE[one.event.verb.evidence] * one.fade(at)
-    return SkillState(
-        level=max(_level(one, evidence) * one.fade(at) for one in evidence),
-        evidence=max(one.event.verb.evidence for one in evidence),
-        confidence=1.0 - doubt,
-        event_ids=tuple(one.event.event_id for one in sorted(evidence, key=_order)),
-    )
+    doubt, level, strongest = 1.0, 0.0, Evidence.NONE
+    ordered = sorted(evidence, key=_order)
+    for one in ordered:
+        kind, fade = one.event.verb.evidence, one.fade(at)
+        doubt *= 1.0 - CONFIDENCE[kind] * fade
+        level = max(level, _level(one, ordered) * fade)
+        strongest = max(strongest, kind)
+    return SkillState(level, strongest, 1.0 - doubt, tuple(one.event.event_id for one in ordered))
 
 
 def _level(one: _Shown, evidence: Sequence[_Shown]) -> float:

@@ -200,8 +200,8 @@ _Plan = tuple[str, str | None, NDArray[np.int32], int]
 def _plan(stock: Prepared, known: Hydrated, scored: NDArray[np.int32], limit: int, policy: Policy) -> list[_Plan]:
     """Title, source, ordered candidates and size of each row: the blend first, then what closes the role's gaps."""
     closing = _closing(stock, known, scored)
-    spare = np.setdiff1d(closing, scored[:limit], assume_unique=True)
-    gap_slots = min(int(limit * policy.gap_share), len(spare))
+    spare = len(closing) - len(set(closing.tolist()).intersection(scored[:limit].tolist()))
+    gap_slots = min(int(limit * policy.gap_share), spare)
     title = "Recommended for you"
     if known.cold:
         title = "Popular with your colleagues" if known.history.audience[0] >= 0 else "Popular now"

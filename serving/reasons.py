@@ -10,8 +10,9 @@ from features.catalogue import Item, Learner, Role
 from features.interactions import Histories
 from features.skills import SkillState
 from serving.prepared import Prepared
-from serving.scoring import Parted, Scores, causes
+from serving.scoring import Scores, causes
 from serving.standing import Standing
+from training.models.blend import FittedBlend
 from training.models.content import FittedContent
 
 
@@ -81,7 +82,7 @@ def _because(grounds: Grounds, cause: int | None) -> str | None:
 def _close_in_content(grounds: Grounds, index: int) -> str | None:
     """The history item whose text is closest."""
     model, taken = grounds.stock.bundle.model, grounds.history[0]
-    part = model.parts.get("content") if isinstance(model, Parted) else model
+    part = model.parts.get("content") if isinstance(model, FittedBlend) else model
     if not isinstance(part, FittedContent) or not len(taken):
         return None
     closest = int((part.vectors[taken] @ part.vectors[index]).argmax())

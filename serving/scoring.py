@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +11,10 @@ from scipy import sparse
 from features.interactions import Histories
 from serving.prepared import Prepared
 from training.models.base import Fitted
+from training.models.blend import FittedBlend
 from training.models.linear import FittedLinear
 
 POPULARITY = "popularity"
-
-
-@runtime_checkable
-class Parted(Protocol):
-    """A model whose score is a sum of named parts."""
-
-    parts: Mapping[str, Fitted]
-
-    def score_parts(self, histories: Histories) -> Mapping[str, NDArray[np.float32]]:
-        """float32[n, m] by name; they add up to the score."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +52,7 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
     """The model's scores of one history; plain popularity when degraded, or where the model can score nothing."""
     model = stock.bundle.model
     if not degraded:
-        if isinstance(model, Parted):
+        if isinstance(model, FittedBlend):
             found = Scores.of_parts({name: part[0] for name, part in model.score_parts(history).items()})
         else:
             found = Scores.of_one(model.kind, model.score(history)[0])
@@ -96,5 +85,5 @@ def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[
 def _linear(model: Fitted) -> FittedLinear | None:
     if isinstance(model, FittedLinear):
         return model
-    parts = model.parts.values() if isinstance(model, Parted) else ()
+    parts = model.parts.values() if isinstance(model, FittedBlend) else ()
     return next((part for part in parts if isinstance(part, FittedLinear)), None)
