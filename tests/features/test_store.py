@@ -193,6 +193,7 @@ def test_learners_and_assignments_are_versioned_too(acme: TenantSession) -> None
     acme.put([Learner(id="ann", status="leave")], at=NOON + HOUR)
     assert acme.learner("ann", at=NOON) == ann
     assert acme.learner("ann") == Learner(id="ann", status="leave") == acme.learners()["ann"]
+    assert acme.learner("ann", at=NOON + HOUR) == Learner(id="ann", status="leave")  # a version ends where the next begins
     assert acme.learner("bob") is None
     assert acme.learners(at=NOON - HOUR) == {}
     assert acme.assignments() == [duty]
