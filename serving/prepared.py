@@ -83,7 +83,7 @@ def prepare(bundle: Bundle) -> Prepared:
     vocabulary, catalogue = bundle.vocabulary, bundle.catalogue
     rows = [catalogue.items.get(item_id) for item_id in vocabulary.ids]
     names = {alias: item for item in catalogue.items.values() for alias in item.aliases} | dict(catalogue.items)
-    popularity = bundle.population.get("popularity", np.zeros(len(rows), dtype=np.float32))
+    popularity = np.asarray(bundle.population.get("popularity", np.zeros(len(rows), dtype=np.float32)))
     audiences, unrestricted = _by_name(rows, lambda item: item.audiences)
     languages, any_language = _by_name(rows, lambda item: tuple(map(primary_language, item.languages)))
     types, _ = _by_name(rows, lambda item: (item.type,))
@@ -109,9 +109,15 @@ def prepare(bundle: Bundle) -> Prepared:
 
 
 def _served(model: Fitted) -> Fitted:
-    """The model with a linear table that is dense where that takes no more memory than its sparse form: it scores faster."""
+    """The same model over plain views of its memory-mapped arrays, which numpy handles much faster than its memmap type."""
+    views = {name: np.asarray(array) for name, array in model.arrays().items()}
+    return _dense(type(model).from_arrays(views, model.params()))
+
+
+def _dense(model: Fitted) -> Fitted:
+    """A linear table is made dense where that takes no more memory than its sparse form: it scores faster."""
     if isinstance(model, FittedBlend):
-        return replace(model, parts={name: _served(part) for name, part in model.parts.items()})
+        return replace(model, parts={name: _dense(part) for name, part in model.parts.items()})
     if isinstance(model, FittedLinear) and sparse.issparse(model.weights):
         rows, columns = model.weights.shape
         if rows * columns <= 2 * model.weights.nnz:
