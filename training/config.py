@@ -14,6 +14,7 @@ from training.models.linear import Linear
 from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
 from training.models.recent import Recent
+from training.splits import Ask
 
 BASELINES = ("popularity", "recent")
 """What the gate falls back to: rankings that know no learner's history."""
@@ -43,9 +44,13 @@ class DataConfig(_Section):
 
 
 class EvaluationConfig(_Section):
-    """`cuts` of rolling origin, metrics at `k`, `bootstrap` resamples; `seed` draws relabelling and resamples, no fit."""
+    """`cuts` of rolling origin, metrics at `k`, `bootstrap` resamples; `seed` draws relabelling and resamples, no fit.
+
+    `ask`: of every window, "every" new item after the history at that moment (what the service is asked), or the "first".
+    """
 
     cuts: int = Field(default=8, ge=1, le=104)
+    ask: Ask = "every"
     k: int = Field(default=10, ge=1, le=1000)
     bootstrap: int = Field(default=1000, ge=100, le=100_000)
     seed: int = Field(default=7, ge=0)

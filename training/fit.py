@@ -303,7 +303,7 @@ def _score_ms(fitted: Fitted, histories: Histories) -> float:
 
 def _folds(interactions: Interactions, config: Config) -> tuple[Fold, ...]:
     try:
-        return rolling_origin(interactions, cuts=config.evaluation.cuts)
+        return rolling_origin(interactions, cuts=config.evaluation.cuts, ask=config.evaluation.ask)
     except ValueError as error:
         raise DataError(f"{error} (evaluation.cuts = {config.evaluation.cuts})") from error
 

@@ -7,11 +7,15 @@ first appearance, so that `last item + 1` gives the answer away.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.interactions import Histories, Interactions
+
+Ask = Literal["first", "every"]
+"""Of a window in time: the first new item of each learner, or every one of them."""
 
 FOREVER = np.datetime64("9999-12-31T00:00:00", "us")
 
@@ -108,11 +112,13 @@ def leave_last_out(interactions: Interactions) -> LeaveLastOut:
     return LeaveLastOut(train, _last(interactions.drop_last(1)), _last(interactions))
 
 
-def rolling_origin(interactions: Interactions, *, cuts: int = 8) -> tuple[Fold, ...]:
+def rolling_origin(interactions: Interactions, *, cuts: int = 8, ask: Ask = "first") -> tuple[Fold, ...]:
     """`cuts` folds, each one cut in time and the window up to the next; cuts stand at quantiles of the event times.
 
     Train: everything before the cut (`train.until` is the cut). Test: the first new item in the window of each learner
-    active in it, after their history before the cut, which is empty for a learner who starts there. Errors: ValueError
+    active in it, after their history before the cut, which is empty for a learner who starts there; with `ask="every"` each
+    new item in the window, after all that its learner took up until then (as a service that reads state at request time is
+    asked), the model being as old as the cut all the same. Errors: ValueError
     where events have no time, or too few distinct ones.
     """
     at = interactions.at
@@ -122,7 +128,7 @@ def rolling_origin(interactions: Interactions, *, cuts: int = 8) -> tuple[Fold, 
     if cuts < 1 or len(bounds) <= cuts:
         raise ValueError(f"too few distinct event times for {cuts} cuts: gather more events or ask for fewer cuts")
     ends = np.append(bounds[2:], FOREVER)
-    return tuple(_fold(interactions, *window) for window in zip(bounds[:-1], bounds[1:], ends, strict=True))
+    return tuple(_fold(interactions, *window, ask) for window in zip(bounds[:-1], bounds[1:], ends, strict=True))
 
 
 def digest(parts: LeaveLastOut | Iterable[Fold]) -> str:
@@ -130,10 +136,11 @@ def digest(parts: LeaveLastOut | Iterable[Fold]) -> str:
     return parts.digest if isinstance(parts, LeaveLastOut) else _digest([fold.digest for fold in parts])
 
 
-def _fold(interactions: Interactions, before: np.datetime64, cut: np.datetime64, end: np.datetime64) -> Fold:
+def _fold(interactions: Interactions, before: np.datetime64, cut: np.datetime64, end: np.datetime64, ask: Ask) -> Fold:
     train = _known(interactions, cut)
-    validation = _window(train, before, cut)
-    return Fold(train, _known(train, before), validation if len(validation) else None, _window(interactions, cut, end), cut)
+    validation = _window(train, before, cut, ask)
+    test = _window(interactions, cut, end, ask)
+    return Fold(train, _known(train, before), validation if len(validation) else None, test, cut)
 
 
 def _quantiles(at: NDArray[np.datetime64], cuts: int) -> NDArray[np.datetime64]:
@@ -146,11 +153,16 @@ def _known(interactions: Interactions, cut: np.datetime64) -> Interactions:
     return _like(interactions, interactions.where(interactions.at < cut), until=cut)
 
 
-def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64) -> Task:
+def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64, ask: Ask) -> Task:
     inside = np.flatnonzero((interactions.at >= start) & (interactions.at < end))
-    learners, first = np.unique(interactions.rows()[inside], return_index=True)
+    learners = interactions.rows()[inside]
+    if ask == "first":
+        learners, first = np.unique(learners, return_index=True)
+        inside = inside[first]
     asked = interactions.take(learners)
-    return Task(asked.where(asked.at < start), interactions.items[inside[first]], learners.astype(np.int32))
+    position = np.arange(len(asked.items)) - np.repeat(asked.indptr[:-1], asked.lengths)
+    known = position < np.repeat(inside - interactions.indptr[learners], asked.lengths)
+    return Task(asked.where(known), interactions.items[inside], learners.astype(np.int32))
 
 
 def _last(histories: Histories) -> Task:

@@ -26,6 +26,7 @@ from mlflow.data.code_dataset_source import CodeDatasetSource  # noqa: E402
 from mlflow.data.meta_dataset import MetaDataset  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
+from mlflow.models.model import ModelInfo  # noqa: E402
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: E402
 from mlflow.types.schema import Array  # noqa: E402
 
@@ -119,14 +120,10 @@ class Run:
                 signature=_SIGNATURE,
                 input_example=([dict(example)], {"limit": 10, "at": at}),
                 pip_requirements=requirements(),
-                registered_model_name=self._model_name,
                 metadata={"bundle": bundle.name, "role": role},
             )
-        number = str(info.registered_model_version)
         given = {"bundle": bundle.name, "role": role, **tags}
-        for key, value in given.items():
-            mlflow.MlflowClient().set_model_version_tag(self._model_name, number, key, value)
-        return Version(int(number), self.run_id, given)
+        return Version(_next_version(self._model_name, info, self.run_id, given), self.run_id, given)
 
 
 class Registry:
@@ -189,6 +186,18 @@ class Registry:
             return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(into)))
         except (MlflowException, OSError) as error:
             raise TrackingError(f"run {run_id} has no {file}; run fit again") from error
+
+
+def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str]) -> int:
+    """Register a logged model. By the client, which says nothing on standard error and sets the tags in one step."""
+    client = mlflow.MlflowClient()
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    found = client.create_model_version(name, info.model_uri, run_id, dict(tags), model_id=info.model_id)
+    return int(found.version)
 
 
 def requirements() -> list[str]:

@@ -10,6 +10,7 @@ from features.catalogue import Catalogue, Item
 from features.interactions import Histories, Interactions
 from features.vocabulary import Vocabulary
 from training.bundle import Provenance, write_bundle
+from training.fit import Table
 from training.models.popularity import Popularity
 
 ITEMS = ("excel", "outlook", "retired", "teams", "word")
@@ -38,3 +39,25 @@ def _write(parent: Path, *, tenant: str = "acme", seed: int = 0) -> Path:
         population={"popularity": table.item_counts().astype(np.float32)},
         provenance=Provenance(recipe={"seed": seed}, data_digest=table.digest(), split_digest=""),
     )
+
+
+@pytest.fixture(scope="session")
+def club_table() -> Table:
+    """60 learners in two clubs over 24 items: each walks its club's 12 items round in order from a random start, over a year.
+
+    What comes next is plain to a model that looks at the history, and to no other. The first item of all, `i00`, is taken up
+    by everybody at some time, so that popularity knows something too.
+    """
+    rng = np.random.default_rng(3)
+    rows, times = [], []
+    for learner in range(60):
+        club, first, length = learner % 2, int(rng.integers(12)), int(rng.integers(4, 10))
+        walk = [club * 12 + (first + step) % 12 for step in range(length)]
+        rows.append(list(dict.fromkeys([*walk[: length // 2], 0, *walk[length // 2 :]])))
+        days = np.sort(rng.choice(365, size=len(rows[-1]), replace=False))
+        times.append([np.datetime64("2025-01-01T08:00:00", "us") + np.timedelta64(int(day), "D") for day in days])
+    ids = tuple(f"i{number:02d}" for number in range(24))
+    histories = Histories.of(rows, 24, at=times, audience=[learner % 2 for learner in range(60)])
+    table = Interactions.of_histories(histories, n_audiences=2, until=np.datetime64("2026-01-01T00:00:00", "us"))
+    items = {i: Item(id=i, title=f"Lesson {i}") for i in ids}
+    return Table("clubs", Vocabulary(ids), table, ("even", "odd"), Catalogue(items, {}, {}))

@@ -1,0 +1,182 @@
+"""The recipe: every field is read by something, and every mistake is named with its place."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from training.config import Config, ConfigError, line_of, read_config
+from training.fit import Outcome, Table, fit
+from training.summary import rows
+
+ROOT = Path(__file__).parents[2]
+SMALL = """
+seed = 1
+[data]
+since = 2025-01-01T00:00:00Z
+until = 2026-01-01T00:00:00Z
+[evaluation]
+cuts = 3
+bootstrap = 100
+[models.popularity]
+[models.recent]
+[models.random]
+[models.als]
+factors = 4
+iterations = 2
+[models.linear]
+ridge = 5.0
+next_ridge = 5.0
+[models.content]
+[blend]
+parts = ["linear", "als", "content", "recent", "popularity"]
+"""
+OTHER: dict[str, Any] = {
+    "seed": 2,
+    "data.since": "2025-03-01T00:00:00Z",
+    "data.until": "2025-10-01T00:00:00Z",
+    "evaluation.cuts": 4,
+    "evaluation.ask": "first",
+    "evaluation.k": 3,
+    "evaluation.bootstrap": 200,
+    "evaluation.seed": 8,
+    "models.popularity": None,
+    "models.random": None,
+    "models.recent.half_life_days": 3.0,
+    "models.recent.prior": 1.0,
+    "models.als.factors": 6,
+    "models.als.regularization": 5.0,
+    "models.als.alpha": 2.0,
+    "models.als.iterations": 5,
+    "models.linear.decay": 0.3,
+    "models.linear.ridge": 100.0,
+    "models.linear.next_ridge": 100.0,
+    "models.linear.mix": 0.1,
+    "models.content.decay": 1.0,
+    "models.content.encoder": "another",
+    "blend.parts": ["linear", "recent"],
+    "bundle.row_entries": 1,
+}
+RUN_OPTIONS = {"models.als.threads"}
+"""Change how long a fit takes and nothing else."""
+
+
+def leaves(model: type[BaseModel] | BaseModel, prefix: str = "") -> set[str]:
+    """The names of all fields of a config, the sections of models by what the small recipe has there."""
+    found: set[str] = set()
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        nested = isinstance(value, BaseModel) and type(value).model_fields
+        found |= leaves(value, f"{prefix}{name}.") if nested else {prefix + name}
+    return found
+
+
+def vectors(encoder: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.random.default_rng(list(encoder.encode())).standard_normal((24, 8)).astype(np.float32)
+
+
+def small(**changes: Any) -> Config:
+    body = tomllib.loads(SMALL)
+    for name, value in changes.items():
+        *sections, field = name.split(".")
+        place = body
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[field] = value
+        if value is None:
+            del place[field]
+            body["blend"]["parts"] = [part for part in body["blend"]["parts"] if part != field]
+    return Config.model_validate(body)
+
+
+def print_of(outcome: Outcome) -> str:
+    """A digest over everything that a fit shows: ranks, intervals, and the arrays that would be served."""
+    found = hashlib.sha256()
+    for report in outcome.reports:
+        for name, evaluation in report.pooled().items():
+            found.update(name.encode() + evaluation.rank.tobytes() + evaluation.learner.tobytes())
+        evaluated = outcome.config.evaluation
+        for row in rows(report, resamples=evaluated.bootstrap, seed=evaluated.seed):
+            found.update(repr(row.metrics).encode())
+    for fitted in (outcome.blend, outcome.baseline):
+        for name, array in sorted(fitted.arrays().items()):
+            found.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        found.update(repr(sorted(fitted.params().items())).encode())
+    return found.hexdigest()
+
+
+def run(table: Table, config: Config) -> str:
+    return print_of(fit(table, config, vectors=vectors, step=lambda _: None))
+
+
+@pytest.fixture(scope="module")
+def usual(club_table: Table) -> str:
+    return run(club_table, small())
+
+
+def test_the_same_recipe_gives_the_same_fit(club_table: Table, usual: str) -> None:
+    assert run(club_table, small()) == usual
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_every_field_is_read(club_table: Table, usual: str, name: str) -> None:
+    assert run(club_table, small(**{name: OTHER[name]})) != usual
+
+
+def test_no_field_was_forgotten_here() -> None:
+    assert leaves(small()) == set(OTHER) | RUN_OPTIONS
+
+
+def test_the_default_is_a_recipe() -> None:
+    found = read_config(ROOT / "training" / "configs" / "default.toml")
+    assert found.models.names == ("popularity", "recent", "als", "linear", "content", "random")
+    assert found.evaluation.cuts >= 8
+
+
+WRONG: list[tuple[str, str, str]] = [
+    ("cuts = 3", "cuts = 0", ":7: field evaluation.cuts: .*greater than or equal to 1"),
+    ("cuts = 3", "cutz = 3", ":7: field evaluation.cutz: unknown field; known: cuts, ask, k, bootstrap, seed"),
+    ("[models.random]", "[models.oracle]", ":11: field models.oracle: unknown model; known: popularity, recent, als"),
+    ("factors = 4", "factor = 4", ":13: field models.als.factor: unknown field; known: factors"),
+    ("ridge = 5.0", "rigde = 5.0", ":16: field models.linear.rigde: unknown field; known: decay"),
+    ('"als", ', '"alz", ', ":20: field blend.parts.1: "),
+    ("[models.als]\n", "[models.zzz]\n", "field models.zzz: unknown model"),
+    ("[evaluation]", "[evaluation", "not readable as TOML"),
+    ("seed = 1\n", "", "field seed: Field required"),
+    ("ridge = 5.0", "ridge = nan", ":16: field models.linear.ridge"),
+    ("until = 2026-01-01T00:00:00Z", "until = 2026-01-01T00:00:00", ":5: field data.until: .*timezone"),
+    ("until = 2026-01-01T00:00:00Z", "until = 2024-01-01T00:00:00Z", ":3: field data: since is not before until"),
+    ("[models.content]\n", "", r"blend.parts names content, but there is no \[models.content\]"),
+    ("[models.popularity]\n[models.recent]\n", "", "names recent, popularity, but"),
+    ('parts = ["linear",', 'parts = ["linear", "linear",', ":20: field blend: a part stands twice|a part stands twice"),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "message"), WRONG)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, good: str, bad: str, message: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(SMALL.replace(good, bad, 1))
+    with pytest.raises(ConfigError, match=message):
+        read_config(path)
+
+
+def test_a_missing_file_names_the_default(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file; the default is training/configs/default.toml"):
+        read_config(tmp_path / "nowhere.toml")
+
+
+def test_lines_are_found_through_sections() -> None:
+    text = "a = 1\n[b]\na = 2\n[b.c]\n# a = 0\na = 3\n"
+    found = [line_of(text, loc) for loc in (("a",), ("b", "a"), ("b", "c"), ("b", "c", "a"), ("z",))]
+    assert found == [1, 3, 4, 6, None]
+
+
+def test_equal_procedures_ignore_how_they_are_measured() -> None:
+    assert small().procedure("blend") == small(**{"evaluation.cuts": 5}).procedure("blend")
+    assert small().procedure("blend") != small(**{"models.als.factors": 5}).procedure("blend")
+    assert small().procedure("recent") == small(**{"models.als.factors": 5}).procedure("recent")
+    assert small().procedure("recent") != small().procedure("popularity")
