@@ -69,7 +69,10 @@ class Result:
 
 
 def measure(name: str, contest: Contest) -> Result:
-    """`compete` in a fresh process, on one BLAS thread for a small catalogue. Errors: those of the model; MemoryError where the process was killed."""
+    """`compete` in a fresh process, on one BLAS thread for a small catalogue.
+
+    Errors: those of the model; MemoryError where the process was killed.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
         try:
             return alone.submit(_compete_alone, name, contest).result()

@@ -7,9 +7,10 @@ Next item: W = (Z'Z + next_ridge I)^-1 Z'Y, one row of Z per take-up after a lea
 it, and Y the item itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +44,28 @@ class Linear(BaseModel):
         """Draws nothing from `rng`. Memory: about three dense float32[n_items, n_items] (1.8 GB for 12,000 items)."""
         halves = []
         if self.mix < 1:
-            halves.append((1 - self.mix) * ease(interactions.matrix(), self.ridge))
+            half = _half(interactions, (self.ridge,), lambda: ease(interactions.matrix(), self.ridge))
+            halves.append((1 - self.mix) * half)
         if self.mix > 0:
-            halves.append(self.mix * next_item(interactions, self.decay, self.next_ridge))
+            key = (self.decay, self.next_ridge)
+            halves.append(self.mix * _half(interactions, key, lambda: next_item(interactions, *key)))
         weights = halves.pop()
-        for half in halves:
-            weights += half
+        for other in halves:
+            weights += other
         return FittedLinear(weights, interactions.item_counts() > 0, self.decay)
+
+
+_HALVES: WeakKeyDictionary[Interactions, dict[tuple[float, ...], NDArray[np.float32]]] = WeakKeyDictionary()
+
+
+def _half(interactions: Interactions, key: tuple[float, ...], fit: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A half as `fit` makes it, kept as long as a small table lives: the settings of a grid share most of theirs."""
+    if interactions.n_items > _SMALL:
+        return fit()
+    kept = _HALVES.setdefault(interactions, {})
+    if key not in kept:
+        kept[key] = fit()
+    return kept[key]
 
 
 @dataclass(frozen=True, eq=False)
