@@ -1,6 +1,5 @@
 """Scores of one learner over all items, where they came from, and which past item gave most to them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +12,7 @@ from serving.prepared import Prepared
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.linear import FittedLinear
+from training.models.weights import standardise
 
 POPULARITY = "popularity"
 
@@ -26,12 +26,13 @@ class Scores:
     parts: NDArray[np.float32]
 
     @classmethod
-    def of_parts(cls, parts: Mapping[str, NDArray[np.float32]]) -> "Scores":
-        """The sum of float32[m] by name; NaN where every part is 0, which is how a part says that it cannot score."""
-        stacked = np.stack(list(parts.values()))
-        total = stacked.sum(axis=0)
-        total[~stacked.any(axis=0)] = np.nan
-        return cls(total, tuple(parts), stacked)
+    def of_blend(cls, blend: FittedBlend, history: Histories) -> "Scores":
+        """What `blend.score` and `blend.score_parts` say of one history, all parts standardised at once."""
+        standard, known = standardise(np.concatenate([part.score(history) for part in blend.parts.values()]))
+        parts = standard * np.array([[blend.weights[name]] for name in blend.parts], dtype=np.float32)
+        total = parts.sum(axis=0)
+        total[~known.any(axis=0)] = np.nan
+        return cls(total, tuple(blend.parts), parts)
 
     @classmethod
     def of_one(cls, name: str, total: NDArray[np.float32]) -> "Scores":
@@ -53,7 +54,7 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
     model = stock.bundle.model
     if not degraded:
         if isinstance(model, FittedBlend):
-            found = Scores.of_parts({name: part[0] for name, part in model.score_parts(history).items()})
+            found = Scores.of_blend(model, history)
         else:
             found = Scores.of_one(model.kind, model.score(history)[0])
         if found.scored.any():

@@ -1,0 +1,56 @@
+"""Scores, parts and causes of one learner are those of the model, computed at once."""
+
+import numpy as np
+import pytest
+
+from features.interactions import Histories, Interactions
+from serving.prepared import Prepared
+from serving.scoring import POPULARITY, best_first, causes, score
+from training.models.blend import Blend, FittedBlend
+from training.models.linear import Linear
+from training.models.popularity import Popularity
+from training.models.recent import Recent
+
+HISTORY = Histories.of([[3, 1]], 6, at=[[np.datetime64("2026-01-01"), np.datetime64("2026-02-01")]])
+EMPTY = Histories.of([[]], 6)
+
+
+@pytest.fixture
+def blend() -> FittedBlend:
+    rows = [(3, 0), (3, 0, 2), (1, 2), (0, 1)] * 5
+    table = Interactions.of_histories(Histories.of(rows, 6, at=[[np.datetime64("2026-01-01")] * len(row) for row in rows]))
+    parts = (Linear(), Recent(), Popularity())
+    return Blend(parts=parts, weights={"linear": 1.0, "recent": 0.3, "popularity": 0.1}).fit(
+        table, rng=np.random.default_rng(0)
+    )
+
+
+@pytest.mark.parametrize("history", [HISTORY, EMPTY])
+def test_a_blends_scores_and_parts_are_its_own(stock: Prepared, blend: FittedBlend, history: Histories) -> None:
+    found = score(stock.with_model(blend), history, degraded=False)
+    np.testing.assert_allclose(found.total, blend.score(history)[0], atol=1e-6)
+    for name, part in blend.score_parts(history).items():
+        np.testing.assert_allclose(found.parts[found.names.index(name)], part[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_cause_is_the_largest_contribution(blend: FittedBlend, sparse: bool) -> None:
+    model = blend.compact(4) if sparse else blend
+    shown = np.arange(6, dtype=np.int64)
+    for item, cause in zip(shown, causes(model, HISTORY, shown), strict=True):
+        given = model.contributions(HISTORY, 0, int(item))
+        assert cause == (int(HISTORY[0][given.argmax()]) if given.max() > 0 else None)
+    assert causes(model, EMPTY, shown) == [None] * 6
+
+
+def test_popularity_answers_when_degraded_or_when_a_model_says_nothing(stock: Prepared) -> None:
+    table = Interactions.of_histories(Histories.of([(3, 0)], 6))
+    silent = stock.with_model(Linear().fit(table, rng=np.random.default_rng(0)))
+    for found in (score(stock, HISTORY, degraded=True), score(silent, EMPTY, degraded=False)):
+        assert found.names == (POPULARITY,)
+        assert found.total.tolist() == [4, 2, 1, 1, 1, 0]
+
+
+def test_ties_go_to_the_lower_index() -> None:
+    total = np.array([1, 3, 3, 2], dtype=np.float32)
+    assert best_first(total, np.array([3, 2, 1, 0], dtype=np.int32)).tolist() == [1, 2, 3, 0]
