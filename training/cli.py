@@ -2,10 +2,10 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -63,7 +63,8 @@ def fit(
     artifacts: Artifacts = ARTIFACTS,
 ) -> None:
     """Fit and compare all configured models, and register the blend as challenger."""
-    with _errors(), Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as bar:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with _errors(), Progress(*columns, console=console, transient=True) as bar:
         recipe = read_config(config)
         step = _stages(bar)
         step("read the lake")
@@ -154,7 +155,13 @@ def read_table(lake: Path, tenant: str, step: Step) -> "tuple[TrainingTable, str
     except (ValueError, OSError) as error:
         raise DataError(str(error)) from error
     table = TrainingTable(tenant, items, interactions, audiences, catalogue)
-    return table, manifest.get("timezone"), _vectors(table, lake / "vectors" / tenant, step)
+    return table, _timezone(manifest), _vectors(table, lake / "vectors" / tenant, step)
+
+
+def _timezone(manifest: Mapping[str, Any]) -> str | None:
+    """The zones that imports of zone-less times were read in, None where every time had its own."""
+    zones = {str(facts["timezone"]) for facts in manifest.get("imports", ()) if facts.get("timezone")}
+    return ", ".join(sorted(zones)) or None
 
 
 def _vectors(table: "TrainingTable", cache: Path, step: Step) -> "Vectors":

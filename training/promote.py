@@ -14,17 +14,23 @@ from training.publish import roll_back
 from training.record import RANKS, load_ranks
 from training.tracking import BASELINE, CHALLENGER, CHAMPION, Registry, TrackingError, Version
 
+_ROLLED_BACK = "rolled back"
 _SEED = 11  # of the paired bootstrap: the same fit gives the same verdict
 
 
 def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
     """Decide over the challenger, tag it with verdict and reason, and move the alias `champion` to what serves.
 
-    `note` is a person's own reason, kept beside the gate's. Raises TrackingError without a challenger.
+    `note` is a person's own reason, kept beside the gate's. Raises TrackingError without a challenger, and for one that was
+    rolled back when no reason is given.
     """
     challenger = registry.aliased(CHALLENGER)
     if challenger is None:
         raise TrackingError(f"{registry.name} has no challenger; run `python -m training fit` first")
+    if challenger.tags.get("gate.rollback", "").startswith(_ROLLED_BACK) and not note:
+        raise TrackingError(
+            f"{registry.name} version {challenger.number} was rolled back; fit again, or say with --reason why it may return"
+        )
     champion = registry.aliased(CHAMPION)
     if champion is not None and champion.number == challenger.number:
         return Verdict(
@@ -36,7 +42,7 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
     served = _serving(registry, verdict, challenger, champion)
     said = {"gate_verdict": verdict.words, "gate_reason": verdict.reason, **({"gate_note": note} if note else {})}
     registry.tag(challenger, **said)
-    if served.number != challenger.number:
+    if verdict.serve == "baseline":
         registry.tag(served, **said)
     registry.point(CHAMPION, served)
     return verdict, served
@@ -96,5 +102,5 @@ def rollback(registry: Registry, bundles: Path, tenant: str) -> tuple[Pointer, V
         registry.point(CHAMPION, back)
         registry.tag(back, gate_rollback=f"serves again after {current.bundle} was rolled back")
     if left is not None and left.bundle == current.bundle:
-        registry.tag(left, gate_rollback=f"rolled back to {current.previous}")
+        registry.tag(left, gate_rollback=f"{_ROLLED_BACK} to {current.previous}")
     return roll_back(bundles, tenant), back

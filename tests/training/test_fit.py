@@ -1,0 +1,147 @@
+"""The fit on two clubs whose next item is plain from the history: what wins, what is chosen where, and what is refused."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.interactions import Histories, Interactions
+from training.config import Config
+from training.fit import BLEND, CHAMPION, DataError, Incumbent, Outcome, Table, check, fit, select
+from training.splits import rolling_origin
+
+RECIPE: dict[str, Any] = {
+    "seed": 1,
+    "evaluation": {"cuts": 3, "bootstrap": 100},
+    "models": {"popularity": {}, "recent": {}, "linear": {"ridge": 5.0, "next_ridge": 5.0}, "random": {}},
+    "blend": {"parts": ["linear", "recent", "popularity"]},
+}
+
+
+def no_texts(encoder: str) -> Any:
+    raise AssertionError(f"no model reads texts, yet {encoder} was asked for")
+
+
+def run(table: Table, recipe: dict[str, Any] = RECIPE, champion: Incumbent | None = None) -> Outcome:
+    return fit(table, Config.model_validate(recipe), vectors=no_texts, champion=champion, step=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def outcome(club_table: Table) -> Outcome:
+    return run(club_table)
+
+
+def test_both_protocols_report_every_model_and_the_blend(outcome: Outcome) -> None:
+    assert [report.protocol for report in outcome.reports] == ["rolling origin", "leave last out"]
+    for report in outcome.reports:
+        assert set(report.folds) == {"popularity", "recent", "linear", "random", BLEND} == set(report.costs)
+    assert [len(report.folds[BLEND]) for report in outcome.reports] == [3, 1]
+
+
+def test_the_model_that_sees_the_pattern_wins(outcome: Outcome) -> None:
+    found = {name: evaluation.metric("ndcg") for name, evaluation in outcome.reports[0].pooled().items()}
+    assert found["linear"] > found["popularity"] + 0.1
+    assert found[BLEND] > found["popularity"] + 0.1
+    assert outcome.choices.weights["linear"] > 0
+
+
+def test_the_served_blend_knows_everything_and_ranks_new_histories(outcome: Outcome) -> None:
+    assert outcome.baseline_name in ("popularity", "recent")
+    scores = outcome.blend.score(Histories.of([[14, 15, 16]], 24, audience=[0]))
+    scores[0, [14, 15, 16]] = np.nan
+    assert int(np.nanargmax(scores[0])) == 17
+    counts = outcome.table.interactions.item_counts()
+    assert outcome.reports[0].train[-1].item_counts().sum() < counts.sum()
+
+
+def test_choices_for_a_cut_do_not_see_what_is_scored_there(club_table: Table, outcome: Outcome) -> None:
+    """What happens from the last cut on is replaced by other items: no figure before that cut moves."""
+    table = club_table.interactions
+    items, rng = np.array(table.items), np.random.default_rng(0)
+    for row in range(len(table)):
+        own = np.arange(table.indptr[row], table.indptr[row + 1])
+        late = own[table.at[own] >= outcome.reports[0].cuts[-1]]
+        items[late] = rng.permutation(np.setdiff1d(np.arange(24), items[own]))[: len(late)]
+    twisted = Interactions(table.indptr, items, table.at, table.audience, 24, table.n_audiences, table.until)
+    other = run(replace(club_table, interactions=twisted))
+    for name in outcome.reports[0].folds:
+        before, after = outcome.reports[0].folds[name], other.reports[0].folds[name]
+        assert [fold.rank.tolist() for fold in before[:-1]] == [fold.rank.tolist() for fold in after[:-1]], name
+        assert before[-1].target.tolist() != after[-1].target.tolist()
+
+
+def test_the_linear_grid_is_searched_when_asked(club_table: Table) -> None:
+    recipe = RECIPE | {"models": {**RECIPE["models"], "linear": "choose"}}
+    chosen = run(club_table, recipe).choices.linear
+    assert chosen is not None
+    assert chosen.ridge >= 50 or chosen.mix == 1  # from the grid, not the fixed 5.0
+
+
+def test_without_times_only_leave_last_out(club_table: Table) -> None:
+    table = club_table.interactions
+    undated = Interactions.of_histories(Histories.of([table[row].tolist() for row in range(len(table))], 24))
+    found = run(replace(club_table, interactions=undated))
+    assert [report.protocol for report in found.reports] == ["leave last out"]
+    assert found.reports[0].cuts == ()
+
+
+def test_a_champion_of_the_same_recipe_has_the_same_row(club_table: Table, outcome: Outcome) -> None:
+    found = run(club_table, champion=Incumbent(outcome.config, BLEND))
+    assert found.champion_row == BLEND
+    assert CHAMPION not in found.reports[0].folds
+
+
+def test_a_champion_that_is_a_baseline_is_its_row(club_table: Table, outcome: Outcome) -> None:
+    assert run(club_table, champion=Incumbent(outcome.config, "recent")).champion_row == "recent"
+
+
+def test_a_champion_of_another_recipe_gets_a_row_on_the_same_targets(club_table: Table) -> None:
+    other = RECIPE | {"blend": {"parts": ["popularity"]}, "evaluation": {"cuts": 5, "k": 3}}
+    found = run(club_table, champion=Incumbent(Config.model_validate(other), BLEND))
+    assert found.champion_row == CHAMPION
+    row, popularity = found.reports[0].pooled()[CHAMPION], found.reports[0].pooled()["popularity"]
+    assert row.target.tolist() == popularity.target.tolist()
+    assert row.rank.tolist() == popularity.rank.tolist()  # a blend of popularity alone ranks as popularity does
+
+
+def test_data_since_and_until(club_table: Table) -> None:
+    window = {"since": "2025-03-01T00:00:00Z", "until": "2025-06-01T00:00:00Z"}
+    kept = select(club_table.interactions, Config.model_validate(RECIPE | {"data": window}))
+    assert kept.at.min() >= np.datetime64("2025-03-01")
+    assert kept.at.max() < np.datetime64("2025-06-01")
+    assert kept.until == np.datetime64("2025-06-01T00:00:00")
+    assert len(kept) == len(club_table.interactions)
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[0, 1, 2]], [[0], [0]], [[], [1, 0]]])
+def test_one_learner_one_item_or_nothing_is_refused(rows: list[list[int]]) -> None:
+    with pytest.raises(DataError, match="a fit needs at least 2 learners and 2 items"):
+        check(Interactions.of_histories(Histories.of(rows, 3)))
+
+
+def test_too_few_times_for_the_cuts_names_the_field(club_table: Table) -> None:
+    at = [[np.datetime64("2025-01-01", "us")] * 2] * 3
+    table = Interactions.of_histories(Histories.of([[0, 1], [1, 2], [2, 0]], 24, at=at))
+    with pytest.raises(DataError, match=r"evaluation.cuts = 3"):
+        run(replace(club_table, interactions=table))
+
+
+def test_nobody_with_two_items_is_refused(club_table: Table) -> None:
+    table = Interactions.of_histories(Histories.of([[0], [1], [2]], 24))
+    with pytest.raises(DataError, match="no learner has two items"):
+        run(replace(club_table, interactions=table))
+
+
+def test_every_asks_each_new_item_after_the_history_at_that_moment() -> None:
+    days = [np.datetime64("2025-01-01", "us") + np.timedelta64(day, "D") for day in range(9)]
+    # ann takes up 0..5 on days 0..5, bob 0..2 on days 6..8: cuts at a third and two thirds of the events
+    table = Interactions.of_histories(Histories.of([[0, 1, 2, 3, 4, 5], [0, 1, 2]], 6, at=[days[:6], days[6:]]))
+    (fold,) = rolling_origin(table, cuts=1, ask="every")
+    asked = [fold.test.histories[row].tolist() for row in range(len(fold.test))]
+    assert fold.cut == days[6]
+    assert asked == [[], [0], [0, 1]]
+    assert fold.test.targets.tolist() == [0, 1, 2]
+    assert fold.train.item_counts().tolist() == [1] * 6
+    (first,) = rolling_origin(table, cuts=1)
+    assert [first.test.histories[row].tolist() for row in range(len(first.test))] == [[]]

@@ -1,0 +1,71 @@
+"""From per-target ranks and version tags to a verdict: who is compared with whom."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.evaluate import Evaluation
+from training.fit import Report
+from training.promote import difference, judge
+from training.record import load_ranks, save_ranks
+from training.tracking import Version
+
+TAGS = {"bundle": "c1", "model": "blend", "gate.baseline": "recent", "gate.protocol": "rolling origin"}
+CHAMPION = Version(1, "run0", {"bundle": "c0"})
+
+
+def ranked(best: float) -> Evaluation:
+    """40 learners with one target each; the target stands first for a share of `best`, else outside the top 10."""
+    rank = np.where(np.arange(40) < 40 * best, 1.0, 50.0)
+    ids = np.arange(40, dtype=np.int32)
+    return Evaluation(rank, ids, ids, np.ones(40), {}, None, 10)
+
+
+def challenger(row: str = "", against: str = "") -> Version:
+    return Version(2, "run1", {**TAGS, "gate.champion_row": row, "gate.compared_with": against})
+
+
+RANKS = {"blend": ranked(0.8), "recent": ranked(0.3), "champion": ranked(0.5)}
+
+
+def test_a_better_challenger_replaces_the_champion_it_was_measured_against() -> None:
+    verdict = judge(RANKS, challenger("champion", "c0"), CHAMPION)
+    assert verdict.serve == "challenger"
+    assert verdict.reason.endswith("(rolling origin)")
+
+
+def test_without_champion_the_baseline_decides() -> None:
+    assert judge(RANKS, challenger(), None).serve == "challenger"
+    assert judge(RANKS | {"blend": ranked(0.3)}, challenger(), None).serve == "baseline"
+
+
+def test_a_better_champion_stays() -> None:
+    assert judge(RANKS | {"champion": ranked(1.0)}, challenger("champion", "c0"), CHAMPION).serve == "champion"
+
+
+def test_the_same_recipe_differs_by_nothing() -> None:
+    verdict = judge(RANKS, challenger("blend", "c0"), CHAMPION)
+    assert verdict.serve == "challenger"
+    assert "the same recipe" in verdict.reason
+
+
+def test_a_champion_that_this_fit_did_not_measure_stays() -> None:
+    verdict = judge(RANKS, challenger("champion", "another"), CHAMPION)
+    assert verdict.serve == "champion"
+    assert "did not measure the present champion: run fit again" in verdict.reason
+
+
+def test_a_row_differs_from_itself_by_zero_and_the_verdict_is_repeatable() -> None:
+    same = difference(RANKS, "blend", "blend")
+    assert (same.value, same.low, same.high, same.n) == (0, 0, 0, 40)  # type: ignore[union-attr]
+    assert difference(RANKS, "blend", "recent") == difference(RANKS, "blend", "recent")
+
+
+def test_ranks_survive_the_file(tmp_path: Path) -> None:
+    report = Report("rolling origin", "", (), {name: (row,) for name, row in RANKS.items()}, (), {})
+    save_ranks(tmp_path / "ranks.npz", report)
+    found = load_ranks(tmp_path / "ranks.npz")
+    assert set(found) == set(RANKS)
+    assert found["blend"].rank.tolist() == RANKS["blend"].rank.tolist()
+    assert found["blend"].metric("ndcg") == pytest.approx(0.8)
