@@ -121,10 +121,11 @@ def publish(
         from training.tracking import Registry
 
         registry = Registry(tenant, tracking)
-        _publish(registry, bundles, tenant)
-        while follow:
-            time.sleep(FOLLOW_SECONDS)
+        if not follow:
             _publish(registry, bundles, tenant)
+        while follow:
+            _mirror(registry, bundles, tenant)
+            time.sleep(FOLLOW_SECONDS)
 
 
 @app.command()
@@ -207,6 +208,21 @@ def _publish(registry: "Registry", bundles: Path, tenant: str) -> None:
         console.print(f"published {pointer.bundle} (version {version.number}) in {bundles / tenant}", highlight=False)
 
 
+def _mirror(registry: "Registry", bundles: Path, tenant: str) -> None:
+    """Publish when the alias has moved; what goes wrong is said, and tried again at the next look."""
+    from training.publish import current_pointer
+    from training.tracking import CHAMPION
+
+    try:
+        version, pointer = registry.aliased(CHAMPION), current_pointer(bundles, tenant)
+        if version is not None and (pointer is None or pointer.bundle != version.bundle):
+            _publish(registry, bundles, tenant)
+    except Exception as error:
+        if not _expected(error):
+            raise
+        _complain(error)
+
+
 def _table(rows: "tuple[Row, ...]") -> Table:
     """80 columns: the interval of NDCG, points of the rest (all intervals are in MLflow)."""
     title = f"{rows[0].protocol}: {rows[0].targets:,} held-out items"
@@ -245,8 +261,12 @@ def _errors() -> Iterator[None]:
     except Exception as error:
         if not _expected(error):
             raise
-        Console(stderr=True).print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        _complain(error)
         raise typer.Exit(1) from error
+
+
+def _complain(error: Exception) -> None:
+    Console(stderr=True).print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
 
 
 def _expected(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -187,6 +188,30 @@ def test_fits_again_to_the_same_bundle_then_rolls_forward_and_back(site: Site) -
     assert refused.exit_code == 1
     assert "was rolled back; fit again, or say with --reason" in refused.output
     assert site.rollback().exit_code == 1
+
+
+def test_a_follower_mirrors_the_alias_and_survives_a_damaged_pointer(site: Site) -> None:
+    command = [sys.executable, "-m", "training", "publish", "--follow", "--tenant", "clubs"]
+    options = ["--bundles", str(site.bundles), "--tracking", site.tracking]
+    pointer = site.bundles / "clubs" / "champion"
+    newest, oldest = site.registry.versions()[0], site.registry.versions()[-1]
+    assert newest.bundle != oldest.bundle
+    with subprocess.Popen([*command, *options], cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL) as follower:
+        try:
+            for version in (newest, oldest):
+                pointer.write_text("{")
+                site.registry.point(CHAMPION, version)
+                assert _soon(lambda: version.bundle in pointer.read_text()), version  # noqa: B023
+        finally:
+            follower.kill()
+    assert read_pointer(site.bundles, "clubs").bundle == oldest.bundle
+
+
+def _soon(true: Callable[[], bool], seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return true()
 
 
 def test_the_baseline_serves_where_nothing_can_be_learnt(empty: Site, club_table: Table) -> None:
