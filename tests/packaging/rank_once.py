@@ -13,12 +13,12 @@ DEADLINE_S = 60
 KEY = "nextwise-development-key"
 
 
-def call(url: str, body: dict[str, object] | None = None) -> dict[str, object]:
-    """GET, or POST with a JSON body, as the demo tenant."""
+def call(url: str, body: dict[str, object] | None = None) -> bytes:
+    """GET, or POST with a JSON body, as the demo tenant; the body of the answer."""
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.loads(answer.read())
+        return answer.read()
 
 
 def main(base: str) -> None:
@@ -32,7 +32,7 @@ def main(base: str) -> None:
             if time.monotonic() - started > DEADLINE_S:
                 sys.exit(f"not ready after {DEADLINE_S} s: {error}")
             time.sleep(0.5)
-    answer = call(f"{base}/v1/recommendations", {"learner_id": "L1", "limit": 3})
+    answer = json.loads(call(f"{base}/v1/recommendations", {"learner_id": "L1", "limit": 3}))
     shown = [item["item_id"] for row in answer["rows"] for item in row["items"]]
     if sorted(shown) != ["feedback", "tables", "welcome"]:
         sys.exit(f"expected all three items, got {answer}")

@@ -15,7 +15,7 @@ from features.catalogue import Catalogue, Item, Learner
 from features.interactions import Histories, Interactions
 from features.store import EventStore
 from features.vocabulary import Vocabulary
-from training.bundle import Provenance, write_bundle, write_pointer
+from training.bundle import Pointer, Provenance, write_bundle, write_pointer
 from training.models.popularity import Popularity
 
 TITLES = {"welcome": "Welcome aboard", "tables": "Tables that others can read", "feedback": "Feedback that helps"}
@@ -36,7 +36,7 @@ def main(state: Path, bundles: Path) -> None:
         population={"popularity": interactions.item_counts().astype(np.float32)},
         provenance=Provenance(recipe={}, data_digest=interactions.digest(), split_digest="none"),
     )
-    write_pointer(bundles, "demo", folder.name)
+    write_pointer(bundles, "demo", Pointer(bundle=folder.name, previous=None))
     state.mkdir(parents=True, exist_ok=True)
     store = EventStore.open(f"sqlite:///{state / 'events.db'}")
     store.tenant("demo").put([*items.values(), Learner(id="L1")], at=datetime.now(UTC))
