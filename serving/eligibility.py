@@ -67,6 +67,8 @@ def _not_available(stock: Prepared, facts: Facts) -> Mask:
 
 def _replaced(stock: Prepared, facts: Facts) -> Mask:
     """An older version, where the newer one may be shown to this learner now."""
+    if not len(stock.replaced):
+        return np.zeros(len(stock), dtype=bool)
     usable = stock.listed & ~_not_available(stock, facts) & ~_other_audience(stock, facts)
     removed = np.zeros(len(stock), dtype=bool)
     old, new = stock.replaced[:, 0], stock.replaced[:, 1]

@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from math import isfinite
 from time import perf_counter
 from typing import Final
@@ -27,7 +28,7 @@ from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.reasons import Grounds, reasons
-from serving.scoring import Scores, best_first, score
+from serving.scoring import Scores, best_first, largest, score
 from serving.standing import Standing, history_of, standing
 
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
@@ -160,6 +161,10 @@ def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tupl
     return np.fromiter(indices, dtype=np.int32, count=len(indices)), unknown
 
 
+_Plan = tuple[str, str | None, NDArray[np.int32], int]
+"""Title of a row, its source where that is not the model, its candidates best first, and how many it may show."""
+
+
 def _rows(
     stock: Prepared,
     request: Request,
@@ -170,42 +175,33 @@ def _rows(
     rng: random.Random,
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """The titled rows, no item twice, and for `/v1/rank` the candidates that the limit cut off."""
-    epsilon = policy.epsilon
-    if isinstance(request, RankRequest):
-        epsilon = policy.epsilon if policy.explore_rank else 0.0
-        plan: list[_Plan] = [("Ranked for you", None, scored, len(scored) if request.limit is None else request.limit)]
-    else:
-        plan = _plan(stock, known, scored, request.limit, policy)
-    filled: list[tuple[str, str | None, list[Slot]]] = []
+    epsilon, plan = policy.epsilon, _plan(stock, request, known, scored, policy)
+    if isinstance(request, RankRequest) and not policy.explore_rank:
+        epsilon = 0.0
     taken: dict[int, None] = {}
-    for title, source, ordered, size in plan:
+    filled: list[list[Slot]] = []
+    for _, _, ordered, size in plan:
         left = [index for index in ordered.tolist() if index not in taken]
-        slots = fill(left, size, epsilon=epsilon, support=policy.support, rng=rng)
-        taken |= dict.fromkeys(slot.candidate for slot in slots)
-        filled.append((title, source, slots))
-    why = dict(zip(taken, reasons(_grounds(stock, known, scores), np.array([*taken], dtype=np.int64)), strict=True))
-    place = {index: position for position, index in enumerate(taken)}
-    rows = tuple(
-        Row(title=title, items=tuple(_item(stock, scores, slot, place, source, why) for slot in slots))
-        for title, source, slots in filled
-        if slots
-    )
+        filled.append(fill(left, size, epsilon=epsilon, support=policy.support, rng=rng))
+        taken |= dict.fromkeys(slot.candidate for slot in filled[-1])
+    sources = [source for (_, source, _, _), slots in zip(plan, filled, strict=True) for _ in slots]
+    items = iter(_items(stock, known, scores, [slot for slots in filled for slot in slots], sources))
+    dressed = [(title, tuple(islice(items, len(slots)))) for (title, *_), slots in zip(plan, filled, strict=True)]
     beyond = stock.ids_of(scored[~np.isin(scored, [*taken])]) if isinstance(request, RankRequest) else ()
-    return rows, beyond
+    return tuple(Row(title=title, items=own) for title, own in dressed if own), beyond
 
 
-_Plan = tuple[str, str | None, NDArray[np.int32], int]
-
-
-def _plan(stock: Prepared, known: Hydrated, scored: NDArray[np.int32], limit: int, policy: Policy) -> list[_Plan]:
-    """Title, source, ordered candidates and size of each row: the blend first, then what closes the role's gaps."""
+def _plan(stock: Prepared, request: Request, known: Hydrated, scored: NDArray[np.int32], policy: Policy) -> list[_Plan]:
+    """What the rows are: the blend first, then what closes the role's gaps; one row for the caller's own candidates."""
+    if isinstance(request, RankRequest):
+        return [("Ranked for you", None, scored, len(scored) if request.limit is None else request.limit)]
     closing = _closing(stock, known, scored)
-    spare = len(closing) - len(set(closing.tolist()).intersection(scored[:limit].tolist()))
-    gap_slots = min(int(limit * policy.gap_share), spare)
+    spare = len(closing) - len(set(closing.tolist()).intersection(scored[: request.limit].tolist()))
+    gap_slots = min(int(request.limit * policy.gap_share), spare)
     title = "Recommended for you"
     if known.cold:
         title = "Popular with your colleagues" if known.history.audience[0] >= 0 else "Popular now"
-    return [(title, None, scored, limit - gap_slots), ("For your role's gaps", "gaps", closing, gap_slots)]
+    return [(title, None, scored, request.limit - gap_slots), ("For your role's gaps", "gaps", closing, gap_slots)]
 
 
 def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -217,28 +213,26 @@ def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> NDA
     return scored[order][: int((closed > 0).sum())]
 
 
-def _grounds(stock: Prepared, known: Hydrated, scores: Scores) -> Grounds:
-    return Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing, scores)
-
-
-def _item(
-    stock: Prepared,
-    scores: Scores,
-    slot: Slot,
-    place: Mapping[int, int],
-    source: str | None,
-    why: Mapping[int, tuple[str, ...]],
-) -> SlateItem:
-    index, parts = slot.candidate, scores.of(slot.candidate)
-    return SlateItem(
-        item_id=stock.ids[index],
-        position=place[index],
-        score=float(scores.total[index]),
-        parts=parts,
-        propensity=slot.propensity,
-        source="explore" if slot.explored else source or max(parts, key=lambda name: (parts[name], name)),
-        reasons=why[index],
-    )
+def _items(
+    stock: Prepared, known: Hydrated, scores: Scores, slots: Sequence[Slot], sources: Sequence[str | None]
+) -> list[SlateItem]:
+    """The slate in the order of its slots, each item with its score, its parts and its reasons."""
+    shown = np.array([slot.candidate for slot in slots], dtype=np.int64)
+    parts = scores.of(shown)
+    grounds = Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing)
+    each = zip(slots, sources, scores.total[shown].tolist(), parts, reasons(grounds, shown, parts), strict=True)
+    return [
+        SlateItem(
+            item_id=stock.ids[slot.candidate],
+            position=position,
+            score=total,
+            parts=own,
+            propensity=slot.propensity,
+            source="explore" if slot.explored else source or largest(own),
+            reasons=why,
+        )
+        for position, (slot, source, total, own, why) in enumerate(each)
+    ]
 
 
 def _features(stock: Prepared, context: Context, shown: NDArray[np.int64]) -> dict[str, tuple[float | None, ...]]:

@@ -1,6 +1,6 @@
 """Reasons: why an item stands in a slate, in sentences that only say what the data say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from features.catalogue import Item, Learner, Role
 from features.interactions import Histories
 from features.skills import SkillState
 from serving.prepared import Prepared
-from serving.scoring import Scores, causes
+from serving.scoring import causes, largest
 from serving.standing import Standing
 from training.models.blend import FittedBlend
 from training.models.content import FittedContent
@@ -27,18 +27,17 @@ class Grounds:
     gaps: Mapping[str, float]
     history: Histories
     standing: Standing
-    scores: Scores
 
 
-def reasons(grounds: Grounds, shown: NDArray[np.int64]) -> list[tuple[str, ...]]:
-    """At least one sentence for each item (vocabulary indices); the most telling first."""
+def reasons(grounds: Grounds, shown: NDArray[np.int64], parts: Sequence[Mapping[str, float]]) -> list[tuple[str, ...]]:
+    """At least one sentence for each item (vocabulary indices and parts of their scores); the most telling first."""
     because = causes(grounds.stock.bundle.model, grounds.history, shown)
-    return [_reasons(grounds, int(index), cause) for index, cause in zip(shown, because, strict=True)]
+    each = zip(shown.tolist(), because, parts, strict=True)
+    return [_reasons(grounds, index, cause, own) for index, cause, own in each]
 
 
-def _reasons(grounds: Grounds, index: int, cause: int | None) -> tuple[str, ...]:
-    parts = grounds.scores.of(index)
-    source = max(parts, key=lambda name: (parts[name], name))
+def _reasons(grounds: Grounds, index: int, cause: int | None, parts: Mapping[str, float]) -> tuple[str, ...]:
+    source = largest(parts)
     told = (
         _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]]),
         _because(grounds, cause) if parts.get("linear", 1.0) > 0 else None,

@@ -1,5 +1,6 @@
 """Scores of one learner over all items, where they came from, and which past item gave most to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,9 +45,9 @@ class Scores:
         """bool[m]: where there is a score."""
         return np.isfinite(self.total)
 
-    def of(self, index: int) -> dict[str, float]:
-        """The parts of one item's score, by model name."""
-        return dict(zip(self.names, self.parts[:, index].tolist(), strict=True))
+    def of(self, indices: NDArray[np.int64]) -> list[dict[str, float]]:
+        """The parts of each item's score, by model name."""
+        return [dict(zip(self.names, parts, strict=True)) for parts in self.parts[:, indices].T.tolist()]
 
 
 def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
@@ -60,6 +61,11 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
         if found.scored.any():
             return found
     return Scores.of_one(POPULARITY, np.asarray(stock.table.popularity, dtype=np.float32))
+
+
+def largest(parts: Mapping[str, float]) -> str:
+    """The name of the largest part, which is an item's source; ties by name, so that a replay says the same."""
+    return max(parts, key=lambda name: (parts[name], name))
 
 
 def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDArray[np.int32]:
