@@ -1,6 +1,7 @@
 """Publishing moves one pointer, to a bundle that was verified where it will be read."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,7 +117,8 @@ def test_a_kill_at_any_moment_leaves_a_pointer_to_a_sound_bundle(first: Path, se
         "while True:\n"
         "    for source, other in zip(sources, reversed(sources)):\n"
         "        publish(source, bundles, 'acme')\n"
-        "        shutil.rmtree(bundles / 'acme' / other.name)\n"  # so that the next round copies again
+        "        (bundles / 'acme' / other.name).rename(bundles / 'gone')\n"  # so that the next round copies again
+        "        shutil.rmtree(bundles / 'gone')\n"
     )
     for round_ in range(6):
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
@@ -126,4 +128,6 @@ def test_a_kill_at_any_moment_leaves_a_pointer_to_a_sound_bundle(first: Path, se
             os.kill(process.pid, signal.SIGKILL)
         pointer = read_pointer(bundles, "acme")
         assert load_bundle(bundle_folder(bundles, "acme", pointer.bundle)).name == pointer.bundle
+        assert all(load_bundle(folder) for folder in (bundles / "acme").iterdir() if len(folder.name) == 16)
+        shutil.rmtree(bundles / "gone", ignore_errors=True)
         publish(first, bundles, "acme")
