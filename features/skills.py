@@ -93,7 +93,7 @@ def _levels(event: Event, items: Mapping[str, Item]) -> Mapping[str, float | Non
     if event.skill_id is not None:
         return {event.skill_id: _stated_level(event)}
     item = items.get(event.object_id)
-    return {} if item is None else dict(item.skills)
+    return {} if item is None else item.skills
 
 
 def _stated_level(event: Event) -> float | None:
