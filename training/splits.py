@@ -112,14 +112,13 @@ def leave_last_out(interactions: Interactions) -> LeaveLastOut:
     return LeaveLastOut(train, _last(interactions.drop_last(1)), _last(interactions))
 
 
-def rolling_origin(interactions: Interactions, *, cuts: int = 8, ask: Ask = "first") -> tuple[Fold, ...]:
+def rolling_origin(interactions: Interactions, *, cuts: int = 8, ask: Ask = "every") -> tuple[Fold, ...]:
     """`cuts` folds, each one cut in time and the window up to the next; cuts stand at quantiles of the event times.
 
-    Train: everything before the cut (`train.until` is the cut). Test: the first new item in the window of each learner
-    active in it, after their history before the cut, which is empty for a learner who starts there; with `ask="every"` each
-    new item in the window, after all that its learner took up until then (as a service that reads state at request time is
-    asked), the model being as old as the cut all the same. Errors: ValueError
-    where events have no time, or too few distinct ones.
+    Train: everything before the cut (`train.until` is the cut). Test: each new item in the window, after all that its learner
+    took up until then, nothing for a learner who starts there. So is a service asked that reads state at request time; the
+    model is as old as the cut all the same. `ask="first"`: only the first new item of each learner in a window. Errors:
+    ValueError where events have no time, or too few distinct ones.
     """
     at = interactions.at
     if np.isnat(at).any():

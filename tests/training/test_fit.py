@@ -144,5 +144,5 @@ def test_every_asks_each_new_item_after_the_history_at_that_moment() -> None:
     assert asked == [[], [0], [0, 1]]
     assert fold.test.targets.tolist() == [0, 1, 2]
     assert fold.train.item_counts().tolist() == [1] * 6
-    (first,) = rolling_origin(table, cuts=1)
+    (first,) = rolling_origin(table, cuts=1, ask="first")
     assert [first.test.histories[row].tolist() for row in range(len(first.test))] == [[]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
-from training.splits import Task, digest, leave_last_out, relabel, rolling_origin
+from training.splits import Ask, Task, digest, leave_last_out, relabel, rolling_origin
 
 
 def table(*rows: list[int], days: list[list[int]] | None = None, n_items: int = 10) -> Interactions:
@@ -47,7 +47,7 @@ ROWS = [[0, 1, 2, 3, 4, 5], [6, 7, 8], [9], [0]]
 
 def test_rolling_origin_worked_by_hand() -> None:
     """11 events on days 00 1 22 33 44 55 in sorted order; two cuts: places 2, 5, 8 of 11 are days 1, 3, 4."""
-    first, second = rolling_origin(table(*ROWS, days=DAYS), cuts=2)
+    first, second = rolling_origin(table(*ROWS, days=DAYS), cuts=2, ask="first")
     assert [str(fold.cut)[:10] for fold in (first, second)] == ["2026-01-04", "2026-01-05"]
     assert [first.train[i].tolist() for i in range(4)] == [[0, 1, 2], [6, 7], [], []]
     assert questions(first.test) == [(0, [0, 1, 2], 3), (2, [], 9)]  # learner 2 starts here: an empty history
@@ -65,17 +65,26 @@ def log(n_learners: int, seed: int = 2) -> Interactions:
     return table(*rows, days=[sorted(rng.integers(0, 400, size=len(row)).tolist()) for row in rows], n_items=30)
 
 
-def test_no_fold_sees_its_own_test_window() -> None:
-    folds = rolling_origin(log(60))
+@pytest.mark.parametrize("ask", ["first", "every"])
+def test_no_fold_learns_from_its_own_test_window(ask: Ask) -> None:
+    table = log(60)
+    when = {(row, int(i)): t for row in range(len(table)) for i, t in zip(table[row], _times(table, row), strict=True)}
+    folds = rolling_origin(table, ask=ask)
     assert len(folds) == 8
     for fold in folds:
         assert (fold.train.at < fold.cut).all()
-        assert (fold.test.histories.at < fold.cut).all()
+        asked_at = [when[pair] for pair in zip(fold.test.learners.tolist(), fold.test.targets.tolist(), strict=True)]
+        limit = np.array(asked_at) if ask == "every" else np.full(len(fold.test), fold.cut - np.timedelta64(1, "us"))
+        assert (fold.test.histories.at <= limit[fold.test.histories.rows()]).all()
         assert fold.validation is not None
         assert (fold.validation_train.at < fold.validation_train.until).all()
         seen = set(zip(fold.train.rows().tolist(), fold.train.items.tolist(), strict=True))
         assert set(zip(fold.validation.learners.tolist(), fold.validation.targets.tolist(), strict=True)) <= seen
         assert not set(zip(fold.test.learners.tolist(), fold.test.targets.tolist(), strict=True)) & seen
+
+
+def _times(table: Interactions, row: int) -> np.ndarray:
+    return table.at[table.indptr[row] : table.indptr[row + 1]]
 
 
 def test_windows_hold_about_as_many_events_each() -> None:
