@@ -1,7 +1,6 @@
 """`POST /v1/events`: one event or a batch, each with its own result, durable when acknowledged."""
 
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -63,11 +62,3 @@ def _refuse_single(result: EventResult) -> None:
     status = {"invalid": 400, "conflict": 409}.get(result.outcome)
     if status is not None:
         raise RefusedError(status, result.detail or result.outcome, field=result.field)
-
-
-def read_batch(body: bytes) -> Any:
-    """The parsed body, which the front door has checked."""
-    return json.loads(body)
-
-
-__all__: Sequence[str] = ("ingest", "read_batch")

@@ -23,7 +23,7 @@ TENANT: ContextVar[str] = ContextVar("tenant")
 """The tenant of the request, from its credential."""
 
 _LOG = logging.getLogger("nextwise.http")
-_PLAIN_PATHS = "/v1/"
+_KEYED_PATHS = "/v1/"
 
 
 class FrontDoor:
@@ -57,7 +57,7 @@ class FrontDoor:
         metrics.latency.labels(route).observe(perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        if not scope["path"].startswith(_PLAIN_PATHS):
+        if not scope["path"].startswith(_KEYED_PATHS):
             await self._pages(scope, receive, answer.send)
             return
         headers = Headers(scope=scope)
