@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from features.checks import Check, check, failed
 from features.ingest import SHOWN, Advance, Ingested, ingest, refused_file, summary
-from features.readers.base import read
+from features.readers import read
 from features.store import EventStore, TenantSession
 
 app = typer.Typer(

@@ -72,23 +72,6 @@ class Import:
     timezone: ZoneInfo | None = None
 
 
-def read(format: str, path: Path, *, tenant: str, timezone: str | None, now: datetime) -> Reading:
-    """Reads `path` as `mars` or `events`. ValueError for another format, for `sequences` and for an unknown time zone."""
-    from features.readers import events, mars
-
-    given = Import(tenant, now.astimezone(UTC), zone(timezone))
-    if format == "mars":
-        return mars.read(path, given)
-    if format == "events":
-        return events.read(path, given)
-    if format == "sequences":
-        raise ValueError(
-            "a sequences file has order but no time, and the event store needs times: "
-            "use it with `python -m training leaderboard --format sequences`"
-        )
-    raise ValueError(f"unknown format {format!r}; known formats: mars, events, sequences")
-
-
 def zone(name: str | None) -> ZoneInfo | None:
     """The time zone of an IANA name such as Europe/Paris; ValueError for an unknown one."""
     try:

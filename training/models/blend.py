@@ -16,6 +16,7 @@ from features.interactions import Histories, Interactions
 from training.models.als import ALS
 from training.models.base import Arrays, Fitted, columns
 from training.models.content import Content
+from training.models.families import FAMILIES
 from training.models.linear import FittedLinear, Linear
 from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
@@ -98,10 +99,8 @@ class FittedBlend:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        from training.models.registry import FITTED  # the registry names this class too
-
         names = str(params["parts"]).split(",")
-        kinds = {name: FITTED[str(params[f"{name}.kind"])] for name in names}
+        kinds = {name: FAMILIES[str(params[f"{name}.kind"])] for name in names}
         parts = {name: kind.from_arrays(_of(name, arrays), _of(name, params)) for name, kind in kinds.items()}
         return cls(parts, {name: float(params[f"{name}.weight"]) for name in names})
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from features.catalogue import Assignment, Item, Learner, Role, Skill
-from features.readers.base import Refusal, read
+from features.readers import read
+from features.readers.base import Refusal
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LINE = {"learner_id": "ann", "verb": "started", "object_id": "excel", "occurred_at": "2026-01-31T09:00:00Z"}

@@ -14,8 +14,8 @@ from features.catalogue import Item, ItemType, Learner, Role, Skill
 from features.cli import app
 from features.events import Event, Result, Verb
 from features.interactions import Interactions
-from features.readers import mars
-from features.readers.base import Reading, Refusal, read
+from features.readers import mars, read
+from features.readers.base import Reading, Refusal
 from features.store import EventStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
