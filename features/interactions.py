@@ -7,6 +7,7 @@ belong to learners no model has ever seen. Order within a history is the order o
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ class Histories:
     """A ragged batch of n histories over m items.
 
     indptr: int64[n + 1], items: int32[nnz] (every value in 0..m-1, oldest first), at: datetime64[us][nnz] UTC (NaT where a
-    file has order but no time), audience: int32[n] index of the learner's primary audience (-1 unknown).
+    file has order but no time), audience: int32[n] index of the learner's primary audience (-1 unknown), known_at:
+    datetime64[us][nnz] UTC when each entry could first be known (`at` unless given, NaT unknown).
     """
 
     indptr: NDArray[np.int64]
@@ -28,15 +30,20 @@ class Histories:
     at: NDArray[np.datetime64]
     audience: NDArray[np.int32]
     n_items: int
+    known_at: NDArray[np.datetime64] = field(default=cast(NDArray[np.datetime64], None), kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.known_at is None:
+            object.__setattr__(self, "known_at", self.at)
         if self.indptr[0] != 0 or self.indptr[-1] != len(self.items) or len(self.at) != len(self.items):
             raise ValueError("indptr, items and at do not fit together")
+        if len(self.known_at) != len(self.items):
+            raise ValueError(f"{len(self.known_at)} values of known_at for {len(self.items)} entries")
         if len(self.audience) != len(self.indptr) - 1:
             raise ValueError(f"{len(self.audience)} audiences for {len(self.indptr) - 1} histories")
         if len(self.items) and (self.items.min() < 0 or self.items.max() >= self.n_items):
             raise ValueError(f"an item index lies outside 0..{self.n_items - 1}")
-        for array in (self.indptr, self.items, self.at, self.audience):
+        for array in (self.indptr, self.items, self.at, self.audience, self.known_at):
             array.setflags(write=False)
 
     @classmethod
@@ -88,7 +95,8 @@ class Histories:
         lengths = self.lengths[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         source = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
-        return Histories(indptr, self.items[source], self.at[source], self.audience[rows], self.n_items)
+        known = self.known_at[source]
+        return Histories(indptr, self.items[source], self.at[source], self.audience[rows], self.n_items, known_at=known)
 
     def drop_last(self, count: int = 1) -> "Histories":
         """Every history without its newest `count` entries."""
@@ -98,7 +106,8 @@ class Histories:
     def where(self, keep: NDArray[np.bool_]) -> "Histories":
         """Only the entries marked in `keep` (bool[nnz]); histories may become empty but none disappears."""
         kept = np.concatenate([[0], np.cumsum(keep)])[self.indptr].astype(np.int64)
-        return Histories(kept, self.items[keep], self.at[keep], self.audience, self.n_items)
+        known = self.known_at[keep]
+        return Histories(kept, self.items[keep], self.at[keep], self.audience, self.n_items, known_at=known)
 
     def batches(self, size: int) -> Iterator[tuple[int, "Histories"]]:
         """(first row, batch) in order, `size` histories at a time: bounds the memory of dense scores."""
@@ -108,7 +117,7 @@ class Histories:
     def digest(self) -> str:
         """SHA-256 of the arrays: names this table in a run, a split or a bundle."""
         found = hashlib.sha256(str(self.n_items).encode())
-        for array in (self.indptr, self.items, self.at.astype(np.int64), self.audience):
+        for array in (self.indptr, self.items, self.at.astype(np.int64), self.audience, self.known_at.astype(np.int64)):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
@@ -130,7 +139,8 @@ class Interactions(Histories):
         first = np.zeros(len(key), dtype=bool)
         first[np.unique(key, return_index=True)[1]] = True
         kept = histories.where(first)
-        return cls(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, n_audiences, until)
+        arrays = kept.indptr, kept.items, kept.at, kept.audience
+        return cls(*arrays, kept.n_items, n_audiences, until, known_at=kept.known_at)
 
     @property
     def shape(self) -> tuple[int, int]:

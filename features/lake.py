@@ -105,7 +105,8 @@ def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Inter
     """(learners, items, interactions, audiences): who took up which known item, by (occurred_at, seq).
 
     Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name.
-    A learner's audience is the first one (-1: none); `until` is the latest time at which an event became known.
+    A learner's audience is the first one of today, whatever it was at the time of an event (-1: none); `until` is the
+    latest time at which an event became known, `known_at` that of the first interaction of learner and item.
     """
     events = read_events(lake, tenant)
     items, item_of = _names(_load(lake, tenant, Item))
@@ -118,17 +119,17 @@ def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Inter
     people = Vocabulary.of(name for name, item in zip(who, what, strict=True) if item >= 0)
     first = [known[name].audiences[:1] if name in known else () for name in people.ids]
     audience = [audiences.index(found[0]) if found else -1 for found in first]
-    at = taken[columns.OCCURRED_AT].to_numpy().astype("datetime64[us]")
-    histories = _histories(people.indices(who), what, at, audience, len(vocabulary))
+    at, known_at = (taken[name].to_numpy().astype("datetime64[us]") for name in (columns.OCCURRED_AT, columns.KNOWN_AT))
+    histories = _histories(people.indices(who), what, at, known_at, audience, len(vocabulary))
     return people, vocabulary, Interactions.of_histories(histories, n_audiences=len(audiences), until=_until(events)), audiences
 
 
-def _histories(who: Any, what: Any, at: Any, audience: Sequence[int], n_items: int) -> Histories:
-    kept = what >= 0
-    who, what, at = who[kept], what[kept], at[kept]
-    order = np.argsort(who, kind="stable")
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(who, minlength=len(audience)))]).astype(np.int64)
-    return Histories(indptr, what[order], at[order], np.array(audience, dtype=np.int32), n_items)
+def _histories(who: Any, what: Any, at: Any, known_at: Any, audience: Sequence[int], n_items: int) -> Histories:
+    kept = np.flatnonzero(what >= 0)
+    order = kept[np.argsort(who[kept], kind="stable")]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(who[kept], minlength=len(audience)))]).astype(np.int64)
+    who_of = np.array(audience, dtype=np.int32)
+    return Histories(indptr, what[order], at[order], who_of, n_items, known_at=known_at[order])
 
 
 def _until(events: pa.Table) -> np.datetime64:

@@ -160,6 +160,18 @@ def test_interactions_are_what_was_taken_up_of_known_items(acme: TenantSession, 
     assert found.n_audiences == 2
     assert found.at.tolist() == [t.replace(tzinfo=None) for t in (NOON, NOON + DAY, NOON, NOON)]
     assert found.until == np.datetime64("2026-03-04T12:00", "us")
+    # When each was first known: bob's completion only three days after it happened.
+    assert found.known_at.tolist() == [t.replace(tzinfo=None) for t in (NOON, NOON + DAY, NOON + 3 * DAY, NOON)]
+
+
+def test_a_repeat_that_was_known_sooner_does_not_date_the_first_one_back(acme: TenantSession, tmp_path: Path) -> None:
+    late = event("late", "ann", "a", recorded_at=NOON + 3 * DAY)
+    imported = event("imported", "ann", "b", recorded_at=NOON + 9 * DAY, backfill=True)
+    acme.append([late, event("soon", "ann", "a", at=NOON + DAY), imported])
+    lake.materialize(acme, tmp_path)
+    _, items, found, _ = lake.interactions(tmp_path, "acme")
+    assert [items.ids[i] for i in found[0]] == ["a", "b"]
+    assert found.known_at.tolist() == [t.replace(tzinfo=None) for t in (NOON + 3 * DAY, NOON)]
 
 
 def test_equal_times_keep_the_order_of_arrival(acme: TenantSession, tmp_path: Path) -> None:
