@@ -78,13 +78,14 @@ def fit(
         step("open MLflow")
         registry = Registry(tenant, tracking, artifacts)
         against = registry.aliased(CHAMPION)
+        incumbent = _incumbent(registry, against)
         start = time.perf_counter()
-        with threadpool_limits(THREADS):
-            outcome = run_fit(table, recipe, vectors=vectors, champion=_incumbent(registry, against), step=step)
+        with registry.run(f"fit {tenant}") as run, threadpool_limits(THREADS):
+            outcome = run_fit(table, recipe, vectors=vectors, champion=incumbent, step=step)
             step("record the run in MLflow")
             seconds = time.perf_counter() - start
             source = config.read_text("utf-8")
-            found = record(outcome, registry, fit_seconds=seconds, source=source, timezone=timezone, against=against)
+            found = record(outcome, registry, run, fit_seconds=seconds, source=source, timezone=timezone, against=against)
     for rows in found.rows:
         console.print(_table(rows))
     _say_fit(tenant, outcome, found)
@@ -97,7 +98,7 @@ def promote(
     tracking: Tracking = TRACKING,
 ) -> None:
     """Let the gate decide whether the challenger becomes champion, and say why."""
-    with _errors():
+    with _errors(), console.status("Compare with what serves"):
         from training.promote import promote as run_promote
         from training.tracking import Registry
 
@@ -122,7 +123,8 @@ def publish(
 
         registry = Registry(tenant, tracking)
         if not follow:
-            _publish(registry, bundles, tenant)
+            with console.status("Copy and verify the champion's bundle"):
+                _publish(registry, bundles, tenant)
         while follow:
             _mirror(registry, bundles, tenant)
             time.sleep(FOLLOW_SECONDS)
@@ -131,7 +133,7 @@ def publish(
 @app.command()
 def rollback(tenant: TenantName, bundles: Bundles = BUNDLES, tracking: Tracking = TRACKING) -> None:
     """Point at the previous bundle again, and move MLflow's alias with it."""
-    with _errors():
+    with _errors(), console.status("Move back to the previous bundle"):
         from training.promote import rollback as run_rollback
         from training.tracking import Registry
 
@@ -204,8 +206,8 @@ def _publish(registry: "Registry", bundles: Path, tenant: str) -> None:
     before = current_pointer(bundles, tenant)
     with tempfile.TemporaryDirectory() as scratch:
         pointer = run_publish(registry.fetch_bundle(version, Path(scratch)), bundles, tenant)
-    if before != pointer:
-        console.print(f"published {pointer.bundle} (version {version.number}) in {bundles / tenant}", highlight=False)
+    said = f"{pointer.bundle} serves already: nothing to do" if before == pointer else f"published {pointer.bundle}"
+    console.print(f"{said} (version {version.number}) in {bundles / tenant}", highlight=False)
 
 
 def _mirror(registry: "Registry", bundles: Path, tenant: str) -> None:

@@ -27,9 +27,10 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
     challenger = registry.aliased(CHALLENGER)
     if challenger is None:
         raise TrackingError(f"{registry.name} has no challenger; run `python -m training fit` first")
-    if challenger.tags.get("gate.rollback", "").startswith(_ROLLED_BACK) and not note:
+    if not note and challenger.bundle in _rolled_back(registry):
         raise TrackingError(
-            f"{registry.name} version {challenger.number} was rolled back; fit again, or say with --reason why it may return"
+            f"{registry.name}: bundle {challenger.bundle} was rolled back, and the same data and recipe made it again; "
+            "fit on newer data or another recipe, or say with --reason why it may return"
         )
     champion = registry.aliased(CHAMPION)
     if champion is not None and champion.number == challenger.number:
@@ -46,6 +47,11 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
         registry.tag(served, **said)
     registry.point(CHAMPION, served)
     return verdict, served
+
+
+def _rolled_back(registry: Registry) -> set[str]:
+    """Bundles that a person took back: equal data and recipe make the same bundle again, under another version."""
+    return {v.bundle for v in registry.versions() if v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK)}
 
 
 def judge(ranks: dict[str, Evaluation], challenger: Version, champion: Version | None) -> Verdict:

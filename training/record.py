@@ -34,15 +34,22 @@ class Recorded:
 
 
 def record(
-    outcome: Outcome, registry: Registry, *, fit_seconds: float, source: str, timezone: str | None, against: Version | None
+    outcome: Outcome,
+    registry: Registry,
+    run: Run,
+    *,
+    fit_seconds: float,
+    source: str,
+    timezone: str | None,
+    against: Version | None,
 ) -> Recorded:
-    """Log one run and register the blend (alias `challenger`) and the best baseline. `source` is the TOML as written.
+    """Log what was found to `run`, and register the blend (alias `challenger`) and the best baseline.
 
-    `against`: the champion that the outcome was compared with.
+    `source` is the TOML as written, `against` the champion that the outcome was compared with.
     """
     measured = outcome.config.evaluation
     tables = tuple(tuple(rows(report, resamples=measured.bootstrap, seed=measured.seed)) for report in outcome.reports)
-    with tempfile.TemporaryDirectory() as scratch, registry.run(f"fit {outcome.table.tenant}") as run:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         bundles = {
             CHALLENGER: _bundle(outcome, outcome.blend, BLEND, timezone, folder),
