@@ -1,6 +1,6 @@
 """Evaluation of fixed score tables, whose right answers are known without running anything."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -141,6 +141,24 @@ def test_pairing_sees_a_difference_that_two_separate_intervals_hide() -> None:
     assert isinstance(paired, Estimate)
     assert paired.low > 0
     assert paired.value == pytest.approx(better.metric("recall") - worse.metric("recall"))
+
+
+def test_a_comparison_counts_learners_not_targets() -> None:
+    """12 learners with 5 targets each, which rise and fall together: the interval is that of 12 values, not of 60 targets."""
+    who = np.repeat(np.arange(12, dtype=np.int32), 5)
+    rank = np.repeat(np.random.default_rng(0).integers(1, 20, size=12), 5).astype(np.float64)
+    a = replace(random_evaluation(1, learners=who), rank=rank, target=np.arange(60, dtype=np.int32))
+    b = replace(a, rank=np.full(60, 5.0))
+    clustered = paired_difference(a, b, "recall", rng=np.random.default_rng(0))
+    one_each = [replace(e.within("first"), learner=np.arange(12)) for e in map(with_first, (a, b))]
+    assert clustered == paired_difference(one_each[0], one_each[1], "recall", rng=np.random.default_rng(0))
+    assert isinstance(clustered, Estimate)
+    assert clustered.n == 12
+
+
+def with_first(evaluation: Evaluation) -> Evaluation:
+    """With a slice of the first of each learner's five targets."""
+    return replace(evaluation, slices={"first": np.arange(len(evaluation)) % 5 == 0})
 
 
 def test_two_models_of_one_quality_differ_in_about_5_of_100_comparisons() -> None:

@@ -9,7 +9,7 @@ import pytest
 from features.interactions import Histories, Interactions
 from training.config import Config
 from training.fit import BLEND, CHAMPION, DataError, Incumbent, Outcome, Table, check, fit, select
-from training.splits import rolling_origin
+from training.splits import leave_last_out, rolling_origin
 
 RECIPE: dict[str, Any] = {
     "seed": 1,
@@ -55,21 +55,60 @@ def test_the_served_blend_knows_everything_and_ranks_new_histories(outcome: Outc
     assert outcome.reports[0].train[-1].item_counts().sum() < counts.sum()
 
 
+def twisted(table: Table, since: np.datetime64) -> Table:
+    """The table with other items from `since` on, none of which their learner ever took up; learners and times stay."""
+    before, rng = table.interactions, np.random.default_rng(0)
+    items = np.array(before.items)
+    for row in range(len(before)):
+        own = np.arange(before.indptr[row], before.indptr[row + 1])
+        late = own[before.at[own] >= since]
+        items[late] = rng.permutation(np.setdiff1d(np.arange(24), items[own]))[: len(late)]
+    found = Interactions(before.indptr, items, before.at, before.audience, 24, before.n_audiences, before.until)
+    return replace(table, interactions=found)
+
+
 def test_choices_for_a_cut_do_not_see_what_is_scored_there(club_table: Table, outcome: Outcome) -> None:
     """What happens from the last cut on is replaced by other items: no figure before that cut moves."""
-    table = club_table.interactions
-    items, rng = np.array(table.items), np.random.default_rng(0)
-    for row in range(len(table)):
-        own = np.arange(table.indptr[row], table.indptr[row + 1])
-        late = own[table.at[own] >= outcome.reports[0].cuts[-1]]
-        items[late] = rng.permutation(np.setdiff1d(np.arange(24), items[own]))[: len(late)]
-    twisted = Interactions(table.indptr, items, table.at, table.audience, 24, table.n_audiences, table.until)
-    other = run(replace(club_table, interactions=twisted))
+    other = run(twisted(club_table, outcome.reports[0].cuts[-1]))
     assert other.choices.weights != outcome.choices.weights  # what is shipped is chosen in that last window
     for name in outcome.reports[0].folds:
         before, after = outcome.reports[0].folds[name], other.reports[0].folds[name]
         assert [fold.rank.tolist() for fold in before[:-1]] == [fold.rank.tolist() for fold in after[:-1]], name
         assert before[-1].target.tolist() != after[-1].target.tolist()
+
+
+def test_choices_for_the_last_cut_do_not_see_its_own_window(club_table: Table, outcome: Outcome) -> None:
+    """Only the end of the last window is replaced: the questions before that are ranked as they were."""
+    cut, times = outcome.reports[0].cuts[-1], club_table.interactions.at
+    other = run(twisted(club_table, np.sort(times[times >= cut])[20]))
+    assert other.choices.weights != outcome.choices.weights
+    for name in outcome.reports[0].folds:
+        before, after = outcome.reports[0].folds[name][-1], other.reports[0].folds[name][-1]
+        early = before.target == after.target
+        assert 0 < np.count_nonzero(early) < len(early)
+        assert before.rank[early].tolist() == after.rank[early].tolist(), name
+
+
+def test_everything_is_evaluated_on_relabelled_ids(outcome: Outcome) -> None:
+    """The trained tables are those of the split under other numbers: as many take-ups, at other items and learners."""
+    table = outcome.table.interactions
+    folds = [*rolling_origin(table, cuts=3), leave_last_out(table)]
+    for plain, met in zip(folds, [train for report in outcome.reports for train in report.train], strict=True):
+        for numbers in (lambda t: t.item_counts(), lambda t: t.lengths):
+            assert sorted(numbers(met)) == sorted(numbers(plain.train))
+            assert numbers(met).tolist() != numbers(plain.train).tolist()
+
+
+def test_texts_follow_the_relabelled_items(club_table: Table) -> None:
+    """Each item's text lies near those of the items before and after it in its club: content beats popularity."""
+    angle = 2 * np.pi * np.arange(24) / 12
+    texts = np.stack([np.cos(angle), np.sin(angle), np.arange(24) // 12 * 2.0 - 1], axis=1).astype(np.float32)
+    models = {"popularity": {}, "content": {"decay": 0.5}}
+    config = Config.model_validate(RECIPE | {"models": models, "blend": {"parts": ["content"]}})
+    found = fit(club_table, config, vectors=lambda _: texts, step=lambda _: None)
+    for report in found.reports:
+        pooled = report.pooled()
+        assert pooled["content"].metric("ndcg") > pooled["popularity"].metric("ndcg") + 0.1
 
 
 def test_the_linear_grid_is_searched_when_asked(club_table: Table) -> None:
