@@ -21,7 +21,7 @@ from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
 from training.models.linear import Linear, grid
-from training.splits import Fold, Task, digest, leave_last_out, relabel, rolling_origin
+from training.splits import Fold, Task, digest, known_before, leave_last_out, relabel, rolling_origin
 
 BLEND, CHAMPION = "blend", "champion"
 ROLLING, LAST_OUT = "rolling origin", "leave last out"
@@ -67,7 +67,10 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """One protocol: by model the evaluations of its folds, in the order of `cuts` (empty where order is all there is)."""
+    """One protocol: by model the evaluations of its folds, in the order of `cuts` (empty where order is all there is).
+
+    `asked`: digests of each fold's validation ("" where it has none) and test.
+    """
 
     protocol: str
     digest: str
@@ -75,6 +78,7 @@ class Report:
     folds: Mapping[str, tuple[Evaluation, ...]]
     train: tuple[Interactions, ...]
     costs: Mapping[str, Cost]
+    asked: tuple[tuple[str, str], ...] = ()
 
     def pooled(self) -> dict[str, Evaluation]:
         """One evaluation a model, every target counting once."""
@@ -139,16 +143,17 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
 
 
 def select(interactions: Interactions, config: Config) -> Interactions:
-    """The interactions in `[data] since, until`; with `until` the table knows nothing from then on."""
+    """The interactions in `[data] since, until`; with `until` the table holds nothing that happened or was recorded from then."""
     keep = np.ones(len(interactions.items), dtype=bool)
     until = interactions.until
     if config.data.since is not None:
         keep &= interactions.at >= _instant(config.data.since)
     if config.data.until is not None:
-        keep &= interactions.at < _instant(config.data.until)
         until = _instant(config.data.until)
+        keep &= known_before(interactions, until)
     kept = interactions.where(keep)
-    return Interactions(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, interactions.n_audiences, until)
+    arrays = kept.indptr, kept.items, kept.at, kept.audience
+    return Interactions(*arrays, kept.n_items, interactions.n_audiences, until, known_at=kept.known_at)
 
 
 def check(interactions: Interactions) -> None:
@@ -178,7 +183,8 @@ def walk(folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step) ->
         choices = choose_settings(config, fold.train, fold.test, vectors, None if search else choices.linear, parts)
     rows = {name: tuple(evaluations) for name, evaluations in found.items()}
     cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
-    return Report(ROLLING, digest(folds), cuts, rows, trains, costs), choices
+    asked = tuple((fold.validation.digest if fold.validation is not None else "", fold.test.digest) for fold in folds)
+    return Report(ROLLING, digest(folds), cuts, rows, trains, costs, asked), choices
 
 
 def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step: Step) -> tuple[Report | None, Choices]:
@@ -194,7 +200,8 @@ def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step:
         name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
         for name, fitted in _rows(config, parts, choices, costs, split.test.histories)
     }
-    return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs), choices
+    asked = ((split.validation.digest, split.test.digest),)
+    return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs, asked), choices
 
 
 def add_champion(

@@ -154,6 +154,10 @@ def _log_splits(run: Run, outcome: Outcome) -> None:
         for number, train in enumerate(report.train, start=1):
             given = {"interactions": len(train.items), "cut": report.cuts[number - 1] if report.cuts else "none"}
             run.inputs(f"{name}-train-{number}", train.digest(), context="train", facts=given)
+        for number, (validation, test) in enumerate(report.asked, start=1):
+            for context, found in (("validation", validation), ("test", test)):
+                if found:
+                    run.inputs(f"{name}-{context}-{number}", found, context=context, facts={"fold": number})
 
 
 def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], folder: Path) -> None:

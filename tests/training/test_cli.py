@@ -40,6 +40,9 @@ parts = ["linear", "popularity"]
 """
 
 
+PARTS = ("train", "validation", "test")
+
+
 @dataclass(frozen=True)
 class Site:
     """One installation: `run` types a verb with the folders of this site."""
@@ -142,6 +145,7 @@ def test_a_run_holds_recipe_splits_figures_and_plots(site: Site, tmp_path: Path)
     assert "chosen.weights.linear" in run.data.params
     assert {"rolling_origin.blend.ndcg", "leave_last_out.popularity.recall", "peak_mb", "bundle_mb"} <= set(run.data.metrics)
     data = {item.dataset.name: item.dataset.digest for item in run.inputs.dataset_inputs}
+    assert {f"{protocol}-{part}-1" for protocol in ("rolling-origin", "leave-last-out") for part in PARTS} <= set(data)
     assert set(data) >= {"everything", "rolling-origin", "rolling-origin-train-3", "leave-last-out-train-1"}
     bundle = load_bundle(bundle_folder(site.bundles, "clubs", version.bundle))
     assert bundle.manifest.provenance.data_digest.startswith(data["everything"])
