@@ -63,7 +63,7 @@ class LeaveLastOut:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One cut in time: `train` knows what happened before `cut`, `test` asks for what came next.
+    """One cut in time: `train` knows what was known before `cut`, `test` asks for what came next.
 
     `validation_train` and `validation` are the same thing one window earlier, made from `train` alone.
     """
@@ -98,7 +98,7 @@ def relabel(interactions: Interactions, *, rng: np.random.Generator) -> tuple[In
     renamed = np.empty(n_items, dtype=np.int32)
     renamed[items] = np.arange(n_items, dtype=np.int32)
     moved = interactions.take(learners)
-    histories = Histories(moved.indptr, renamed[moved.items], moved.at, moved.audience, n_items)
+    histories = Histories(moved.indptr, renamed[moved.items], moved.at, moved.audience, n_items, known_at=moved.known_at)
     return _like(interactions, histories), Permutation(items, learners)
 
 
@@ -115,10 +115,11 @@ def leave_last_out(interactions: Interactions) -> LeaveLastOut:
 def rolling_origin(interactions: Interactions, *, cuts: int = 8, ask: Ask = "every") -> tuple[Fold, ...]:
     """`cuts` folds, each one cut in time and the window up to the next; cuts stand at quantiles of the event times.
 
-    Train: everything before the cut (`train.until` is the cut). Test: each new item in the window, after all that its learner
-    took up until then, nothing for a learner who starts there. So is a service asked that reads state at request time; the
-    model is as old as the cut all the same. `ask="first"`: only the first new item of each learner in a window. Errors:
-    ValueError where events have no time, or too few distinct ones.
+    Train: everything that happened and was known before the cut (`train.until` is the cut). Test: each new item in the window,
+    after all that its learner was known to have taken up until then, nothing for a learner who starts there. So is a service
+    asked that reads state at request time; the model is as old as the cut all the same. `ask="first"`: only the first new item
+    of each learner in a window, after what was known before it. An entry that was recorded late stays a target, in the window
+    in which it happened. Errors: ValueError where events have no time, or too few distinct ones.
     """
     at = interactions.at
     if np.isnat(at).any():
@@ -148,8 +149,13 @@ def _quantiles(at: NDArray[np.datetime64], cuts: int) -> NDArray[np.datetime64]:
     return np.sort(at)[places]
 
 
+def known_before(interactions: Histories, moment: np.datetime64) -> NDArray[np.bool_]:
+    """bool[nnz]: the entries that happened before `moment` and were recorded by then."""
+    return (interactions.at < moment) & (interactions.known_at < moment)
+
+
 def _known(interactions: Interactions, cut: np.datetime64) -> Interactions:
-    return _like(interactions, interactions.where(interactions.at < cut), until=cut)
+    return _like(interactions, interactions.where(known_before(interactions, cut)), until=cut)
 
 
 def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64, ask: Ask) -> Task:
@@ -160,7 +166,11 @@ def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64
         inside = inside[first]
     asked = interactions.take(learners)
     position = np.arange(len(asked.items)) - np.repeat(asked.indptr[:-1], asked.lengths)
-    known = position < np.repeat(inside - interactions.indptr[learners], asked.lengths)
+    earlier = position < np.repeat(inside - interactions.indptr[learners], asked.lengths)
+    if ask == "first":
+        known = earlier & known_before(asked, start)
+    else:
+        known = earlier & (asked.known_at <= np.repeat(interactions.at[inside], asked.lengths))
     return Task(asked.where(known), interactions.items[inside], learners.astype(np.int32))
 
 
@@ -172,7 +182,7 @@ def _last(histories: Histories) -> Task:
 
 def _like(table: Interactions, kept: Histories, until: np.datetime64 | None = None) -> Interactions:
     known = table.until if until is None else until
-    return Interactions(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, table.n_audiences, known)
+    return Interactions(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, table.n_audiences, known, known_at=kept.known_at)
 
 
 def _digest(parts: Iterable[str]) -> str:
