@@ -101,7 +101,8 @@ class Pages:
         missing = await self.runtime.missing()
         if missing:
             raise RefusedError(503, "; ".join(missing), headers={"Retry-After": "5"})
-        return PlainTextResponse("ready\n")
+        refused = sorted(self.runtime.bundles.refused.items())
+        return PlainTextResponse("ready\n" + "".join(f"refused bundle of tenant {name}: {why}\n" for name, why in refused))
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.runtime.metrics.render(), media_type=metrics.CONTENT_TYPE)
@@ -116,7 +117,8 @@ class Pages:
 def attach(service: Any, pages: Pages) -> None:
     """Mount the pages on a BentoML service and put the front door before both."""
     service.mount_asgi_app(pages.app, path="/", name="pages")
-    service.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS)
+    routes = {*APIS, *(route.path for route in pages.app.routes if isinstance(route, Route))}
+    service.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes)
     pages.api_document = lambda: service.openapi_spec.asdict()
 
 

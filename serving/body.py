@@ -77,10 +77,11 @@ def check_json(body: bytes) -> Any:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
-        raise RefusedError(400, f"{twice}: this field stands twice in one object", field=twice)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RefusedError(400, f"{key}: this field stands twice in one object", field=key)
+        found[key] = value
     return found
 
 

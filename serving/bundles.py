@@ -25,7 +25,10 @@ class Served:
 
 
 class Bundles:
-    """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays."""
+    """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays.
+
+    Where none serves yet (a start), the pointer's previous bundle is loaded in its place.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,18 +76,38 @@ class Bundles:
 
     def _load(self, tenant: str) -> None:
         try:
-            name = read_pointer(self._folder, tenant).bundle
-            old = self.current(tenant)
-            if old is None or old.bundle.name != name:
-                stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
-                if stock.bundle.manifest.tenant != tenant:
-                    raise BundleError(f"{pointer_of(self._folder, tenant)}: bundle {name} belongs to another tenant")
-                self._served[tenant] = Served(stock, datetime.now(UTC), old)
-                _LOG.info("tenant %s is served by bundle %s", tenant, name)
+            pointer = read_pointer(self._folder, tenant)
+        except BundleError as error:
+            self._refuse(tenant, error)
+            return
+        try:
+            self._serve(tenant, pointer.bundle)
             self._refused.pop(tenant, None)
         except Exception as error:  # whatever is wrong with a new bundle, the old one goes on serving
-            self._refused[tenant] = str(error)
-            _LOG.error("tenant %s: the new bundle is refused, nothing changes: %s", tenant, error)
+            self._refuse(tenant, error)
+            if tenant not in self._served and pointer.previous is not None:
+                self._serve_previous(tenant, pointer.previous)
+
+    def _serve(self, tenant: str, name: str) -> None:
+        old = self.current(tenant)
+        if old is None or old.bundle.name != name:
+            stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
+            if stock.bundle.manifest.tenant != tenant:
+                raise BundleError(f"{pointer_of(self._folder, tenant)}: bundle {name} belongs to another tenant")
+            self._served[tenant] = Served(stock, datetime.now(UTC), old)
+            _LOG.info("tenant %s is served by bundle %s", tenant, name)
+
+    def _serve_previous(self, tenant: str, name: str) -> None:
+        """After a start: the bundle before the refused one is better than none."""
+        try:
+            self._serve(tenant, name)
+        except Exception as error:
+            self._refused[tenant] += f"; nor does the previous one: {error}"
+            _LOG.error("tenant %s: the previous bundle is refused as well: %s", tenant, error)
+
+    def _refuse(self, tenant: str, error: Exception) -> None:
+        self._refused[tenant] = str(error)
+        _LOG.error("tenant %s: the new bundle is refused, what serves goes on: %s", tenant, error)
 
     async def _follow(self, poll_s: float) -> None:
         while True:

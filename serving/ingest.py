@@ -40,7 +40,8 @@ async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
 def _read(row: Any, index: int, tenant: str, now: datetime) -> Event | EventResult:
     event_id = row.get("event_id") if isinstance(row, dict) else None
     try:
-        return EventIn.model_validate_json(json.dumps(row)).event(tenant, now)
+        # Strict for the result as well, whose own model also reads files.
+        return EventIn.model_validate_json(json.dumps(row), strict=True).event(tenant, now)
     except ValidationError as error:
         field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
         known = event_id if isinstance(event_id, str) else None

@@ -6,7 +6,7 @@ also for those that BentoML answers in words of its own.
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
@@ -30,14 +30,21 @@ class FrontDoor:
     """`app`: BentoML's application. `pages`: the Starlette application of everything that is no BentoML API.
 
     `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
+    `routes`: all paths there are. Any other is counted as "unknown": a metric keeps every label it was ever given.
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
     """
 
     def __init__(
-        self, app: ASGIApp, *, pages: ASGIApp, runtime: Callable[[], Runtime], apis: Mapping[str, type[BaseModel]]
+        self,
+        app: ASGIApp,
+        *,
+        pages: ASGIApp,
+        runtime: Callable[[], Runtime],
+        apis: Mapping[str, type[BaseModel]],
+        routes: Set[str],
     ) -> None:
         self._app, self._pages, self._runtime = app, pages, runtime
-        self._apis = apis
+        self._apis, self._routes = apis, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +59,7 @@ class FrontDoor:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
         metrics = self._runtime().metrics
-        route = scope["path"] if answer.status != 404 else "unknown"
+        route = scope["path"] if scope["path"] in self._routes else "unknown"
         metrics.requests.labels(route, str(answer.status)).inc()
         metrics.latency.labels(route).observe(perf_counter() - began)
 

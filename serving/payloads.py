@@ -21,7 +21,7 @@ class Filters(_In):
     """What every ranking request may say. `max_minutes` leaves out longer items and those of unknown duration."""
 
     learner_id: Id = Field(description="The host's id of the learner.")
-    surface: Annotated[str, Field(min_length=1, max_length=64)] = "api"
+    surface: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")] = "api"
     exclude: Annotated[tuple[Id, ...], Field(max_length=MAX_CANDIDATES)] = ()
     max_minutes: Annotated[float | None, Field(gt=0, le=100_000)] = None
     types: Annotated[tuple[ItemType, ...], Field(max_length=len(ItemType))] = ()

@@ -91,7 +91,7 @@ def rank(
     """
     stages = Stages()
     if learner is not None and not learner.personalisation:
-        history, fallback = (), fallback or PERSONALISATION_OFF
+        fallback = fallback or PERSONALISATION_OFF
     known = hydrate(stock, learner, history, at)
     stages.done("hydrate", events=len(history))
     candidates, unknown = retrieve(stock, request)
@@ -136,13 +136,18 @@ def rank(
 
 
 def hydrate(stock: Prepared, learner: Learner | None, events: Sequence[Event], at: datetime) -> Hydrated:
-    """Histories, standing, skills and gaps from a learner's events."""
-    role = stock.bundle.catalogue.roles.get(learner.role_id) if learner is not None and learner.role_id else None
-    skills = profile([event for event in events if event.verb in _TELLING], stock.names, at)
+    """Histories, standing, skills and gaps from a learner's events.
+
+    With personalisation off only the standing is taken from them, for the rules to apply: no history, no skills, no role.
+    """
+    personal = learner is None or learner.personalisation
+    telling = events if personal else ()
+    role = stock.bundle.catalogue.roles.get(learner.role_id) if personal and learner and learner.role_id else None
+    skills = profile([event for event in telling if event.verb in _TELLING], stock.names, at)
     return Hydrated(
         learner=learner,
         role=role,
-        history=history_of(events, stock, learner.audiences[0] if learner is not None and learner.audiences else None),
+        history=history_of(telling, stock, learner.audiences[0] if learner is not None and learner.audiences else None),
         standing=standing(events, stock),
         profile=skills,
         gaps=gaps(skills, role),

@@ -161,8 +161,7 @@ class Runtime:
     def _read(self, tenant: str, learner_id: str, now: datetime) -> tuple[Learner | None, Sequence[Event]]:
         session = self.store.tenant(tenant)
         learner = session.learner(learner_id, at=now)
-        off = learner is not None and not learner.personalisation
-        return learner, () if off else session.history(learner_id, known_by=now)
+        return learner, session.history(learner_id, known_by=now)
 
     def _record(self, tenant: str, decisions: Sequence[Decision]) -> None:
         self.store.tenant(tenant).record(decisions)

@@ -3,11 +3,14 @@
 import time
 from pathlib import Path
 
-from acme import ITEMS, TENANT, publish
+from acme import ITEMS, KEY, TENANT, publish
 from starlette.testclient import TestClient
 
 from features.catalogue import Item
+from features.store import EventStore
+from serving import service
 from serving.bundles import Bundles
+from serving.runtime import Runtime
 from serving.settings import Settings
 from training.bundle import Pointer, read_pointer, write_pointer
 
@@ -60,6 +63,42 @@ def test_a_pointer_to_nothing_or_another_tenants_bundle_is_refused(bundles: Path
     assert current(served) == old
     assert "another tenant" in served.refused[TENANT]
     assert served.current("nobody") is None
+
+
+def _damaged(bundles: Path, previous: str) -> str:
+    folder = publish(bundles, recipe={"n": 2}, previous=previous)
+    (folder / "arrays" / "counts.npy").unlink()
+    return folder.name
+
+
+def test_after_a_restart_the_previous_bundle_serves_where_the_new_one_is_refused(bundles: Path) -> None:
+    old = read_pointer(bundles, TENANT).bundle
+    _damaged(bundles, old)
+    served = Bundles(bundles)
+    served.refresh()
+    assert current(served) == old
+    assert "counts.npy" in served.refused[TENANT]
+    new = publish(bundles, recipe={"n": 3}).name
+    served.refresh()
+    assert (current(served), served.refused) == (new, {})
+
+
+def test_when_neither_can_be_loaded_both_are_named(bundles: Path) -> None:
+    bad = _damaged(bundles, "0" * 16)
+    served = Bundles(bundles)
+    served.refresh()
+    assert current(served) is None
+    assert bad in served.refused[TENANT]
+    assert "0" * 16 in served.refused[TENANT]
+
+
+def test_a_refused_bundle_is_named_by_a_service_that_is_ready(settings: Settings, store: EventStore) -> None:
+    _damaged(settings.bundles, read_pointer(settings.bundles, TENANT).bundle)
+    service.pages.runtime = Runtime(settings)
+    with TestClient(service.Nextwise.to_asgi(), headers=KEY) as client:
+        ready = client.get("/readyz")
+    assert (ready.status_code, ready.text.startswith("ready\n")) == (200, True)
+    assert "counts.npy" in ready.text
 
 
 def test_the_running_service_swaps_between_requests(client: TestClient, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Every answer is recorded before it is given: in groups, in the spool while the store is down, and never twice."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +112,29 @@ def test_a_dead_process_leaves_its_spool_to_the_next(store: EventStore, decision
     second.close()
     assert stored(store) == ["d0", "d1", "d2"]
     assert list(tmp_path.glob("*.jsonl")) == []
+
+
+def test_a_decision_that_was_not_synced_is_not_acknowledged(
+    store: EventStore, decisions: list[Decision], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk refuses to sync, once the spool's file is there."""
+
+    async def unsynced(log: DecisionLog) -> None:
+        log.start()
+        await log.record(decisions[0])
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="not synced"):
+            await log.record(decisions[1])
+        await log.stop()
+
+    def refuse(handle: int) -> None:
+        raise OSError("not synced")
+
+    switch, spool = Switch(store), Spool(tmp_path)
+    switch.up = False
+    with ThreadPoolExecutor(1) as writer:
+        asyncio.run(unsynced(DecisionLog(switch.record, spool, writer)))
+    spool.close()
 
 
 def test_a_living_process_keeps_its_spool(store: EventStore, decisions: list[Decision], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from starlette.testclient import TestClient
 
 from features.store import EventStore
 from serving import service
-from serving.body import MAX_BODY
+from serving.body import MAX_BODY, check_json
+from serving.problems import RefusedError
 from serving.runtime import Runtime
 from serving.settings import Settings
 
@@ -70,6 +72,9 @@ BAD: list[tuple[str, Any, str]] = [
     (RECOMMEND, {"learner_id": "ana", "k": 5}, "k"),
     (RECOMMEND, {"learner_id": "ana", "tenant": "other"}, "tenant"),
     (RECOMMEND, {"learner_id": "ana", "candidates": ["calm"]}, "candidates"),
+    (RECOMMEND, {"learner_id": "ana", "surface": "home\u0007"}, "surface"),
+    (RECOMMEND, {"learner_id": "ana", "surface": "home\u0085"}, "surface"),
+    (RECOMMEND, {"learner_id": "ana", "surface": ""}, "surface"),
     (RECOMMEND, {"learner_id": "ana", "max_minutes": -1}, "max_minutes"),
     (RECOMMEND, {"learner_id": "ana", "types": ["poem"]}, "types.0"),
     (RECOMMEND, {"learner_id": "ana", "languages": ["English"]}, "languages.0"),
@@ -87,6 +92,8 @@ BAD: list[tuple[str, Any, str]] = [
     (EVENTS, {**EVENT, "occurred_at": 1_780_000_000}, "occurred_at"),
     (EVENTS, {**EVENT, "occurred_at": "2027-01-01T00:00:00Z"}, "occurred_at"),
     (EVENTS, {**EVENT, "result": {"score": 2}}, "result.score"),
+    (EVENTS, {**EVENT, "result": {"score": "0.5"}}, "result.score"),
+    (EVENTS, {**EVENT, "result": {"completion": 1}}, "result.completion"),
     (EVENTS, [], "body"),
     (EVENTS, "calm", "body"),
     (EVENTS, [EVENT] * 1001, "body"),
@@ -127,10 +134,32 @@ def test_a_broken_body_is_refused(client: TestClient, path: str, raw: bytes, sta
     assert answer.json()["detail"]
 
 
-def test_nan_inside_an_event_is_refused(client: TestClient) -> None:
-    for value in ("NaN", "-Infinity", "1e400"):
-        raw = json.dumps({**EVENT, "context": {"x": 7}}).replace("7}", value + "}").encode()
-        assert client.post(EVENTS, content=raw, headers={"Content-Type": "application/json"}).status_code == 400
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e400", '{"deep": [1e400]}'])
+def test_a_context_that_is_no_number_is_refused(client: TestClient, store: EventStore, value: str) -> None:
+    raw = json.dumps({**EVENT, "context": {"x": 7}}).replace('"x": 7', f'"x": {value}').encode()
+    assert client.post(EVENTS, content=raw, headers={"Content-Type": "application/json"}).status_code == 400
+    assert store.tenant(TENANT).history("ana") == []
+
+
+def test_many_keys_are_read_in_time_and_the_one_that_stands_twice_is_named() -> None:
+    body = "{" + ", ".join(f'"k{n}": 0' for n in [*range(60_000), 59_999]) + "}"
+    began = time.perf_counter()
+    with pytest.raises(RefusedError, match="k59999: this field stands twice"):
+        check_json(body.encode())
+    assert time.perf_counter() - began < 2  # quadratic: minutes
+
+
+def test_what_a_stranger_asks_for_makes_no_metric(client: TestClient) -> None:
+    for n in range(20):
+        client.post(f"/v1/zz{n}", json={}, headers={"Authorization": ""})
+        client.post(f"/v1/zz{n}", json={})
+        client.get(f"/zz{n}")
+    text = client.get("/metrics").text
+    assert "zz" not in text
+    assert 'nextwise_requests_total{route="unknown",status="401"} 20.0' in text
+    assert 'nextwise_requests_total{route="unknown",status="404"} 40.0' in text
+    client.post(RECOMMEND, json={"learner_id": "ana"}, headers={"Authorization": ""})
+    assert f'nextwise_requests_total{{route="{RECOMMEND}",status="401"}} 1.0' in client.get("/metrics").text
 
 
 @pytest.mark.parametrize("path", [RECOMMEND, EVENTS])

@@ -86,11 +86,22 @@ def test_the_reason_names_the_past_item_that_weighs_most(stock: Prepared) -> Non
     assert sum(done.slate[0].parts.values()) == pytest.approx(done.slate[0].score, abs=1e-5)
 
 
-def test_personalisation_off_uses_no_history(stock: Prepared) -> None:
-    decision = recommend(stock, OFF, events=(event("off", Verb.COMPLETED, "calm"),))
+def test_personalisation_off_uses_the_history_for_the_rules_alone(stock: Prepared) -> None:
+    off = Learner(id="off", audiences=(CUSTOMERS,), role_id="agent", personalisation=False)
+    events = (event("off", Verb.COMPLETED, "calm"), event("off", Verb.STARTED, "safe"), event("off", Verb.COMPLETED, "x"))
+    decision = recommend(stock, off, events=events, policy=Policy(epsilon=0, gap_share=1.0))
+    plain = recommend(stock, Learner(id="off", audiences=(CUSTOMERS,)))
     assert decision.fallback == "personalisation_off"
-    assert decision.events_read == ()
-    assert decision.slate[0].item_id == "calm"
+    assert (decision.removed["finished"], decision.removed["in_progress"]) == (("calm",), ("safe",))
+    assert rows(decision) == {"Popular with your colleagues": ["data"]}
+    assert decision.slate[0].score == next(item.score for item in plain.slate if item.item_id == "data")
+    assert decision.features["gap_closed"] == plain.features["gap_closed"][:1] == (0.0,)
+    assert not any("role" in reason or "Because" in reason for reason in decision.slate[0].reasons)
+
+
+@pytest.mark.parametrize("verb", [Verb.COMPLETED, Verb.DISMISSED, Verb.KNOWN])
+def test_personalisation_off_brings_nothing_back(stock: Prepared, verb: Verb) -> None:
+    assert "calm" not in [item.item_id for item in recommend(stock, OFF, events=(event("off", verb, "calm"),)).slate]
 
 
 def test_without_a_history_popularity_still_obeys_the_rules(stock: Prepared) -> None:
