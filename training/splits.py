@@ -182,7 +182,9 @@ def _last(histories: Histories) -> Task:
 
 def _like(table: Interactions, kept: Histories, until: np.datetime64 | None = None) -> Interactions:
     known = table.until if until is None else until
-    return Interactions(kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, table.n_audiences, known, known_at=kept.known_at)
+    return Interactions(
+        kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, table.n_audiences, known, known_at=kept.known_at
+    )
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """Splits on histories small enough to read: item n is the n-th thing that happened."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,29 @@ def test_rolling_origin_worked_by_hand() -> None:
     assert [first.validation_train[i].tolist() for i in range(2)] == [[0], [6]]
     assert (first.train.until, first.validation_train.until) == (first.cut, np.datetime64("2026-01-02", "us"))
     assert first.train.n_audiences == 2
+
+
+def test_a_late_record_is_a_target_where_it_happened_and_known_only_from_its_record_on() -> None:
+    """Learner 1's item 7, of day 2, was recorded on day 4: the first cut (day 3) does not know it, the second (day 4) neither."""
+    plain = table(*ROWS, days=DAYS)
+    late = (plain.rows() == 1) & (plain.items == 7)
+    on_day = np.datetime64("2026-01-05", "us")
+    slow = replace(plain, known_at=np.where(late, on_day, plain.at))
+    for ask, answer in (("first", [6]), ("every", [6, 7])):  # at the time of item 8, on day 4, it is known; before the cut, not
+        first, second = rolling_origin(slow, cuts=2, ask=ask)
+        assert [first.train[1].tolist(), second.train[1].tolist()] == [[6], [6]]
+        assert (1, answer, 8) in questions(second.test)
+        assert first.validation is not None
+        assert 7 not in first.validation.targets  # day 1 to day 3: not recorded by the cut
+    earlier = rolling_origin(slow, cuts=3, ask="every")[0]  # places 2, 4, 6, 8 of 11: a cut on day 2
+    assert (1, [6], 7) in questions(earlier.test)
+
+
+def test_relabelling_keeps_when_each_entry_was_known() -> None:
+    plain = log(20)
+    slow = replace(plain, known_at=plain.at + np.timedelta64(9, "D"))
+    after, _ = relabel(slow, rng=np.random.default_rng(9))
+    assert (after.known_at - after.at == np.timedelta64(9, "D")).all()
 
 
 def log(n_learners: int, seed: int = 2) -> Interactions:
