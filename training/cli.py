@@ -242,7 +242,9 @@ def _table(rows: "tuple[Row, ...]") -> Table:
 
 def _say_fit(tenant: str, outcome: "Outcome", found: "Recorded") -> None:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in outcome.choices.weights.items())
-    console.print(f"blend, chosen on validation: {weights}; linear: {outcome.choices.linear or 'not in it'}", highlight=False)
+    console.print(f"blend, chosen on validation: {weights}", highlight=False)
+    for name, model in outcome.choices.settings.items():
+        console.print(f"{name}, chosen on validation: {model}", highlight=False)
     console.print(f"challenger: version {found.challenger.number}, bundle {found.challenger.bundle}", highlight=False)
     console.print(f"best baseline: {outcome.baseline_name}, version {found.baseline.number}", highlight=False)
     console.print(f"Next: python -m training promote --tenant {tenant}", highlight=False)

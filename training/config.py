@@ -63,10 +63,10 @@ class ContentModel(ContentConfig):
 
 
 class ModelsConfig(_Section):
-    """One section a model; None is a model that is not fitted. `linear = "choose"`: settings from a grid, on validation."""
+    """One section a model; None is a model that is not fitted. `"choose"`: settings from a small grid, on validation."""
 
     popularity: Popularity | None = None
-    recent: Recent | None = None
+    recent: Recent | Literal["choose"] | None = None
     als: ALS | None = None
     linear: Linear | Literal["choose"] | None = None
     content: ContentModel | None = None
@@ -76,6 +76,11 @@ class ModelsConfig(_Section):
     def names(self) -> tuple[str, ...]:
         """The models that are fitted, in the order of the report."""
         return tuple(name for name in ModelsConfig.model_fields if getattr(self, name) is not None)
+
+    @property
+    def left_open(self) -> tuple[str, ...]:
+        """The models whose settings are chosen on validation."""
+        return tuple(name for name in self.names if getattr(self, name) == "choose")
 
 
 class BlendConfig(_Section):

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from features.catalogue import Catalogue
 from features.interactions import Histories, Interactions
 from features.vocabulary import Vocabulary
+from training import lineup
 from training.choose import choose
 from training.config import Config
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
-from training.models.linear import Linear, grid
 from training.splits import Fold, Task, digest, known_before, leave_last_out, relabel, rolling_origin
 
 BLEND, CHAMPION = "blend", "champion"
 ROLLING, LAST_OUT = "rolling origin", "leave last out"
-CHOOSE_EVERY = 4  # cuts between two searches of the linear grid; weights are chosen at every cut
+CHOOSE_EVERY = 4  # cuts between two searches of the grids; weights are chosen at every cut
 _TIMED = 32  # histories whose scoring is timed one by one
 
 Vectors = Callable[[str], NDArray[np.float32]]
@@ -51,9 +51,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Choices:
-    """What validation chose: the linear settings (None: no such model) and the blend's weights by part."""
+    """What validation chose: the settings of each model that the recipe leaves open, and the blend's weights by part."""
 
-    linear: Linear | None
+    settings: Mapping[str, Model]
     weights: Mapping[str, float]
 
 
@@ -136,7 +136,7 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
     choices = choices or chosen
     baseline = reports[0].best(config.baselines)
     step("fit on everything")
-    parts = fit_parts(config, choices.linear, table.interactions, vectors, names=(*choices.weights, baseline))
+    parts = fit_parts(config, choices.settings, table.interactions, vectors, names=(*choices.weights, baseline))
     return Outcome(
         table, config, tuple(reports), choices, blended(config, parts, choices.weights), baseline, parts[baseline], row
     )
@@ -176,11 +176,13 @@ def walk(folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step) ->
     for number, fold in enumerate(folds, start=1):
         step(f"cut {number} of {len(folds)}")
         costs = {}
-        parts = fit_parts(config, choices.linear, fold.train, vectors, costs=costs, timed=fold.test.histories)
+        parts = fit_parts(config, choices.settings, fold.train, vectors, costs=costs, timed=fold.test.histories)
         for name, fitted in _rows(config, parts, choices, costs, fold.test.histories):
             found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
         search = number % CHOOSE_EVERY == 0 or number == len(folds)
-        choices = choose_settings(config, fold.train, fold.test, vectors, None if search else choices.linear, parts)
+        # The next fold's validation is this test without what was recorded after the next cut.
+        past = folds[number].validation if number < len(folds) else fold.test
+        choices = choose_settings(config, fold.train, past, vectors, None if search else choices.settings, parts)
     rows = {name: tuple(evaluations) for name, evaluations in found.items()}
     cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
     asked = tuple((fold.validation.digest if fold.validation is not None else "", fold.test.digest) for fold in folds)
@@ -195,7 +197,7 @@ def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step:
     if not len(split.test):
         return None, choices
     costs: dict[str, Cost] = {}
-    parts = fit_parts(config, choices.linear, split.train, vectors, costs=costs, timed=split.test.histories)
+    parts = fit_parts(config, choices.settings, split.train, vectors, costs=costs, timed=split.test.histories)
     rows = {
         name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
         for name, fitted in _rows(config, parts, choices, costs, split.test.histories)
@@ -221,28 +223,29 @@ def choose_settings(
     train: Interactions,
     validation: Task | None,
     vectors: Vectors,
-    linear: Linear | None,
+    settings: Mapping[str, Model] | None,
     parts: Mapping[str, Fitted] | None = None,
 ) -> Choices:
-    """The linear settings (searched where `linear` is None and the recipe says so) and the blend's weights, on validation.
+    """The settings that the recipe leaves open (searched where `settings` is None) and the blend's weights, on validation.
 
-    `parts` fitted on `train` are used again. Without validation: the first settings of the grid, and equal weights.
+    `parts` fitted on `train` are used again. Without validation: the first settings of each grid, and equal weights.
     """
     task = validation if validation is not None else _nothing(train)
     fitted = dict(parts or {})
-    if linear is None and config.models.linear is not None:
-        linear, found = _linear(config, train, task)
-        fitted |= {"linear": found}
+    if settings is None:
+        found = {name: _search(config, name, train, task) for name in config.models.left_open}
+        settings = {name: model for name, (model, _) in found.items()}
+        fitted |= {name: best for name, (_, best) in found.items()}
     missing = [name for name in config.blend.parts if name not in fitted]
-    fitted |= fit_parts(config, linear, train, vectors, names=missing)
+    fitted |= fit_parts(config, settings, train, vectors, names=missing)
     able: dict[str, Fitted] = {name: fitted[name] for name in config.blend.parts}
     rng = np.random.default_rng([config.seed, zlib.crc32(b"weights")])
-    return Choices(linear, choose_weights(able, task.histories, task.targets, rng=rng, k=config.evaluation.k))
+    return Choices(settings, choose_weights(able, task.histories, task.targets, rng=rng, k=config.evaluation.k))
 
 
 def fit_parts(
     config: Config,
-    linear: Linear | None,
+    settings: Mapping[str, Model],
     train: Interactions,
     vectors: Vectors,
     *,
@@ -254,7 +257,7 @@ def fit_parts(
     parts: dict[str, Fitted] = {}
     for name in config.models.names if names is None else names:
         start = time.perf_counter()
-        parts[name] = _model(config, name, linear, vectors).fit(train, rng=_rng(config, name))
+        parts[name] = _model(config, name, settings, vectors).fit(train, rng=_rng(config, name))
         if costs is not None and timed is not None:
             costs[name] = Cost(time.perf_counter() - start, _score_ms(parts[name], timed))
     return parts
@@ -275,22 +278,21 @@ def _rows(
     yield BLEND, blend
 
 
-def _model(config: Config, name: str, linear: Linear | None, vectors: Vectors) -> Model:
+def _model(config: Config, name: str, settings: Mapping[str, Model], vectors: Vectors) -> Model:
     if name == "content" and config.models.content is not None:
         return config.models.content.bind(vectors(config.models.content.encoder))
-    found: Model | None = linear if name == "linear" else getattr(config.models, name)
+    found: Model | None = settings[name] if name in settings else getattr(config.models, name)
     assert found is not None, f"[models.{name}] is not configured"
     return found
 
 
-def _linear(config: Config, train: Interactions, task: Task) -> tuple[Linear, Fitted]:
-    given = config.models.linear
-    settings = (given,) if isinstance(given, Linear) else grid(train.n_items) if len(task) else grid(train.n_items)[:1]
-    rng = _rng(config, "linear")
-    if len(settings) == 1 or not len(task):
-        return settings[0], settings[0].fit(train, rng=rng)
-    found = choose(settings, train, task, rng=rng, k=config.evaluation.k)
-    return next(s for s in settings if s is found.model), found.fitted
+def _search(config: Config, name: str, train: Interactions, task: Task) -> tuple[Model, Fitted]:
+    """The best settings of a model's grid on validation, and that model fitted; the first of the grid without validation."""
+    models, rng = lineup.settings(name, train.n_items, None), _rng(config, name)
+    if len(models) == 1 or not len(task):
+        return models[0], models[0].fit(train, rng=rng)
+    found = choose(models, train, task, rng=rng, k=config.evaluation.k)
+    return found.model, found.fitted
 
 
 def _rng(config: Config, name: str) -> np.random.Generator:

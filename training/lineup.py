@@ -22,7 +22,7 @@ SMALL = 3_000
 """Items up to which a fit takes less than a second, so that several settings can be tried."""
 _SETTINGS: dict[str, Callable[[int, Vectors | None], Sequence[Model]]] = {
     "popularity": lambda n_items, vectors: (Popularity(),),
-    "recent": lambda n_items, vectors: tuple(Recent(half_life_days=days) for days in (30, 90, 365)),
+    "recent": lambda n_items, vectors: tuple(Recent(half_life_days=days) for days in (7, 30, 90, 365)),
     "als": lambda n_items, vectors: _als(n_items),
     "linear": lambda n_items, vectors: grid(n_items),
     "content": lambda n_items, vectors: _content(vectors),

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from training.bundle import Provenance, load_bundle, write_bundle
 from training.config import Config
 from training.evaluate import Evaluation
 from training.fit import BLEND, Incumbent, Outcome, Report
-from training.models.base import Fitted
+from training.models.base import Fitted, Model
 from training.plots import save_plots
 from training.summary import Row, rows
 from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
@@ -124,12 +124,17 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
 
 
 def _recipe(outcome: Outcome, serves: str) -> dict[str, JsonValue]:
-    linear = outcome.choices.linear
-    chosen: dict[str, JsonValue] = {
-        "linear": linear.model_dump(mode="json") if linear else None,
-        "weights": dict(outcome.choices.weights),
-    }
-    return {"config": outcome.config.model_dump(mode="json"), "serves": serves, "chosen": chosen if serves == BLEND else {}}
+    choices = outcome.choices
+    parts = choices.weights if serves == BLEND else (serves,)
+    chosen: dict[str, JsonValue] = {name: settings_of(model) for name, model in choices.settings.items() if name in parts}
+    chosen |= {"weights": dict(choices.weights)} if serves == BLEND else {}
+    return {"config": outcome.config.model_dump(mode="json"), "serves": serves, "chosen": chosen}
+
+
+def settings_of(model: Model) -> dict[str, JsonValue]:
+    """A model's settings by name."""
+    assert isinstance(model, BaseModel)
+    return dict(model.model_dump(mode="json"))
 
 
 def _until(outcome: Outcome) -> datetime | None:
