@@ -8,13 +8,10 @@ from typing import Final
 
 from features.catalogue import Catalogue, Learner
 from features.columns import EPOCH
-from features.events import INTERACTION_VERBS, MAX_CLOCK_SKEW, SKILL_PREFIX, Event
+from features.events import EARLIEST, INTERACTION_VERBS, MAX_CLOCK_SKEW, SKILL_PREFIX, Event
 from features.store import TenantSession
 
 FAR: Final = datetime(9999, 1, 1, tzinfo=UTC)
-EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
-"""Times before this are taken for errors of conversion."""
-
 MAX_UNKNOWN: Final = 0.5
 """The largest share of events that may speak of items or learners outside the catalogue."""
 

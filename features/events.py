@@ -13,6 +13,9 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+"""No learning log is older: a time before it comes from an unset field or a wrong unit."""
+
 SKILL_PREFIX = "skill:"
 """An object_id that starts with this names a skill (evidence about it), any other names an item."""
 
@@ -93,11 +96,30 @@ FINISHING_VERBS = frozenset({Verb.COMPLETED, Verb.PASSED, Verb.WAIVED, Verb.KNOW
 
 
 def to_utc(value: datetime) -> datetime:
-    """The same instant in UTC."""
-    return value.astimezone(UTC)
+    """The same instant in UTC; ValueError where that leaves the calendar (the years 1 to 9999)."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
+
+
+def _of_a_log(value: datetime) -> datetime:
+    if value < EARLIEST:
+        raise ValueError(f"{value.isoformat()} is before {EARLIEST.year}: no learning log is that old")
+    return value
+
+
+def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    # pydantic refuses lone surrogates in `str` but not within JSON values.
+    try:
+        json.dumps(value, ensure_ascii=False).encode() if value else b""
+    except UnicodeEncodeError:
+        raise ValueError("a text holds a lone surrogate (\\ud800 to \\udfff), which is no character") from None
+    return value
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(to_utc)]
+LogTime = Annotated[Instant, AfterValidator(_of_a_log)]
 Id = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 Tenant = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -124,18 +146,18 @@ class Event(BaseModel):
     learner_id: Id
     verb: Verb
     object_id: Id
-    occurred_at: Instant
-    recorded_at: Instant
+    occurred_at: LogTime
+    recorded_at: LogTime
     decision_id: Id | None = None
     result: Result | None = None
-    context: dict[str, JsonValue] = Field(default_factory=dict, max_length=32)
+    context: Annotated[dict[str, JsonValue], AfterValidator(_storable)] = Field(default_factory=dict, max_length=32)
     source: Annotated[str, Field(max_length=64)] = "api"
     backfill: bool = False
     schema_version: int = Field(default=1, ge=1, le=1)
 
     @model_validator(mode="after")
     def _not_in_the_future(self) -> Self:
-        if self.occurred_at > self.recorded_at + MAX_CLOCK_SKEW:
+        if self.occurred_at - self.recorded_at > MAX_CLOCK_SKEW:
             raise ValueError(
                 f"occurred_at {self.occurred_at.isoformat()} is in the future (more than 5 minutes after recorded_at)"
             )
@@ -160,4 +182,6 @@ class Event(BaseModel):
 
 def row_event_id(fields: tuple[Any, ...], occurrence: int) -> str:
     """A stable id for a file row without one: UUIDv5 of its fields and its occurrence number (0, 1, ..) among equal rows."""
-    return str(uuid.uuid5(_ROW_NAMESPACE, "\x1f".join([*map(str, fields), str(occurrence)])))
+    text = "\x1f".join([*map(str, fields), str(occurrence)])
+    # Text that is no UTF-8 gets an id too: refusing it is the model's part, which knows the field.
+    return str(uuid.uuid5(_ROW_NAMESPACE, text.encode(errors="backslashreplace").decode()))

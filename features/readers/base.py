@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from features.catalogue import CatalogueRow
-from features.events import MAX_CLOCK_SKEW, Event, Verb
+from features.events import MAX_CLOCK_SKEW, Event, Verb, to_utc
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -100,11 +100,14 @@ class LocalTimes:
         self.doubtful = 0
 
     def instant(self, naive: datetime) -> datetime:
-        """The UTC instant of a local time; in doubt (clocks put back or forward) the earlier offset."""
+        """The UTC instant of a local time; in doubt (clocks put back or forward) the earlier offset.
+
+        ValueError where UTC leaves the calendar.
+        """
         local = naive.replace(tzinfo=self.zone, fold=0)
         if local.utcoffset() != local.replace(fold=1).utcoffset():
             self.doubtful += 1
-        return local.astimezone(UTC)
+        return to_utc(local)
 
     def notes(self) -> list[str]:
         if not self.doubtful:
@@ -114,59 +117,84 @@ class LocalTimes:
         ]
 
 
+_NOT_UTF_8 = "the text is not UTF-8; save the file as UTF-8"
+
 # -- CSV --
 
 
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Located[dict[str, str]] | Refusal]:
-    """Rows of a CSV file with at least `columns`; a missing file, column or row, a broken line or bad UTF-8 is a refusal."""
+    """Rows of a CSV file with at least `columns`; a missing file, column or row, a broken line or bad UTF-8 is a refusal.
+
+    A row stands on one line: else a quote left open would take all rows after it along.
+    """
     if not path.is_file():
         yield Refusal(path.name, 0, "", "the file does not exist")
         return
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        rows = csv.reader(text, strict=True)
-        header = next(rows, [])
-        missing = [column for column in columns if column not in header]
-        if not header:
-            yield Refusal(path.name, 0, "", "the file is empty")
-        for column in missing if header else ():
-            yield Refusal(path.name, 1, column, f"the column is missing; the header has: {', '.join(header)}")
-        if header and not missing:
-            yield from _csv_body(path.name, rows, header)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        header = _csv_header(path.name, next(lines, ""), columns)
+        if isinstance(header, list):
+            yield from _csv_body(path.name, lines, header)
+        else:
+            yield from header
 
 
-def _csv_body(file: str, rows: Any, header: list[str]) -> Iterator[Located[dict[str, str]] | Refusal]:
-    line = 0
-    while True:
-        line = rows.line_num + 1
-        try:
-            cells = next(rows)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            yield Refusal(file, line, "", f"broken CSV line: {error}")
-            continue
-        if cells:
-            yield _csv_row(file, line, cells, header)
-    if line == 2:
+def _csv_header(file: str, line: str, columns: Sequence[str]) -> list[str] | tuple[Refusal, ...]:
+    try:
+        header = _cells(line)
+    except ValueError as error:
+        return (Refusal(file, 1, "", str(error)),)
+    if not header:
+        return (Refusal(file, 0, "", "the file is empty"),)
+    if not _utf_8(line):
+        return (Refusal(file, 1, "", _NOT_UTF_8),)
+    twice = [Refusal(file, 1, name, "the column stands twice") for name, count in Counter(header).items() if count > 1]
+    known = f"the column is missing; the header has: {', '.join(header)}"
+    missing = [Refusal(file, 1, column, known) for column in columns if column not in header]
+    return (*missing, *twice) or header
+
+
+def _csv_body(file: str, lines: Iterable[str], header: list[str]) -> Iterator[Located[dict[str, str]] | Refusal]:
+    empty = True
+    for number, line in enumerate(lines, start=2):
+        if line.strip("\r\n"):
+            empty = False
+            yield _csv_row(file, number, line, header)
+    if empty:
         yield Refusal(file, 0, "", "the file is empty: a header and no rows")
 
 
-def _csv_row(file: str, line: int, cells: list[str], header: list[str]) -> Located[dict[str, str]] | Refusal:
+def _csv_row(file: str, number: int, line: str, header: list[str]) -> Located[dict[str, str]] | Refusal:
+    try:
+        cells = _cells(line)
+    except ValueError as error:
+        return Refusal(file, number, "", str(error))
     if len(cells) != len(header):
-        return Refusal(file, line, "", f"broken CSV line: {len(cells)} cells under {len(header)} columns")
+        return Refusal(file, number, "", f"broken CSV line: {len(cells)} cells under {len(header)} columns")
     row = dict(zip(header, cells, strict=True))
-    if not "".join(cells).isascii():
-        for name, cell in row.items():
-            if any("\udc80" <= character <= "\udcff" for character in cell):
-                return Refusal(file, line, name, "the text is not UTF-8; save the file as UTF-8")
-    return Located(file, line, row)
+    bad = () if line.isascii() else [name for name, cell in row.items() if not _utf_8(cell)]
+    return Refusal(file, number, bad[0], _NOT_UTF_8) if bad else Located(file, number, row)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of one line; ValueError for broken ones."""
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        open_quote = "unexpected end of data" in str(error)
+        reason = "a quote is left open (a row must stand on one line)" if open_quote else str(error)
+        raise ValueError(f"broken CSV line: {reason}") from None
+
+
+def _utf_8(text: str) -> bool:
+    # Opened with `surrogateescape`, a byte that is not UTF-8 is a lone surrogate.
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 # -- JSON lines --
 
 
 def json_rows(path: Path, file: str | None = None) -> Iterator[Located[dict[str, Any]] | Refusal]:
-    """Objects of a JSON-lines file, one a line; blank lines are skipped."""
+    """Objects of a JSON-lines file, one a line; blank lines are skipped, a key that stands twice is a refusal."""
     name = file or path.name
     if not path.is_file():
         yield Refusal(name, 0, "", "the file does not exist")
@@ -183,14 +211,29 @@ def json_rows(path: Path, file: str | None = None) -> Iterator[Located[dict[str,
 
 def _json_row(file: str, number: int, line: bytes) -> Located[dict[str, Any]] | Refusal:
     try:
-        found = json.loads(line.decode())
+        found = json.loads(line.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         return Refusal(file, number, "", f"the text is not UTF-8 (byte {error.start + 1}); save the file as UTF-8")
     except (ValueError, RecursionError) as error:
         return Refusal(file, number, "", f"broken JSON line: {error}")
     if not isinstance(found, dict):
         return Refusal(file, number, "", f"broken JSON line: an object in braces is expected, not {type(found).__name__}")
+    if b"\\ud" in line.lower():
+        for name, value in found.items():
+            if not _utf_8(json.dumps([name, value], ensure_ascii=False)):
+                return Refusal(file, number, ascii(name)[1:-1], _LONE_SURROGATE)
     return Located(file, number, found)
+
+
+_LONE_SURROGATE = "a text holds half of a character (a lone \\ud800 to \\udfff); write the character itself"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!a} stands twice in one object")
+    return found
 
 
 # -- from fields to rows --

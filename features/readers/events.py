@@ -61,9 +61,11 @@ def _event(located: Located[dict[str, Any]], given: Import, occurrences: Occurre
     if "event_id" not in body:
         fields = tuple(_identity(body))
         body["event_id"] = row_event_id(fields, occurrences.next(fields))
-    if times is not None:
-        for name in ("occurred_at", "recorded_at"):
+    for name in ("occurred_at", "recorded_at"):
+        try:
             body.update(_localised(name, body.get(name), times))
+        except ValueError as error:
+            return located.refuse(name, str(error))
     if "recorded_at" not in body:
         body["recorded_at"] = given.now
         body.setdefault("backfill", True)
@@ -78,9 +80,9 @@ def _identity(body: dict[str, Any]) -> Iterator[str]:
         yield value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _localised(name: str, value: Any, times: LocalTimes) -> dict[str, datetime]:
+def _localised(name: str, value: Any, times: LocalTimes | None) -> dict[str, datetime]:
     # Only zone-less text is touched; anything unreadable is left for the model to refuse.
-    if isinstance(value, str):
+    if times is not None and isinstance(value, str):
         try:
             naive = datetime.fromisoformat(value)
         except ValueError:

@@ -198,13 +198,9 @@ def _event(
     cells = row.row
     fields = (row.file, *(cells[column] for column in columns))
     try:
-        at = datetime.fromisoformat(cells["created_at"])
-    except ValueError:
-        return row.refuse("created_at", f"{cells['created_at']!r} is not a time like 2018-09-28 16:18:29")
-    if at.tzinfo is None and times is None:
-        return row.refuse("created_at", f"{cells['created_at']!r} has no time zone: give --timezone, for example Europe/Paris")
-    if at.tzinfo is None and times is not None:
-        at = times.instant(at)
+        at = _time(cells["created_at"], times)
+    except ValueError as error:
+        return row.refuse("created_at", str(error))
     verb, result = Verb.STARTED, None
     if "watch_percentage" in columns:
         try:
@@ -225,6 +221,17 @@ def _event(
     }
     found = build(row, Event, body, _EVENT_NAMES)
     return found if isinstance(found, Refusal) else check_time(found, given.now)
+
+
+def _time(cell: str, times: LocalTimes | None) -> datetime:
+    """The time of a cell, in the given zone if it names none; ValueError in words."""
+    try:
+        at = datetime.fromisoformat(cell)
+    except ValueError:
+        raise ValueError(f"{cell!r} is not a time like 2018-09-28 16:18:29") from None
+    if at.tzinfo is None and times is None:
+        raise ValueError(f"{cell!r} has no time zone: give --timezone, for example Europe/Paris")
+    return at if times is None or at.tzinfo else times.instant(at)
 
 
 def _watched(percentage: str) -> tuple[Verb, Result]:

@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from features.cli import app
+from features.readers.base import Refusal
 from features.store import Counts, EventStore
 
 GOOD = {"event_id": "e1", "learner_id": "ann", "verb": "started", "object_id": "excel", "occurred_at": "2026-01-31T09:00:00Z"}
@@ -81,6 +82,28 @@ BAD_EVENTS = {
     "a score above 1": ({**SECOND, "result": {"score": 80}}, "result.score: "),
     "a NaN": ('{"event_id": "e2", "result": {"score": NaN}}', ""),
     "the same id with other content": ({**GOOD, "object_id": "word"}, "event_id: 'e1': this id stands in the file already"),
+    "before 1990": ({**SECOND, "occurred_at": "1989-12-31T23:59:59Z"}, "occurred_at: 1989-12-31T23:59:59+00:00 is before 1990"),
+    "recorded before 1990": ({**SECOND, "recorded_at": "1970-01-01T00:00:00Z"}, "recorded_at: 1970-01-01T00:00:00+00:00 is"),
+    "before the calendar": (
+        {**SECOND, "occurred_at": "0001-01-01T00:00:00+14:00"},
+        "occurred_at: 0001-01-01T00:00:00+14:00 lies outside the years 1 to 9999",
+    ),
+    "after the calendar": (
+        {**SECOND, "occurred_at": "9999-12-31T23:59:00-14:00"},
+        "occurred_at: 9999-12-31T23:59:00-14:00 lies outside the years 1 to 9999",
+    ),
+    "the last instant": (
+        {**SECOND, "recorded_at": "9999-12-31T23:59:59Z"},
+        "recorded_at: 9999-12-31T23:59:59+00:00 is in the future",
+    ),
+    "half a character": ('{"event_id": "e2", "context": {"a": "\\ud800"}}', "context: a text holds half of a character"),
+    "half a character in a key": ('{"event_id": "e2", "\\uD800": 1}', "\\ud800: a text holds half of a character"),
+    "half a character without an id": ('{"learner_id": "\\udfff"}', "learner_id: a text holds half of a character"),
+    "a key twice": (
+        '{"event_id": "e2", "verb": "saved", "verb": "started"}',
+        "broken JSON line: the key 'verb' stands twice in one object",
+    ),
+    "a key twice within": ('{"event_id": "e2", "context": {"a": 1, "a": 2}}', "broken JSON line: the key 'a' stands twice"),
     "a broken line": ('{"event_id": "e2",', "broken JSON line: "),
     "not an object": ("[1]", "broken JSON line: an object in braces is expected, not list"),
 }
@@ -176,7 +199,17 @@ BAD_MARS = {
     ),
     "an open quote": (
         {"implicit_ratings_en": 'item_id,user_id,created_at\n10,"1,2018-01-15 12:00:00\n'},
-        "implicit_ratings_en.csv, line 2: broken CSV line: unexpected end of data",
+        "implicit_ratings_en.csv, line 2: broken CSV line: a quote is left open",
+    ),
+    "an open quote in the header": (
+        {"users_en": 'user_id,"job\n1,N/A\n'},
+        "users_en.csv, line 1: broken CSV line: a quote is left open",
+    ),
+    "broken UTF-8 in the header": ({"users_en": "user_id,job\udce9\n1,N/A\n"}, "users_en.csv, line 1: the text is not UTF-8"),
+    "a column twice": ({"users_en": "user_id,job,job\n1,N/A,N/A\n"}, "users_en.csv, line 1: job: the column stands twice"),
+    "a time before the calendar": (
+        {"implicit_ratings_en": "item_id,user_id,created_at\n10,1,0001-01-01 00:00:00\n"},
+        "implicit_ratings_en.csv, line 2: created_at: 0001-01-01T00:00:00+00:09:21 lies outside the years 1 to 9999",
     ),
     "broken UTF-8": (
         {"users_en": "user_id,job\n1,caf\udce9\n"},
@@ -190,7 +223,7 @@ BAD_MARS = {
     ),
     "lines within quotes": (
         {"implicit_ratings_en": 'item_id,user_id,created_at\n10,"1\n2",2018-01-15 12:00:00\n10,1,never\n'},
-        "implicit_ratings_en.csv, line 4: created_at: 'never' is not a time",
+        "implicit_ratings_en.csv, line 2: broken CSV line: a quote is left open (a row must stand on one line)",
     ),
 }
 
@@ -202,6 +235,23 @@ def test_bad_csv_is_named_by_file_line_and_column(what: str) -> None:
     assert done.exit_code == 1
     assert words in done.stderr
     assert counts().events == 0
+
+
+@pytest.mark.parametrize("what", BAD_MARS)
+def test_bad_csv_with_skip_bad_is_written_down(what: str) -> None:
+    files, words = BAD_MARS[what]
+    done = ingest(mars(**files), "--timezone", "Europe/Paris", "--skip-bad", format="mars")
+    assert words in done.stderr
+    listed = Path("var/refused/acme-mars.jsonl").read_text(encoding="utf-8").splitlines()
+    assert any(str(Refusal(**json.loads(line))).startswith(words) for line in listed)
+
+
+def test_an_open_quote_costs_one_line_and_not_the_rest() -> None:
+    lines = ["item_id,user_id,created_at", *(f"10,1,2018-01-15 12:{n // 60:02}:{n % 60:02}" for n in range(3_000))]
+    lines[100] = '10,"1,2018-01-15 12:00:00'
+    done = ingest(mars(implicit_ratings_en="\n".join(lines)), "--timezone", "Europe/Paris", "--skip-bad", format="mars")
+    assert "3,001 rows = 3,000 accepted + 0 duplicate + 1 refused" in done.stdout
+    assert "implicit_ratings_en.csv, line 101: broken CSV line: a quote is left open" in done.stderr
 
 
 def test_a_missing_file_is_named() -> None:
