@@ -175,7 +175,9 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     arrays = {key: _read_array(folder, key, spec, verify=verify) for key, spec in manifest.arrays.items()}
     own = {key: value for key, value in arrays.items() if not key.startswith(_POPULATION)}
     population = {key.removeprefix(_POPULATION): value for key, value in arrays.items() if key.startswith(_POPULATION)}
-    return Bundle(name, manifest, catalogue, vocabulary, _read_model(folder, manifest, own), population)
+    model = _read_model(folder, manifest, own)
+    _check_items(folder, len(vocabulary), model, population)
+    return Bundle(name, manifest, catalogue, vocabulary, model, population)
 
 
 class Pointer(BaseModel):
@@ -237,6 +239,14 @@ def _read_model(folder: Path, manifest: Manifest, arrays: Mapping[str, NDArray[A
         ) from error
 
 
+def _check_items(folder: Path, n_items: int, model: Fitted, population: Mapping[str, NDArray[Any]]) -> None:
+    if model.n_items != n_items:
+        raise BundleError(f"{folder}: the model knows {model.n_items} items, the vocabulary {n_items}; publish again")
+    for name, array in population.items():
+        if array.dtype != np.float32 or array.shape != (n_items,) or not np.isfinite(array).all():
+            raise BundleError(f"{folder}: {_POPULATION}{name} is not float32[{n_items}] of finite numbers; publish again")
+
+
 def _read_manifest(folder: Path) -> tuple[Manifest, str]:
     path = folder / _MANIFEST
     try:
@@ -244,7 +254,7 @@ def _read_manifest(folder: Path) -> tuple[Manifest, str]:
         body: Any = json.loads(raw)
     except OSError as error:
         raise BundleError(f"{path}: no manifest here; is this a bundle folder?") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: not readable as JSON ({error}); publish the bundle again") from error
     found = body.get("format") if isinstance(body, dict) else None
     if type(found) is not int or found != FORMAT:
@@ -315,7 +325,7 @@ def _catalogue_text(catalogue: Catalogue) -> str:
 def _read_vocabulary(path: Path) -> Vocabulary:
     try:
         return Vocabulary(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: not a list of distinct item ids ({error}); publish the bundle again") from error
 
 
@@ -327,7 +337,7 @@ def _read_catalogue(path: Path) -> Catalogue:
             skills={row["id"]: Skill.model_validate(row) for row in body["skills"]},
             roles={row["id"]: Role.model_validate(row) for row in body["roles"]},
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: not a catalogue ({error!r}); publish the bundle again") from error
 
 

@@ -143,7 +143,7 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
 
 
 def select(interactions: Interactions, config: Config) -> Interactions:
-    """The interactions in `[data] since, until`; with `until` the table holds nothing that happened or was recorded from then."""
+    """The interactions in `[data] since, until`; with `until` the table knows what was recorded before then."""
     keep = np.ones(len(interactions.items), dtype=bool)
     until = interactions.until
     if config.data.since is not None:

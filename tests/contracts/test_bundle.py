@@ -182,6 +182,47 @@ def test_a_forged_catalogue_does_not_load(folder: Path, text: str) -> None:
         load_bundle(_rehash(folder, "catalogue.json", text))
 
 
+DEEP = "[" * 100_000
+
+
+def test_a_deeply_nested_manifest_does_not_load(folder: Path) -> None:
+    (folder / "manifest.json").write_text(DEEP)
+    with pytest.raises(BundleError, match="not readable as JSON"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("file", ["catalogue.json", "vocabulary.json"])
+def test_a_deeply_nested_table_does_not_load(folder: Path, file: str) -> None:
+    with pytest.raises(BundleError, match=f"{file}: not a"):
+        load_bundle(_rehash(folder, file, DEEP))
+
+
+def forge_array(folder: Path, name: str, array: np.ndarray) -> Path:
+    """Replace an array and everything that the manifest says of it."""
+    path = folder / "arrays" / f"{name}.npy"
+    np.save(path, array)
+    spec = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "dtype": str(array.dtype), "shape": array.shape}
+    return _edit_manifest(folder, lambda body: body["arrays"].update({name: spec}))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("population.popularity", np.array([3, np.nan, 1], dtype=np.float32), "population.popularity is not float32"),
+        ("population.popularity", np.array([3, np.inf, 1], dtype=np.float32), "population.popularity is not float32"),
+        ("population.popularity", np.ones(2, dtype=np.float32), r"population.popularity is not float32\[3\]"),
+        ("population.popularity", np.ones((3, 1), dtype=np.float32), r"population.popularity is not float32\[3\]"),
+        ("population.popularity", np.ones(3), r"population.popularity is not float32\[3\]"),
+        ("counts", np.ones(4, dtype=np.float32), "the model knows 4 items, the vocabulary 3"),
+        ("counts", np.ones((3, 1), dtype=np.float32), "counts is float32.*not float32"),
+        ("counts", np.array(["a", "b", "c"]), "counts is <U1.*not float32"),
+    ],
+)
+def test_forged_arrays_do_not_load(folder: Path, name: str, array: np.ndarray, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        load_bundle(forge_array(folder, name, array))
+
+
 def test_a_pickled_array_does_not_load(folder: Path) -> None:
     np.save(_array(folder), np.array([{"code": "runs"}], dtype=object), allow_pickle=True)
     digest = hashlib.sha256(_array(folder).read_bytes()).hexdigest()

@@ -189,6 +189,25 @@ def test_a_bundle_scores_the_same_from_read_only_memory_maps(case: Case, tmp_pat
 
 
 @each
+def test_a_model_knows_how_many_items_it_scores(case: Case) -> None:
+    assert fit(case, checkerboard()).n_items == M
+
+
+@each
+def test_arrays_of_another_shape_or_type_make_no_model(case: Case) -> None:
+    """Each array in turn with a row too few, an axis too many, or of text. What loads must score, unless it counts its items
+    otherwise, which a bundle compares with its vocabulary: nothing waits for the first request to fail."""
+    fitted = fit(case, checkerboard())
+    for name, array in fitted.arrays().items():
+        for wrong in (array[:-1], array[..., None], array.astype(str), array[:0]):
+            try:
+                made = type(fitted).from_arrays({**fitted.arrays(), name: wrong}, fitted.params())
+            except ValueError:
+                continue
+            assert made.n_items != M or made.score(asked()).shape == (4, M), name
+
+
+@each
 def test_renaming_items_renames_the_scores(case: Case) -> None:
     if not case.equivariant:
         pytest.skip("draws by item index, or is bound to texts by item index")

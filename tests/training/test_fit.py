@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from training import lineup
 from training.config import Config
 from training.fit import BLEND, CHAMPION, DataError, Incumbent, Outcome, Table, check, fit, select
+from training.models.linear import Linear
 from training.splits import leave_last_out, rolling_origin
 
 RECIPE: dict[str, Any] = {
@@ -55,21 +57,20 @@ def test_the_served_blend_knows_everything_and_ranks_new_histories(outcome: Outc
     assert outcome.reports[0].train[-1].item_counts().sum() < counts.sum()
 
 
-def twisted(table: Table, since: np.datetime64) -> Table:
-    """The table with other items from `since` on, none of which their learner ever took up; learners and times stay."""
+def twisted(table: Table, marked: np.ndarray) -> Table:
+    """The table with other items where marked (bool[nnz]), none of which their learner ever took up; all else stays."""
     before, rng = table.interactions, np.random.default_rng(0)
     items = np.array(before.items)
     for row in range(len(before)):
         own = np.arange(before.indptr[row], before.indptr[row + 1])
-        late = own[before.at[own] >= since]
+        late = own[marked[own]]
         items[late] = rng.permutation(np.setdiff1d(np.arange(24), items[own]))[: len(late)]
-    found = Interactions(before.indptr, items, before.at, before.audience, 24, before.n_audiences, before.until)
-    return replace(table, interactions=found)
+    return replace(table, interactions=replace(before, items=items))
 
 
 def test_choices_for_a_cut_do_not_see_what_is_scored_there(club_table: Table, outcome: Outcome) -> None:
     """What happens from the last cut on is replaced by other items: no figure before that cut moves."""
-    other = run(twisted(club_table, outcome.reports[0].cuts[-1]))
+    other = run(twisted(club_table, club_table.interactions.at >= outcome.reports[0].cuts[-1]))
     assert other.choices.weights != outcome.choices.weights  # what is shipped is chosen in that last window
     for name in outcome.reports[0].folds:
         before, after = outcome.reports[0].folds[name], other.reports[0].folds[name]
@@ -80,7 +81,7 @@ def test_choices_for_a_cut_do_not_see_what_is_scored_there(club_table: Table, ou
 def test_choices_for_the_last_cut_do_not_see_its_own_window(club_table: Table, outcome: Outcome) -> None:
     """Only the end of the last window is replaced: the questions before that are ranked as they were."""
     cut, times = outcome.reports[0].cuts[-1], club_table.interactions.at
-    other = run(twisted(club_table, np.sort(times[times >= cut])[20]))
+    other = run(twisted(club_table, times >= np.sort(times[times >= cut])[20]))
     assert other.choices.weights != outcome.choices.weights
     for name in outcome.reports[0].folds:
         before, after = outcome.reports[0].folds[name][-1], other.reports[0].folds[name][-1]
@@ -89,14 +90,28 @@ def test_choices_for_the_last_cut_do_not_see_its_own_window(club_table: Table, o
         assert before.rank[early].tolist() == after.rank[early].tolist(), name
 
 
+def test_what_was_recorded_after_everything_is_only_ever_a_target(club_table: Table) -> None:
+    """A third of the take-ups become known years later: whatever they were, no other rank moves."""
+    table = club_table.interactions
+    late = np.random.default_rng(5).random(len(table.items)) < 1 / 3
+    recorded = np.where(late, np.datetime64("2030-01-01T00:00:00", "us"), table.at)
+    slow = replace(club_table, interactions=replace(table, known_at=recorded))
+    one, other = run(slow).reports[0], run(twisted(slow, late)).reports[0]
+    for name in one.folds:
+        for before, after in zip(one.folds[name], other.folds[name], strict=True):
+            same = before.target == after.target
+            assert 0 < np.count_nonzero(same) < len(same)
+            assert before.rank[same].tolist() == after.rank[same].tolist(), name
+
+
 def test_everything_is_evaluated_on_relabelled_ids(outcome: Outcome) -> None:
     """The trained tables are those of the split under other numbers: as many take-ups, at other items and learners."""
     table = outcome.table.interactions
     folds = [*rolling_origin(table, cuts=3), leave_last_out(table)]
     for plain, met in zip(folds, [train for report in outcome.reports for train in report.train], strict=True):
-        for numbers in (lambda t: t.item_counts(), lambda t: t.lengths):
-            assert sorted(numbers(met)) == sorted(numbers(plain.train))
-            assert numbers(met).tolist() != numbers(plain.train).tolist()
+        for found, given in ((met.item_counts(), plain.train.item_counts()), (met.lengths, plain.train.lengths)):
+            assert sorted(found) == sorted(given)
+            assert found.tolist() != given.tolist()
 
 
 def test_texts_follow_the_relabelled_items(club_table: Table) -> None:
@@ -113,9 +128,16 @@ def test_texts_follow_the_relabelled_items(club_table: Table) -> None:
 
 def test_the_linear_grid_is_searched_when_asked(club_table: Table) -> None:
     recipe = RECIPE | {"models": {**RECIPE["models"], "linear": "choose"}}
-    chosen = run(club_table, recipe).choices.linear
-    assert chosen is not None
+    chosen = run(club_table, recipe).choices.settings["linear"]
+    assert isinstance(chosen, Linear)
     assert chosen.ridge >= 50 or chosen.mix == 1  # from the grid, not the fixed 5.0
+
+
+def test_a_baseline_may_be_tuned_as_well(club_table: Table) -> None:
+    recipe = RECIPE | {"models": {**RECIPE["models"], "recent": "choose"}}
+    chosen = run(club_table, recipe).choices.settings
+    assert list(chosen) == ["recent"]
+    assert chosen["recent"] in lineup.settings("recent", 24, None)
 
 
 def test_without_times_only_leave_last_out(club_table: Table) -> None:
@@ -152,6 +174,15 @@ def test_data_since_and_until(club_table: Table) -> None:
     assert kept.at.max() < np.datetime64("2025-06-01")
     assert kept.until == np.datetime64("2025-06-01T00:00:00")
     assert len(kept) == len(club_table.interactions)
+
+
+def test_data_until_leaves_out_what_was_recorded_later(club_table: Table) -> None:
+    table, until = club_table.interactions, np.datetime64("2025-06-01T00:00:00", "us")
+    late = np.arange(len(table.items)) % 7 == 0
+    config = Config.model_validate(RECIPE | {"data": {"until": "2025-06-01T00:00:00Z"}})
+    kept = select(replace(table, known_at=np.where(late, until, table.at)), config)
+    assert len(kept.items) == np.count_nonzero((table.at < until) & ~late) < np.count_nonzero(table.at < until)
+    assert (kept.known_at < until).all()
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[0, 1, 2]], [[0], [0]], [[], [1, 0]]])

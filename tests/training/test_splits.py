@@ -62,7 +62,7 @@ def test_rolling_origin_worked_by_hand() -> None:
 
 
 def test_a_late_record_is_a_target_where_it_happened_and_known_only_from_its_record_on() -> None:
-    """Learner 1's item 7, of day 2, was recorded on day 4: the first cut (day 3) does not know it, the second (day 4) neither."""
+    """Learner 1's item 7, of day 2, was recorded on day 4: neither the cut on day 3 nor that on day 4 knows it."""
     plain = table(*ROWS, days=DAYS)
     late = (plain.rows() == 1) & (plain.items == 7)
     on_day = np.datetime64("2026-01-05", "us")

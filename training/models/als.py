@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, tells_nothing
+from training.models.base import Arrays, columns, floats, tells_nothing
 
 _BATCH = 512  # histories solved at once: 8 MB of 64 x 64 systems
 
@@ -70,6 +70,10 @@ class FittedALS:
         known: NDArray[np.bool_] = np.any(self.item_factors, axis=1)
         return known
 
+    @property
+    def n_items(self) -> int:
+        return len(self.item_factors)
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         scores = self.learner_factors(histories) @ self.item_factors.T
         scores[:, ~self._known] = np.nan
@@ -103,4 +107,6 @@ class FittedALS:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        return cls(arrays["item_factors"], arrays["gram"], float(params["regularization"]), float(params["alpha"]))
+        factors = floats(arrays, "item_factors", None, None)
+        gram = floats(arrays, "gram", factors.shape[1], factors.shape[1])
+        return cls(factors, gram, float(params["regularization"]), float(params["alpha"]))

@@ -22,6 +22,11 @@ class Fitted(Protocol):
 
     kind: ClassVar[str]
 
+    @property
+    def n_items(self) -> int:
+        """How many items it was fitted on."""
+        ...
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         """float32[n, m] scores of `items` (int32[m] indices; None: all) for each history; NaN where it cannot score.
 
@@ -39,7 +44,10 @@ class Fitted(Protocol):
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        """The same fitted model again; `arrays` may be memory-mapped and read-only."""
+        """The same fitted model again; `arrays` may be memory-mapped and read-only.
+
+        Raises KeyError, TypeError or ValueError for arrays that could not be scored with: they may come from anywhere.
+        """
         ...
 
 
@@ -51,6 +59,16 @@ class Model(Protocol):
     def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> Fitted:
         """Learn from interactions. The same interactions and rng give the same fitted arrays."""
         ...
+
+
+def floats(arrays: Arrays, name: str, *shape: int | None) -> NDArray[np.float32]:
+    """The array `name`, which must be float32 of this shape (None: any length). Errors: KeyError, ValueError."""
+    found = arrays[name]
+    fits = len(found.shape) == len(shape) and all(want in (None, have) for want, have in zip(shape, found.shape, strict=True))
+    if found.dtype != np.float32 or not fits:
+        wanted = ", ".join("any" if length is None else str(length) for length in shape)
+        raise ValueError(f"{name} is {found.dtype}{list(found.shape)}, not float32[{wanted}]")
+    return found
 
 
 def retrieve(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:

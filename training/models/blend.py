@@ -56,6 +56,10 @@ class FittedBlend:
     weights: Mapping[str, float]
     kind: ClassVar[str] = "blend"
 
+    @property
+    def n_items(self) -> int:
+        return next(iter(self.parts.values())).n_items
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         total = np.zeros((len(histories), histories.n_items), dtype=np.float32)
         known = np.zeros(total.shape, dtype=bool)
@@ -102,6 +106,9 @@ class FittedBlend:
         names = str(params["parts"]).split(",")
         kinds = {name: FAMILIES[str(params[f"{name}.kind"])] for name in names}
         parts = {name: kind.from_arrays(_of(name, arrays), _of(name, params)) for name, kind in kinds.items()}
+        counts = {name: part.n_items for name, part in parts.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"parts of different numbers of items: {counts}")
         return cls(parts, {name: float(params[f"{name}.weight"]) for name in names})
 
 

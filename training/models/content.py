@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, decayed_sum
+from training.models.base import Arrays, columns, decayed_sum, floats
 
 _NOTHING = 1e-5
 
@@ -73,6 +73,10 @@ class FittedContent:
         known: NDArray[np.bool_] = np.any(self.vectors, axis=1)
         return known
 
+    @property
+    def n_items(self) -> int:
+        return len(self.vectors)
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         """The cosine between an item and the decayed mean of the history."""
         mean = decayed_sum(histories, self.vectors, self.decay)
@@ -90,4 +94,4 @@ class FittedContent:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        return cls(arrays["vectors"], float(params["decay"]))
+        return cls(floats(arrays, "vectors", None, None), float(params["decay"]))

@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, decayed_sum, tells_nothing
+from training.models.base import Arrays, columns, decayed_sum, floats, tells_nothing
 
 _NEGLIGIBLE = 1e-3  # a decayed weight below this leaves the next-item regression
 _SMALL = 3_000  # items up to which a fit takes less than a second
@@ -80,6 +80,10 @@ class FittedLinear:
     decay: float
     kind: ClassVar[str] = "linear"
 
+    @property
+    def n_items(self) -> int:
+        return len(self.known)
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         scores = self._sum(histories)
         scores[:, ~self.known] = np.nan
@@ -117,10 +121,23 @@ class FittedLinear:
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
         known = np.asarray(arrays["known"])
+        if known.dtype != bool or known.ndim != 1:
+            raise ValueError(f"known is {known.dtype}{list(known.shape)}, not bool[any]")
         if "weights" in arrays:
-            return cls(np.asarray(arrays["weights"]), known, float(params["decay"]))
-        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-        return cls(sparse.csr_matrix(parts, shape=(len(known), len(known))), known, float(params["decay"]))
+            return cls(np.asarray(floats(arrays, "weights", len(known), len(known))), known, float(params["decay"]))
+        return cls(_rows_of(arrays, len(known)), known, float(params["decay"]))
+
+
+def _rows_of(arrays: Arrays, m: int) -> sparse.csr_matrix:
+    """float32 csr[m, m]; ValueError where an index leads outside, which a product would follow."""
+    indptr, indices = arrays["indptr"], arrays["indices"]
+    if any(array.dtype not in (np.int32, np.int64) or array.ndim != 1 for array in (indptr, indices)):
+        raise ValueError("indptr and indices are not int32[any] or int64[any]")
+    if len(indptr) != m + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or np.any(np.diff(indptr) < 0):
+        raise ValueError(f"indptr does not rise from 0 to {len(indices)} in {m} steps")
+    if len(indices) and (indices.min() < 0 or indices.max() >= m):
+        raise ValueError(f"an index lies outside 0..{m - 1}")
+    return sparse.csr_matrix((floats(arrays, "data", len(indices)), indices, indptr), shape=(m, m))
 
 
 def grid(n_items: int) -> tuple[Linear, ...]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns
+from training.models.base import Arrays, columns, floats
 
 
 class RandomOrder(BaseModel):
@@ -29,6 +29,10 @@ class FittedRandomOrder:
     draws: NDArray[np.float32]
     kind: ClassVar[str] = "random"
 
+    @property
+    def n_items(self) -> int:
+        return len(self.draws)
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         return columns(np.tile(self.draws, (len(histories), 1)), items)
 
@@ -40,4 +44,4 @@ class FittedRandomOrder:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        return cls(arrays["draws"])
+        return cls(floats(arrays, "draws", None))

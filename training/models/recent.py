@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns
+from training.models.base import Arrays, columns, floats
 
 _DAY = np.timedelta64(1, "D")
 
@@ -63,6 +63,10 @@ class FittedRecent:
     shares: NDArray[np.float32]
     kind: ClassVar[str] = "recent"
 
+    @property
+    def n_items(self) -> int:
+        return int(self.shares.shape[1])
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         return columns(self.shares[_row(histories.audience, len(self.shares) - 1)], items)
 
@@ -74,4 +78,7 @@ class FittedRecent:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        return cls(arrays["shares"])
+        shares = floats(arrays, "shares", None, None)
+        if not len(shares):
+            raise ValueError("shares has no row for everybody")
+        return cls(shares)

@@ -72,6 +72,12 @@ def test_arrays_and_parameters_bring_it_back(blend: FittedBlend) -> None:
     np.testing.assert_allclose(whole.score(HISTORIES), with_popularity(blend).score(HISTORIES), atol=1e-5)
 
 
+def test_parts_of_different_catalogues_make_no_blend(blend: FittedBlend) -> None:
+    whole = with_popularity(blend).compact(M)
+    with pytest.raises(ValueError, match=f"parts of different numbers of items: .*'popularity': {M + 1}"):
+        FittedBlend.from_arrays({**whole.arrays(), "popularity.counts": np.ones(M + 1, dtype=np.float32)}, whole.params())
+
+
 @pytest.mark.parametrize("weights", [{}, {"popularity": 1.0, "als": 1.0}])
 def test_weights_must_fit_the_parts(weights: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="one weight for each part"):

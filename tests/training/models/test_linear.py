@@ -121,6 +121,41 @@ def test_a_compact_model_with_all_entries_scores_the_same(table: Interactions) -
     assert set(compact.arrays()) == {"known", "indptr", "indices", "data"}
 
 
+WILD = {
+    "an index too high": {"indices": [1, 5, 0]},
+    "an index below 0": {"indices": [1, -1, 0]},
+    "an index far away": {"indices": [1, 2**30, 0]},
+    "indices as floats": {"indices": [1.0, 2.0, 0.0]},
+    "rows that go back": {"indptr": [0, 3, 1, 3, 3, 3]},
+    "rows that start late": {"indptr": [1, 2, 3, 3, 3, 3]},
+    "rows that end early": {"indptr": [0, 2, 2, 2, 2, 2]},
+    "rows that end late": {"indptr": [0, 2, 3, 3, 3, 2**30]},
+    "a row too few": {"indptr": [0, 2, 3, 3, 3]},
+    "no rows at all": {"indptr": np.zeros(0, dtype=np.int32)},
+    "a weight too few": {"data": np.ones(2, dtype=np.float32)},
+    "weights of text": {"data": ["a", "b", "c"]},
+    "weights in a square": {"data": np.ones((3, 3), dtype=np.float32)},
+    "known as numbers": {"known": np.ones(5)},
+    "known of fewer items": {"known": np.ones(4, dtype=bool)},
+    "known in two axes": {"known": np.ones((5, 5), dtype=bool)},
+    "a dense table of fewer items": {"weights": np.ones((4, 5), dtype=np.float32)},
+}
+
+
+@pytest.mark.parametrize("wild", WILD.values(), ids=list(WILD))
+def test_wild_arrays_make_no_model(wild: dict[str, NDArray[np.generic]]) -> None:
+    """A product would follow such an index out of its memory, and take the whole process with it."""
+    sound = {
+        "known": np.ones(5, dtype=bool),
+        "data": np.ones(3, dtype=np.float32),
+        "indices": np.array([1, 2, 0], dtype=np.int32),
+    }
+    sound |= {"indptr": np.array([0, 2, 3, 3, 3, 3], dtype=np.int32)}
+    assert FittedLinear.from_arrays(sound, {"decay": 0.5}).score(Histories.of([[0], [1, 0]], 5)).shape == (2, 5)
+    with pytest.raises(ValueError, match=r"known|weights|data|indices|index|indptr"):
+        FittedLinear.from_arrays(sound | {name: np.asarray(array) for name, array in wild.items()}, {"decay": 0.5})
+
+
 @pytest.mark.parametrize("change", [{"decay": 0.2}, {"ridge": 9.0}, {"next_ridge": 9.0}, {"mix": 0.1}])
 def test_every_setting_changes_the_scores(table: Interactions, change: dict[str, float]) -> None:
     model = Linear(decay=0.7, ridge=1, next_ridge=1, mix=0.5)
