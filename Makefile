@@ -33,7 +33,7 @@ $(VENV)/.ready: requirements.lock
 demo: setup ## the embedded organisation from logs to a running service (DEMO_EXIT=1: stop after the calls)
 	@PORT=$(PORT) PY=$(PY) ./demo.sh
 
-serve: setup ## serve the published bundles on port $(PORT)
+serve: setup ## serve the published bundles (PORT=3000)
 	$(PY) -m serving serve --port $(PORT)
 
 mlflow: setup ## browse runs and models on http://127.0.0.1:5000
@@ -59,7 +59,8 @@ types: setup
 	$(PY) -m mypy
 
 imports: setup ## who may import whom
-	$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@tail -n 2 $(VENV)/imports.log
 
 docs: setup ## generated reference pages are up to date, links lead somewhere
 	$(PY) docs/generate.py --check
@@ -73,5 +74,6 @@ lock: setup ## resolve pyproject.toml anew into requirements.lock
 	@{ echo '# Exact versions for a fresh machine; written by `make lock` from pyproject.toml.'; \
 	  grep -vE '^(nextwise @|#|$$)' $(VENV)/resolved.txt | sed 's/+cpu$$//'; } > requirements.lock
 
-clean: ## remove what the demo wrote (logs, lake, runs, bundles), not the environment
-	rm -rf var bundles
+clean: ## remove caches; events, runs and bundles under var/ and bundles/ stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

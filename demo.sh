@@ -27,7 +27,7 @@ mkdir -p var
 "$PY" -m serving serve --port "$PORT" >var/service.log 2>&1 &
 service=$!
 trap 'kill "$service" 2>/dev/null || true; wait "$service" 2>/dev/null || true' EXIT
-trap 'exit 130' INT
+trap 'echo; exit 0' INT
 "$PY" -m serving demo --url "http://127.0.0.1:$PORT" --wait 60 || { echo "The service log is in var/service.log" >&2; exit 1; }
 printf '\nFrom logs to answers in %s s.\n' "$((SECONDS - started))"
 

@@ -38,7 +38,7 @@ def main(
     connections: Annotated[int, typer.Option(min=1)] = 8,
     out: Annotated[Path, typer.Option()] = RESULTS,
 ) -> None:
-    """Measure, print, and write the result with the machine it was measured on."""
+    """Measure, print, and write the result with the machine it was measured on; exit 1 when a target is missed."""
     settings, console = Settings(), Console()
     with tempfile.TemporaryDirectory() as folder, _service(settings, Path(folder), console) as (url, process):
         learners = _learners(settings)
@@ -54,6 +54,8 @@ def main(
         console.print(f"{name}: {value}{target}", markup=False)
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(found, indent=1) + "\n")
+    few = found["requests_per_s"] < TARGETS["requests_per_s"]
+    raise typer.Exit(int(few or any(found[name] > TARGETS[name] for name in ("p99_ms", "worker_mb"))))
 
 
 @contextmanager
