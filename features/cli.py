@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import DBAPIError
 
 from features.checks import Check, check, failed
 from features.ingest import SHOWN, Advance, Ingested, ingest, refused_file, summary
@@ -67,6 +68,8 @@ def ingest_command(
         reading = read(format.value, path, tenant=tenant, timezone=timezone, now=now)
     except ValueError as error:
         _fail(str(error), code=2 if "time zone" in str(error) else 1)
+    if skip_bad:
+        _check_target(target, [*reading.files, Path(store.removeprefix("sqlite:///"))])
     with _session(store, tenant) as session, _progress("Checking, then storing rows") as advance:
         found = ingest(session, reading, now=now, skip_bad=skip_bad, refused=target, advance=advance)
         if found.stored:
@@ -102,7 +105,7 @@ def materialize_command(
     with _session(store, tenant) as session, _progress("Writing Parquet") as _:
         try:
             report = materialize(session, lake)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             _fail(str(error))
         checks = check(session, now=datetime.now(UTC))
     counted = Check("lake", report.events == session.counts().events, f"{report.events:,} events in {report.days} days")
@@ -128,6 +131,19 @@ def synthesize_command(
     typer.echo(f"{', '.join(path.name for path in sorted(folder.glob('*.jsonl')))} written to {folder}")
 
 
+def _check_target(target: Path, used: Iterable[Path]) -> None:
+    """Refuses a file for refused rows that cannot be written or that would overwrite what is read."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _fail(f"--refused {target}: the folder cannot be made: {error}", code=2)
+    if target.is_dir():
+        _fail(f"--refused {target} is a folder: name a file", code=2)
+    for path in used:
+        if target.exists() and path.exists() and target.samefile(path):
+            _fail(f"--refused {target} would overwrite {path}, which is read: name another file", code=2)
+
+
 # -- output --
 
 
@@ -135,10 +151,12 @@ def synthesize_command(
 def _session(store: str, tenant: str) -> Iterator[TenantSession]:
     try:
         opened = EventStore.open(store)
-    except (ValueError, ImportError) as error:
-        _fail(f"the store {store!r} cannot be opened: {error}", code=2)
+    except (ValueError, ImportError, OSError, DBAPIError) as error:
+        _fail(f"the store {store!r} cannot be opened: {getattr(error, 'orig', error)}", code=2)
     try:
         yield opened.tenant(tenant)
+    except DBAPIError as error:
+        _fail(f"the store {store!r} cannot be used: {error.orig}")
     finally:
         opened.close()
 

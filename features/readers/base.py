@@ -56,11 +56,15 @@ EventRows = Iterator[Located[Event] | Refusal]
 
 @dataclass
 class Reading:
-    """One pass over some files. `notes` tell what was derived or assumed; they are complete once `events` is exhausted."""
+    """One pass over some files. `notes` tell what was derived or assumed; they are complete once `events` is exhausted.
+
+    `files` are those that are read, whether they exist or not.
+    """
 
     catalogue: CatalogueRows
     events: EventRows
     notes: list[str] = field(default_factory=list)
+    files: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)

@@ -35,15 +35,19 @@ def read(path: Path, given: Import) -> Reading:
     folder = path if path.is_dir() else None
     notes: list[str] = []
     catalogue = _catalogue(folder) if folder else iter(())
-    return Reading(catalogue, _events(folder / EVENTS_FILE if folder else path, given, notes), notes)
+    log = folder / EVENTS_FILE if folder else path
+    return Reading(catalogue, _events(log, given, notes), notes, [log, *(_files(folder).values() if folder else ())])
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {kind: folder / f"{kind}s.jsonl" for kind in KINDS}
 
 
 def _catalogue(folder: Path) -> CatalogueRows:
-    for kind, model in KINDS.items():
-        path = folder / f"{kind}s.jsonl"
+    for kind, path in _files(folder).items():
         if path.is_file():
             for row in json_rows(path):
-                yield row if isinstance(row, Refusal) else build(row, model, row.row)
+                yield row if isinstance(row, Refusal) else build(row, KINDS[kind], row.row)
 
 
 def _events(path: Path, given: Import, notes: list[str]) -> EventRows:

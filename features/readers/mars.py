@@ -65,7 +65,8 @@ _NOTES = (
 def read(folder: Path, given: Import) -> Reading:
     """Items, users, skills and roles; a view is `started`, a watched share `progressed`, or `completed` at 100 %."""
     notes = list(_NOTES)
-    return Reading(_catalogue(folder), _events(folder, given, notes), notes)
+    files = [folder / name for name in (ITEMS_FILE, USERS_FILE, IMPLICIT_FILE, EXPLICIT_FILE)]
+    return Reading(_catalogue(folder), _events(folder, given, notes), notes, files)
 
 
 def read_histories(folder: Path) -> tuple[Vocabulary, Vocabulary, Histories, dict[str, Item]]:

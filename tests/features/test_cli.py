@@ -1,6 +1,8 @@
 """The commands as a user types them: bad input is named by file, line and field, and nothing bad is stored."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -288,6 +290,55 @@ def test_sequences_cannot_be_stored() -> None:
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     assert run(*words).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [("check",), ("materialize",), ("ingest", "--format", "events", "log.jsonl")])
+@pytest.mark.parametrize("store", ["text.txt", "folder", "text.txt/events.db"])
+def test_a_store_that_is_no_database(command: tuple[str, ...], store: str) -> None:
+    events(GOOD)
+    Path("folder").mkdir()
+    Path("text.txt").write_text("this is not a database\n" * 100)
+    done = run(*command, "--tenant", "acme", "--store", f"sqlite:///{store}")
+    assert done.exit_code == 2
+    assert f"Error: the store 'sqlite:///{store}' cannot be opened: " in done.stderr
+    assert Path("text.txt").read_text() == "this is not a database\n" * 100
+
+
+def test_a_lake_that_is_a_file() -> None:
+    ingest(events(GOOD))
+    done = run("materialize", "--tenant", "acme", "--lake", "log.jsonl")
+    assert done.exit_code == 1
+    assert "Error: " in done.stderr
+
+
+def test_a_database_with_other_tables() -> None:
+    with closing(sqlite3.connect("other.db")) as connection:
+        connection.execute("CREATE TABLE events (id, tenant, seq, occurred_at)")
+    done = ingest(events(GOOD), "--store", "sqlite:///other.db")
+    assert done.exit_code in (1, 2)
+    assert "Error: the store 'sqlite:///other.db' cannot be " in done.stderr
+
+
+@pytest.mark.parametrize("target", ["folder", "log.jsonl", "./folder/../log.jsonl", "link", "var/events.db", "log.jsonl/x"])
+def test_refused_rows_do_not_overwrite_what_is_read(target: str) -> None:
+    ingest(events(GOOD))
+    Path("folder").mkdir()
+    Path("link").hardlink_to("log.jsonl")
+    before = Path("log.jsonl").read_bytes(), Path("var/events.db").read_bytes()
+    done = ingest(events(GOOD, "{"), "--skip-bad", "--refused", target)
+    assert done.exit_code == 2
+    assert f"Error: --refused {Path(target)}" in done.stderr
+    assert (Path("log.jsonl").read_bytes(), Path("var/events.db").read_bytes()) == (before[0] + b"{\n", before[1])
+
+
+def test_refused_rows_do_not_overwrite_a_file_of_the_folder() -> None:
+    Path("org").mkdir()
+    events(GOOD, name="org/events.jsonl")
+    items = Path(events("{", name="org/items.jsonl"))
+    assert ingest("org", "--skip-bad", "--refused", "org/items.jsonl").exit_code == 2
+    assert items.read_text() == "{\n"
+    for _ in range(2):  # a file of its own may stand there, and be written anew
+        assert ingest("org", "--skip-bad", "--refused", "org/refused.jsonl").exit_code == 0
 
 
 def test_one_learner_or_one_item_fails_the_check() -> None:
