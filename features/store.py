@@ -5,6 +5,8 @@ since 1970. Every statement is made by a `TenantSession`, so a query without a t
 """
 
 import json
+import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ MAX_BATCH: Final = 5_000
 """Events in one transaction: how long a writer may keep the others waiting."""
 
 Outcome = Literal["accepted", "duplicate", "conflict"]
+Place = Literal["here", "gone", "replaced"]
 StoredEvent = dict[str, Any]
 """A row of the table `events` but for its `seq`."""
 R = TypeVar("R", bound=CatalogueRow)
@@ -105,6 +108,12 @@ IMPORTS: Final = sa.Table(
     sa.Index("imports_order", "tenant", "seq"),
     sqlite_autoincrement=True,
 )
+HEARTBEAT: Final = sa.Table(
+    "heartbeat",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
 
 # What an event is rebuilt from, in this order.
 _READ: Final = (
@@ -178,24 +187,47 @@ class Counts:
 class EventStore:
     """A database of events, catalogue versions and decisions. Safe to use from several threads."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, file: Path | None = None) -> None:
         self.engine = engine
+        self._file, self._identity = file, None if file is None else _identity(file)
 
     @classmethod
-    def open(cls, url: str) -> "EventStore":
-        """Connects and creates what is missing: tables, and for SQLite the folder of the file. Bad URLs raise ValueError."""
+    def open(cls, url: str, *, wait_s: float = 10.0) -> "EventStore":
+        """Connects and creates what is missing: tables, and for SQLite the folder of the file. Bad URLs raise ValueError.
+
+        `wait_s`: how long a statement waits while another process holds SQLite's lock.
+        """
         try:
             parsed = sa.make_url(url)
         except sa.exc.ArgumentError:
             raise ValueError(f"{url!r} is not a database URL; write for example sqlite:///var/events.db") from None
-        if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed)
-        if engine.dialect.name == "sqlite":
+        local = parsed.get_backend_name() == "sqlite"
+        file = Path(parsed.database) if local and parsed.database and parsed.database != ":memory:" else None
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, connect_args={"timeout": wait_s} if local else {})
+        if local:
             sa.event.listen(engine, "connect", _configure_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
         _METADATA.create_all(engine)
-        return cls(engine)
+        return cls(engine, file)
+
+    def place(self) -> Place:
+        """Whether the file at the store's path is the opened one (always `here` for a server).
+
+        What is written to a file that is gone or replaced is lost to everybody who opens the path.
+        """
+        if self._file is None or self._identity is None:
+            return "here"
+        found = _identity(self._file)
+        return "gone" if found is None else "here" if found == self._identity else "replaced"
+
+    def probe(self) -> None:
+        """One small synced write, to a row that is written over each time. Raises what any write would raise now."""
+        row = {"id": 1, "at": time.time_ns() // 1000}
+        with self.engine.execution_options(nextwise_write=True).begin() as connection:
+            insert = _insert_of(connection)(HEARTBEAT).values(row)
+            connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"at": row["at"]}))
 
     def tenant(self, tenant: str) -> "TenantSession":
         """The rows of one tenant, and no way to any other's."""
@@ -390,8 +422,7 @@ class TenantSession:
 
     def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         if rows:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            connection.execute(insert(table).on_conflict_do_nothing(), rows)
+            connection.execute(_insert_of(connection)(table).on_conflict_do_nothing(), rows)
 
     def _decision_row(self, decision: Decision) -> dict[str, Any]:
         if decision.tenant != self.tenant:
@@ -572,9 +603,21 @@ def _count(table: sa.Table) -> sa.Select[int]:
     return sa.select(sa.func.count()).select_from(table)
 
 
+def _insert_of(connection: sa.Connection) -> Any:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(file)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, not in the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from serving.policy import load_policy
-from serving.settings import ROOT, Settings, child_environment
+from serving.settings import ROOT, Settings, child_environment, own_home
 
 app = typer.Typer(help="Serve published bundles over HTTP.", no_args_is_help=True, add_completion=False)
 
@@ -28,7 +28,7 @@ def serve(
         raise typer.Exit(1) from error
     serve_command = ["-m", "bentoml", "serve", "serving.service:Nextwise", "--working-dir", str(ROOT)]
     arguments = [sys.executable, *serve_command, "--host", host, "--port", str(port)]
-    os.execve(sys.executable, arguments, child_environment(settings))
+    os.execve(sys.executable, arguments, {**child_environment(settings), "BENTOML_HOME": str(own_home())})
 
 
 @app.command()

@@ -88,7 +88,7 @@ class DecisionLog:
             self._running = asyncio.get_running_loop().run_in_executor(self._executor, self._store, decisions)
             await asyncio.wait_for(asyncio.shield(self._running), self._deadline_s)
         except Exception as error:
-            _LOG.warning("the store does not take decisions (%s)", error or type(error).__name__)
+            _LOG.warning("the store does not take decisions (%s)", str(error) or type(error).__name__)
             if decisions:
                 await asyncio.to_thread(self._spool.append, decisions)
 

@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TypeVar
+from time import monotonic
+from typing import Final, TypeVar
 
 from features.catalogue import Learner
 from features.decisions import Decision
@@ -22,6 +23,11 @@ from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import load_policy
 from serving.prepared import Prepared
 from serving.settings import Settings
+from serving.storage import Storage
+
+APPEND_S: Final = 5.0
+"""Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
+REST_S: Final = 1.0
 
 _LOG = logging.getLogger("nextwise")
 T = TypeVar("T")
@@ -45,10 +51,8 @@ class Runtime:
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
-        self._store: EventStore | None = None
-        # SQLite in WAL mode never makes a reader wait, and its driver gives up the interpreter lock at every row: a read in
-        # place takes half a millisecond, in a thread beside a busy event loop ten and more.
-        self._local = settings.store.startswith("sqlite")
+        self._storage = Storage(settings.store, read_wait_s=min(settings.deadline_ms / 10_000, 0.05))
+        self._rests_until = 0.0
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         self._log: DecisionLog | None = None
@@ -77,8 +81,7 @@ class Runtime:
             self._spool.close()
         self._readers.shutdown()
         self._writer.shutdown()
-        if self._store is not None:
-            self._store.close()
+        self._storage.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
@@ -96,13 +99,19 @@ class Runtime:
         return decision
 
     async def append(self, tenant: str, events: Sequence[Event]) -> Appended:
-        """Store events durably. Raises StoreDownError."""
+        """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""
         if not events:
             return Appended(())
         try:
-            return await self._in(self._writer, lambda: self.store.tenant(tenant).append(events))
+            writing = self._in(self._writer, lambda: self._storage.write(lambda store: store.tenant(tenant).append(events)))
+            return await asyncio.wait_for(writing, APPEND_S)
+        except TimeoutError as error:
+            raise StoreDownError(
+                f"the event store did not answer within {APPEND_S:g} s; send the same again: an event that was stored after all"
+                " is then a duplicate, which is harmless"
+            ) from error
         except Exception as error:
-            raise StoreDownError(f"the event store does not accept events: {error}") from error
+            raise StoreDownError(f"the event store does not accept events: {_said(error)}") from error
 
     async def missing(self) -> list[str]:
         """What keeps the service from being ready, in words; empty when it is."""
@@ -111,17 +120,10 @@ class Runtime:
             found.append(f"no bundle is published under {self.settings.bundles}; run `python -m training publish`")
             found += [f"bundle of tenant {tenant}: {reason}" for tenant, reason in sorted(self.bundles.refused.items())]
         try:
-            await asyncio.wait_for(self._in(self._writer, self._try_write), timeout=5)
+            await asyncio.wait_for(self._in(self._writer, lambda: self._storage.write(EventStore.probe)), APPEND_S)
         except Exception as error:
-            found.append(f"the event store is not writable: {error or type(error).__name__}")
+            found.append(f"the event store is not writable: {_said(error)}")
         return found
-
-    @property
-    def store(self) -> EventStore:
-        """The store, opened at first use and again after a failure to open it."""
-        if self._store is None:
-            self._store = EventStore.open(self.settings.store)
-        return self._store
 
     def _rank(
         self,
@@ -145,29 +147,39 @@ class Runtime:
         return rank(stock, request, learner, history, at=now, decision_id=decision_id, policy=self.policy, fallback=fallback)
 
     async def _known(self, tenant: str, learner_id: str, now: datetime) -> tuple[Learner | None, Sequence[Event], str | None]:
-        """Learner and history, or a named fallback when the store does not answer in time."""
+        """Learner and history, or a named fallback when the store does not answer in time.
 
+        A store that failed is left alone for `REST_S` seconds: waiting for it anew with each request would hold up all.
+        """
+        if monotonic() < self._rests_until:
+            return None, (), HISTORY_UNAVAILABLE
         try:
-            if self._local:
+            if self._storage.reads_in_place:
                 learner, history = self._read(tenant, learner_id, now)
             else:
                 reading = self._in(self._readers, lambda: self._read(tenant, learner_id, now))
                 learner, history = await asyncio.wait_for(reading, self.settings.deadline_ms / 1000)
         except Exception as error:
-            _LOG.warning("the history cannot be read (%s); popularity answers", error or type(error).__name__)
+            if not isinstance(error, ValueError | LookupError | TypeError):  # those are about one learner's rows
+                self._rests_until = monotonic() + REST_S
+            _LOG.warning("the history cannot be read (%s); popularity answers", _said(error))
             return None, (), HISTORY_UNAVAILABLE
         return learner, history, None
 
     def _read(self, tenant: str, learner_id: str, now: datetime) -> tuple[Learner | None, Sequence[Event]]:
-        session = self.store.tenant(tenant)
-        learner = session.learner(learner_id, at=now)
-        return learner, session.history(learner_id, known_by=now)
+        def known(store: EventStore) -> tuple[Learner | None, Sequence[Event]]:
+            session = store.tenant(tenant)
+            return session.learner(learner_id, at=now), session.history(learner_id, known_by=now)
+
+        return self._storage.read(known)
 
     def _record(self, tenant: str, decisions: Sequence[Decision]) -> None:
-        self.store.tenant(tenant).record(decisions)
-
-    def _try_write(self) -> None:
-        self.store.tenant(self.settings.dev_tenant).record([])
+        self._storage.write(lambda store: store.tenant(tenant).record(decisions))
 
     async def _in(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+
+def _said(error: Exception) -> str:
+    """The words of an error, or its name where it has none (a time-out)."""
+    return str(error) or type(error).__name__

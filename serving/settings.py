@@ -1,6 +1,8 @@
 """Settings of the service. The only module of serving that reads, or sets, the environment."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from pydantic import Field
@@ -10,6 +12,8 @@ from features.events import Tenant
 
 ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds the four rooms: the project, or the source folder of a Bento."""
+
+_HOME = "nextwise-bentoml-"
 
 
 class Settings(BaseSettings):
@@ -53,6 +57,29 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
     one_thread()
     return {**os.environ, "BENTOML_DO_NOT_TRACK": "True", **pinned}
+
+
+def own_home() -> Path:
+    """A fresh temporary home of BentoML for this process; those of processes that ended are removed.
+
+    BentoML keeps metrics under its home and empties that folder at each start, whoever else still counts there.
+    """
+    parent = Path(tempfile.gettempdir())
+    for old in parent.glob(f"{_HOME}*"):
+        pid = old.name.removeprefix(_HOME).partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-"))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _absolute(url: str) -> str:

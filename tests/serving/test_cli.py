@@ -1,7 +1,10 @@
 """The command line: what it refuses, and the demo against a running service."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ from serving import service
 from serving.cli import app
 from serving.demo import DemoError, run
 from serving.runtime import Runtime
-from serving.settings import Settings, child_environment
+from serving.settings import Settings, child_environment, own_home
 
 
 def test_the_openapi_document_can_be_written(tmp_path: Path) -> None:
@@ -44,6 +47,27 @@ def test_a_child_gets_absolute_paths() -> None:
     assert found["NEXTWISE_STORE"] == f"sqlite:///{Path.cwd()}/var/x.db"
     assert found["NEXTWISE_SPOOL"] == f"{Path.cwd()}/var/spool"
     assert child_environment(Settings(store="postgresql://h/d"))["NEXTWISE_STORE"] == "postgresql://h/d"
+
+
+def test_each_process_has_a_home_of_its_own_and_dead_ones_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BentoML empties its home's metrics at each start: a second service would wipe the first one's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, living = tmp_path / f"nextwise-bentoml-{ended.pid}-x", tmp_path / f"nextwise-bentoml-{os.getppid()}-x"
+    for folder in (dead, living):
+        folder.mkdir()
+    first, second = own_home(), own_home()
+    assert first != second
+    assert sorted(tmp_path.iterdir()) == sorted([living, first, second])
+
+
+def test_serving_starts_in_its_own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr("os.execve", lambda path, arguments, environment: started.append(environment))
+    assert CliRunner().invoke(app, ["serve"]).exit_code == 0
+    assert Path(started[0]["BENTOML_HOME"]).parent == tmp_path
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from features.store import EventStore
 from serving import service
 from serving.body import MAX_BODY, check_json
 from serving.problems import RefusedError
-from serving.runtime import Runtime
+from serving.runtime import REST_S, Runtime
 from serving.settings import Settings
 
 RECOMMEND, RANK, EVENTS = "/v1/recommendations", "/v1/rank", "/v1/events"
@@ -271,6 +271,7 @@ def test_a_store_that_is_down_degrades_by_name_and_nothing_is_lost(
         assert "not writable" in client.get("/readyz").json()["detail"]
         assert client.post(EVENTS, json=EVENT).status_code == 503
         (tmp_path / "down.db").rmdir()
+        time.sleep(REST_S)
         later = client.post(RECOMMEND, json={"learner_id": "ana"}).json()
         assert later["fallback"] is None
     opened = EventStore.open(down.store)
