@@ -92,6 +92,10 @@ def http() -> str:
             words = operation.get("description") or operation.get("summary") or ""
             parts += [f"## {method.upper()} {path}", "", _first_paragraph(words), ""]
             parts += [*_request_fields(document, operation), _answers(operation), ""]
+    parts += ["# Shapes", "", "Everything that goes in or comes out, by the names used above.", ""]
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        if "properties" in schema:
+            parts += [f"## {name}", "", _first_paragraph(schema.get("description")), "", *_table(schema), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -100,9 +104,13 @@ def _request_fields(document: dict[str, Any], operation: dict[str, Any]) -> list
     name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
     body = document.get("components", {}).get("schemas", {}).get(name, schema)
     if "properties" not in body:
-        return []
-    rows = [_field(field, spec, body.get("required", ())) for field, spec in body["properties"].items()]
-    return ["| field | type | default |", "|---|---|---|", *rows, ""]
+        return [f"Takes: {_type(schema)}.", ""] if schema else []
+    return [*_table(body), ""]
+
+
+def _table(schema: dict[str, Any]) -> list[str]:
+    rows = [_field(field, spec, schema.get("required", ())) for field, spec in schema["properties"].items()]
+    return ["| field | type | default |", "|---|---|---|", *rows]
 
 
 def _answers(operation: dict[str, Any]) -> str:
@@ -143,13 +151,25 @@ def _field(name: str, body: dict[str, Any], required: Sequence[str]) -> str:
 def _type(body: dict[str, Any]) -> str:
     if "$ref" in body:
         return str(body["$ref"]).rsplit("/", 1)[-1]
-    if "anyOf" in body:
-        return " or ".join(dict.fromkeys(_type(option) for option in body["anyOf"]))
+    options = body.get("anyOf") or body.get("oneOf")
+    if options:
+        return " or ".join(dict.fromkeys(_type(option) for option in options))
     if "enum" in body or "const" in body:
         return ", ".join(str(value) for value in body.get("enum", [body.get("const")]))
     if body.get("type") == "array":
         return f"list of {_type(body.get('items') or {'type': 'any'})}"
-    return str(body.get("format") or body.get("type") or "any")
+    if body.get("type") == "object" and isinstance(body.get("additionalProperties"), dict):
+        return f"map of {_type(body['additionalProperties'])}"
+    return str(body.get("format") or body.get("type") or "any") + _range(body)
+
+
+def _range(body: dict[str, Any]) -> str:
+    """The limits of a number, as `, 1 to 100`."""
+    low = body.get("minimum", body.get("exclusiveMinimum"))
+    high = body.get("maximum", body.get("exclusiveMaximum"))
+    if low is None and high is None:
+        return ""
+    return f", {low} to {high}" if None not in (low, high) else f", from {low}" if high is None else f", up to {high}"
 
 
 def _first_paragraph(text: str | None) -> str:
