@@ -1,6 +1,7 @@
 """Replay: a logged decision made again from the store, the bundle and its own record."""
 
 from features.decisions import Decision
+from features.events import Event
 from features.store import TenantSession
 from serving.payloads import RankRequest, RecommendationsRequest, Request
 from serving.pipeline import HISTORY_UNAVAILABLE, PERSONALISATION_OFF, rank
@@ -9,9 +10,11 @@ from serving.prepared import Prepared
 
 
 def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: Decision) -> Decision:
-    """The decision as it would be made from what was known when it was made.
+    """The decision as it would be made again from the events that it read.
 
-    Raises ValueError when bundle, policy or tenant are not the ones that made it.
+    The log names them, so nothing that came later plays a part: no late statement, no import of history, no event that was
+    being written while the decision was made. Raises ValueError when bundle, policy or tenant are not the ones that made
+    it, or when an event that it read is gone (its learner was erased).
     """
     made_by = (decision.bundle, decision.policy, decision.tenant)
     given = (stock.bundle.name, policy.digest, session.tenant)
@@ -19,7 +22,7 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
         raise ValueError(f"decision {decision.decision_id} was made by (bundle, policy, tenant) {made_by}, not by {given}")
     known = decision.fallback != HISTORY_UNAVAILABLE
     learner = session.learner(decision.learner_id, at=decision.decided_at) if known else None
-    history = session.history(decision.learner_id, known_by=decision.decided_at) if known else []
+    history = _events_read(session, decision)
     return rank(
         stock,
         recorded_request(decision),
@@ -30,6 +33,17 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
         policy=policy,
         fallback=None if decision.fallback == PERSONALISATION_OFF else decision.fallback,
     )
+
+
+def _events_read(session: TenantSession, decision: Decision) -> list[Event]:
+    """The events of the log, in its order."""
+    if not decision.events_read:
+        return []
+    held = {event.event_id: event for event in session.history(decision.learner_id)}
+    gone = [event_id for event_id in decision.events_read if event_id not in held]
+    if gone:
+        raise ValueError(f"decision {decision.decision_id} read {len(gone)} events that are no longer stored, {gone[0]} first")
+    return [held[event_id] for event_id in decision.events_read]
 
 
 def recorded_request(decision: Decision) -> Request:

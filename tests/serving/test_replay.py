@@ -43,6 +43,8 @@ def test_replay_equals_the_log_and_late_events_change_nothing(client: TestClient
             event("ana", Verb.REVOKED, "data", at=NOW - timedelta(days=1), **late),
             event("ana", Verb.COMPLETED, "calm", at=NOW - timedelta(days=30), **late),
             event("ben", Verb.COMPLETED, "lead", at=NOW - timedelta(hours=1), **late),
+            event("ben", Verb.COMPLETED, "data", at=NOW - timedelta(days=9), **late, backfill=True),  # history, imported now
+            event("ana", Verb.STARTED, "lead", at=NOW - timedelta(days=8), recorded_at=NOW - timedelta(days=8)),
         ]
     )
     policy = service.pages.runtime.policy
