@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from training.bundle import (
@@ -15,6 +16,9 @@ from training.bundle import (
     read_pointer,
     write_pointer,
 )
+
+_INCOMING = ".incoming-"
+_FORGOTTEN_S = 3600.0  # an unfinished copy that old is of a process that was killed
 
 
 def publish(source: Path, bundles: Path, tenant: str) -> Pointer:
@@ -36,15 +40,29 @@ def publish(source: Path, bundles: Path, tenant: str) -> Pointer:
 
 
 def install(source: Path, bundle: Bundle, bundles: Path) -> Path:
-    """A verified copy of `source` at `bundles/TENANT/NAME/`; a kill on the way leaves no folder of that name."""
+    """A verified copy of `source` at `bundles/TENANT/NAME/`; a kill on the way leaves no folder of that name.
+
+    What an earlier kill left behind is removed when it is an hour old.
+    """
     final = bundle_folder(bundles, bundle.manifest.tenant, bundle.name)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=final.parent) as incoming:
+    _sweep(final.parent)
+    with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=final.parent) as incoming:
         copied = Path(shutil.copytree(source, Path(incoming) / bundle.name))
         for file in copied.rglob("*"):
             flush_to_disk(file)
         load_bundle(copied)
         return put_in_place(copied, final)
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob(f"{_INCOMING}*"):
+        try:
+            forgotten = time.time() - left.stat().st_mtime > _FORGOTTEN_S
+        except FileNotFoundError:  # another publish has just finished
+            continue
+        if forgotten:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def roll_back(bundles: Path, tenant: str) -> Pointer:

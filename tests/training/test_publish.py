@@ -55,6 +55,16 @@ def test_only_bundles_and_the_pointer_are_left(first: Path, second: Path, bundle
     assert {path.name for path in (bundles / "acme").iterdir()} == {first.name, second.name, "champion"}
 
 
+def test_copies_that_a_kill_left_are_swept_after_an_hour(first: Path, bundles: Path) -> None:
+    """A younger one may be another publish at work."""
+    now = time.time()
+    for name, minutes in ((".incoming-old", 61), (".incoming-young", 59), ("notes", 61)):
+        shutil.copytree(first, bundles / "acme" / name / first.name)
+        os.utime(bundles / "acme" / name, (now - 60 * minutes,) * 2)
+    publish(first, bundles, "acme")
+    assert {path.name for path in (bundles / "acme").iterdir()} == {first.name, ".incoming-young", "notes", "champion"}
+
+
 def test_a_damaged_bundle_is_not_published(first: Path, second: Path, bundles: Path) -> None:
     publish(first, bundles, "acme")
     (second / "arrays" / "counts.npy").write_bytes(b"damaged")
