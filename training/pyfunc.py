@@ -14,6 +14,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 from numpy.typing import NDArray
 
+from features.events import to_utc
 from features.interactions import NAT, Histories
 from features.vocabulary import UNKNOWN
 from training.bundle import Bundle, load_bundle
@@ -31,7 +32,7 @@ class Ranking(PythonModel):  # type: ignore[misc,unused-ignore]
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """See `rank_frame`; params: `limit` (10), `at` (ISO time with offset, "": now)."""
         given = params or {}
-        at = datetime.fromisoformat(given["at"]).astimezone(UTC) if given.get("at") else datetime.now(UTC)
+        at = read_instant(given["at"], "at") if given.get("at") else datetime.now(UTC)
         return rank_frame(self.bundle, model_input, limit=int(given.get("limit", 10)), at=at)
 
 
@@ -39,8 +40,9 @@ def rank_frame(bundle: Bundle, frame: pd.DataFrame, *, limit: int, at: datetime)
     """A frame `learner_id, item_ids (list of str, best first), scores (list of float)`, one row per row of `frame`.
 
     `frame` has the columns `learner_id: str, history: list[str], history_at: list[str]` (ISO times, or an empty list: order
-    only). Seen items and items not available at `at` are left out, unknown ids of a history are ignored. Raises ValueError for
-    times that do not fit the history and for `limit < 1`.
+    only). Seen items, items not available at `at` and items for some audiences only (a row does not tell its audience) are
+    left out, unknown ids of a history are ignored. Raises ValueError, naming the row, for an item id or time that is none, for
+    times that do not fit the history, and for `limit < 1`.
     """
     if limit < 1:
         raise ValueError(f"limit {limit} is below 1")
@@ -58,10 +60,10 @@ def rank_frame(bundle: Bundle, frame: pd.DataFrame, *, limit: int, at: datetime)
 
 
 def read_histories(bundle: Bundle, frame: pd.DataFrame) -> Histories:
-    """The histories of a frame, known items only, oldest first by time where there are times."""
+    """The histories of a frame: known items, the first of each, oldest first by time where there are times."""
     rows, times = [], []
     for number, (history, at) in enumerate(zip(frame["history"], frame["history_at"], strict=True)):
-        items, instants = _history(bundle, list(history), list(at), number)
+        items, instants = _history(bundle, _texts(history, "history", number), _texts(at, "history_at", number), number)
         rows.append(items.tolist())
         times.append(list(instants))
     return Histories.of(rows, len(bundle.vocabulary), at=times)
@@ -71,23 +73,42 @@ def _history(bundle: Bundle, ids: list[str], at: list[str], row: int) -> tuple[N
     if at and len(at) != len(ids):
         raise ValueError(f"row {row}: {len(ids)} items in history, {len(at)} times in history_at")
     items = bundle.vocabulary.indices(ids)
-    instants = np.array([_instant(text, row) for text in at] if at else [NAT] * len(ids), dtype="datetime64[us]")
+    moments = [read_instant(text, f"row {row}: history_at").replace(tzinfo=None) for text in at]
+    instants = np.array(moments if at else [NAT] * len(ids), dtype="datetime64[us]")
     order = np.argsort(instants, kind="stable")
     known = order[items[order] != UNKNOWN]
-    return items[known], instants[known]
+    first = known[np.sort(np.unique(items[known], return_index=True)[1])]
+    return items[first], instants[first]
 
 
-def _instant(text: str, row: int) -> np.datetime64:
-    moment = datetime.fromisoformat(text)
+def _texts(values: Any, column: str, row: int) -> list[str]:
+    """The list in one cell; ValueError where it is no list, or not of texts (a missing id would pass for an unknown one)."""
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        raise ValueError(f"row {row}: {column} is {values!r}, not a list")
+    for value in values:
+        if not isinstance(value, str):
+            raise ValueError(f"row {row}: {column} holds {value!r}, which is not text")
+    return list(values)
+
+
+def read_instant(text: str, what: str) -> datetime:
+    """A time in UTC; ValueError, beginning with `what`, where it is none, has no offset or leaves the calendar in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{what} {text!r} is not an ISO time; write it as 2026-03-01T09:00:00Z") from None
     if moment.tzinfo is None:
-        raise ValueError(f"row {row}: history_at {text!r} has no offset; write it as 2026-03-01T09:00:00Z")
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+        raise ValueError(f"{what} {text!r} has no offset; write it as 2026-03-01T09:00:00Z")
+    try:
+        return to_utc(moment)
+    except ValueError as error:
+        raise ValueError(f"{what} {text!r}: {error}") from None
 
 
 def _closed(bundle: Bundle, at: datetime) -> NDArray[np.bool_]:
-    """bool[n_items]: not available at `at`, or no longer in the catalogue."""
+    """bool[n_items]: not available at `at`, for some audiences only, or no longer in the catalogue."""
     items = [bundle.catalogue.items.get(external) for external in bundle.vocabulary.ids]
-    return np.array([item is None or not item.available(at) for item in items], dtype=bool)
+    return np.array([item is None or bool(item.audiences) or not item.available(at) for item in items], dtype=bool)
 
 
 def _best(scores: NDArray[np.float32], seen: NDArray[np.int32], closed: NDArray[np.bool_], limit: int) -> NDArray[np.int32]:

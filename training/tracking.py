@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
 from mlflow.models.model import ModelInfo  # noqa: E402
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: E402
-from mlflow.types.schema import Array  # noqa: E402
+from mlflow.types.schema import AnyType, Array  # noqa: E402
 
 from training.sources import copy_sources  # noqa: E402
 
@@ -37,12 +37,15 @@ DEFAULT_ARTIFACTS = Path("var/mlartifacts")
 CHAMPION, CHALLENGER, BASELINE = "champion", "challenger", "baseline"
 SCORING_NEEDS = ("mlflow", "numpy", "pandas", "pydantic", "scipy")
 
+# Lists of any type: as lists of strings MLflow writes None as text and cuts the ids beside it to one letter, and nobody can
+# tell such a history from one of unknown items. What a list holds is checked where it is read, in `training.pyfunc`.
+_LIST = Array(AnyType())  # type: ignore[no-untyped-call,unused-ignore]
 _SIGNATURE = ModelSignature(
     inputs=Schema(
         [
             ColSpec(DataType.string, "learner_id"),
-            ColSpec(Array(DataType.string), "history"),
-            ColSpec(Array(DataType.string), "history_at"),
+            ColSpec(_LIST, "history"),
+            ColSpec(_LIST, "history_at"),
         ]
     ),
     outputs=Schema(

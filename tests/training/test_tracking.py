@@ -109,7 +109,20 @@ frame = pd.DataFrame({
     "history": [["teams", "excel"], ["unknown"], []],
     "history_at": [["2026-03-02T09:00:00Z", "2026-03-01T09:00:00+01:00"], [], []],
 })
+def refusal(history, at=[], params=None):
+    rows = frame.head(2).assign(history=[["excel"], history], history_at=[[], at])
+    try:
+        return str(model.predict(rows, params=params).to_dict("list"))
+    except Exception as error:
+        return str(error)
+
 print(json.dumps({
+    "refused": [
+        refusal(["excel", None]),
+        refusal(["excel"], ["2026"]),
+        refusal(["excel"], ["soon"]),
+        refusal([], params={"at": "2026-06-01"}),
+    ],
     "ranked": model.predict(frame, params={"at": at}).to_dict("list"),
     "early": model.predict(frame, params={"at": "2025-06-01T00:00:00Z", "limit": 3})["item_ids"].to_list(),
     "now": len(model.predict(frame)),
@@ -127,6 +140,14 @@ def test_ranks_in_a_clean_interpreter_far_away(elsewhere: dict[str, Any]) -> Non
     assert ranked["item_ids"] == [["outlook", "word"], everything, everything]
     assert ranked["scores"][0] == [3.0, 0.0]
     assert elsewhere["now"] == 3
+
+
+def test_what_a_history_must_not_hold_is_refused_through_mlflow(elsewhere: dict[str, Any]) -> None:
+    missing, short, junk, local = elsewhere["refused"]
+    assert "row 1: history holds None, which is not text" in missing
+    assert "row 1: history_at '2026' " in short
+    assert "row 1: history_at 'soon' is not an ISO time" in junk
+    assert "at '2026-06-01' has no offset" in local
 
 
 def test_limit_and_time_are_parameters(elsewhere: dict[str, Any]) -> None:
