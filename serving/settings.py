@@ -4,8 +4,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.events import Tenant
@@ -36,6 +37,24 @@ class Settings(BaseSettings):
     poll_s: float = Field(default=1.0, gt=0)
     deadline_ms: float = Field(default=500.0, gt=0)
     prometheus_dir: str | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
+
+    @model_validator(mode="after")
+    def _data_outside_of_a_bento(self) -> Self:
+        """A Bento is replaced by the next build, so it must not keep events or decisions."""
+        inside = [
+            name for name, place in (("STORE", _absolute(self.store)), ("SPOOL", str(self.spool.resolve()))) if _within(place)
+        ]
+        if inside:
+            raise ValueError(
+                f"NEXTWISE_{' and NEXTWISE_'.join(inside)} would lie inside the Bento {ROOT.parent.name} and be lost with it: "
+                "set NEXTWISE_STORE (such as sqlite:////srv/nextwise/events.db) and NEXTWISE_SPOOL to places outside"
+            )
+        return self
+
+
+def _within(place: str) -> bool:
+    """Whether a path or SQLite URL lies inside the Bento that this code is part of; never outside of a Bento."""
+    return (ROOT.parent / "bento.yaml").is_file() and Path(place.removeprefix("sqlite:///")).is_relative_to(ROOT.parent)
 
 
 def one_thread() -> None:

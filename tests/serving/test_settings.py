@@ -1,0 +1,34 @@
+"""Settings that would lose data are refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from serving import settings
+from serving.settings import Settings
+
+
+@pytest.fixture
+def bento(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The source folder of a Bento, which is also the working directory when it serves."""
+    source = tmp_path / "nextwise" / "abc" / "src"
+    source.mkdir(parents=True)
+    (source.parent / "bento.yaml").touch()
+    monkeypatch.setattr(settings, "ROOT", source)
+    monkeypatch.chdir(source)
+    return source
+
+
+def test_a_bento_keeps_no_events_and_no_decisions(bento: Path) -> None:
+    with pytest.raises(ValidationError, match="NEXTWISE_STORE and NEXTWISE_SPOOL would lie inside the Bento abc"):
+        Settings()
+
+
+def test_a_bento_serves_with_its_data_elsewhere(bento: Path, tmp_path: Path) -> None:
+    assert Settings(store=f"sqlite:///{tmp_path}/events.db", spool=tmp_path / "spool").store.endswith("events.db")
+
+
+def test_the_project_itself_may_keep_them(bento: Path) -> None:
+    (bento.parent / "bento.yaml").unlink()
+    assert Settings().store == "sqlite:///var/events.db"
