@@ -31,7 +31,7 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Which interactions take part: those in [since, until)."""
+    """Which interactions take part: those from `since` on that happened and were recorded before `until`."""
 
     since: Instant | None = None
     until: Instant | None = None
