@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -86,6 +87,15 @@ sa.Index(
     sqlite_where=_OPEN,
     postgresql_where=_OPEN,
 )
+# Which learner rows ever named an alias: an index only, whether a name holds at a moment is said by the row valid then.
+ALIASES: Final = sa.Table(
+    "aliases",
+    _METADATA,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("alias", sa.Text, primary_key=True),
+    sa.Column("learner_id", sa.Text, primary_key=True),
+    sa.Index("aliases_learner", "tenant", "learner_id"),
+)
 DECISIONS: Final = sa.Table(
     "decisions",
     _METADATA,
@@ -131,6 +141,7 @@ _READ: Final = (
     EVENTS.c.backfill,
     EVENTS.c.schema_version,
 )
+_BY_TIME: Final = itemgetter(_READ.index(EVENTS.c.occurred_at), _READ.index(EVENTS.c.seq))
 STORED: Final = tuple(column.name for column in EVENTS.c if column.name != "seq")
 """The names of a `StoredEvent`, in order."""
 
@@ -300,10 +311,17 @@ class TenantSession:
             return self._known(connection, event_ids)
 
     def history(self, learner_id: str, *, known_by: datetime | None = None) -> list[Event]:
-        """A learner's events that were known at `known_by` (all when None), by (occurred_at, seq). The hot path of serving."""
+        """A learner's events that were known at `known_by` (all when None), by (occurred_at, seq). The hot path of serving.
+
+        The events of an id and of its aliases are one history, under whichever of these names it is asked for.
+        """
         bound = _NO_LIMIT if known_by is None else microseconds(known_by)
-        values = {"tenant": self.tenant, "learner": learner_id, "bound": bound}
-        return [_event(self.tenant, row) for row in self._fetch(_history_statement(self._engine.dialect), values)]
+        statement = _history_statement(self._engine.dialect)
+        values = [{"tenant": self.tenant, "learner": name, "bound": bound} for name in self._names_of(learner_id, known_by)]
+        rows = [row for named in values for row in self._fetch(statement, named)]
+        if len(values) > 1:
+            rows.sort(key=_BY_TIME)
+        return [_event(self.tenant, row) for row in rows]
 
     def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, Event]]:
         """(seq, event) in order of arrival, `seq > after`: what came since a watermark."""
@@ -354,10 +372,16 @@ class TenantSession:
         return Catalogue(self._rows(Item, at), self._rows(Skill, at), self._rows(Role, at))
 
     def learner(self, learner_id: str, *, at: datetime | None = None) -> Learner | None:
-        """One learner as of `at`, None when unknown. On the hot path of serving, as `history` is."""
+        """One learner by id, else by alias, as of `at`; None when unknown. On the hot path of serving, as `history` is.
+
+        Of several rows with one alias the last by id counts, as in the lake.
+        """
         values = {"tenant": self.tenant, "learner": learner_id, "moment": _NO_LIMIT if at is None else microseconds(at)}
         found = self._fetch(_learner_statement(self._engine.dialect), values)
-        return _learner(found[0][0]) if found else None
+        if found:
+            return _learner(found[0][0])
+        named = [_learner(row[0]) for row in self._fetch(_alias_statement(self._engine.dialect), values)]
+        return next((row for row in reversed(named) if learner_id in row.aliases), None)
 
     def learners(self, *, at: datetime | None = None) -> dict[str, Learner]:
         """All learners as of `at`, sorted by id."""
@@ -473,6 +497,16 @@ class TenantSession:
     def _count_valid(self, kind: str) -> Any:
         return _count(CATALOGUE).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind, _OPEN)
 
+    def _names_of(self, name: str, at: datetime | None) -> tuple[str, ...]:
+        """Every name of the learner called `name`; most have one, which one look into an index tells."""
+        if not self._fetch(_named_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name}):
+            return (name,)
+        learner = self.learner(name, at=at)
+        if learner is None:
+            return (name,)
+        owners = {alias: self.learner(alias, at=at) for alias in learner.aliases}
+        return (learner.id, *(alias for alias, owner in owners.items() if owner == learner))
+
     def _put(self, connection: sa.Connection, rows: list[CatalogueRow], at: int) -> PutResult:
         current = self._current(connection, {kind_of(row) for row in rows})
         fresh: dict[tuple[str, str], dict[str, Any]] = {}
@@ -497,7 +531,11 @@ class TenantSession:
         self._close(connection, closed, at)
         if fresh:
             connection.execute(sa.insert(CATALOGUE), list(fresh.values()))
+        self._insert(connection, ALIASES, [named for row in rows if isinstance(row, Learner) for named in self._aliases(row)])
         return PutResult(inserted, len(rows) - inserted - unchanged, unchanged)
+
+    def _aliases(self, row: Learner) -> list[dict[str, Any]]:
+        return [{"tenant": self.tenant, "alias": alias, "learner_id": row.id} for alias in row.aliases]
 
     def _version(self, key: tuple[str, str], body: str, digest: str, at: int) -> dict[str, Any]:
         kind, row_id = key
@@ -536,18 +574,36 @@ def _history_statement(dialect: sa.Dialect) -> _Compiled:
 
 @lru_cache
 def _learner_statement(dialect: sa.Dialect) -> _Compiled:
+    return _compiled(_valid_learners().where(CATALOGUE.c.id == sa.bindparam("learner")), dialect)
+
+
+@lru_cache
+def _alias_statement(dialect: sa.Dialect) -> _Compiled:
+    """The learners valid at a moment that have, or once had, this alias."""
+    mine, called = ALIASES.c.tenant == sa.bindparam("tenant"), ALIASES.c.alias == sa.bindparam("learner")
+    query = _valid_learners().where(CATALOGUE.c.id.in_(sa.select(ALIASES.c.learner_id).where(mine, called)))
+    return _compiled(query.order_by(CATALOGUE.c.id), dialect)
+
+
+@lru_cache
+def _named_statement(dialect: sa.Dialect) -> _Compiled:
+    """Some row if this learner has an alias or this name is one, none for most."""
+    mine = sa.select(ALIASES.c.learner_id).where(ALIASES.c.tenant == sa.bindparam("tenant"))
+    sides = [mine.where(side == sa.bindparam("learner")) for side in (ALIASES.c.learner_id, ALIASES.c.alias)]
+    return _compiled(sa.union_all(*sides), dialect)  # an `or` would read all aliases of the tenant
+
+
+def _valid_learners() -> sa.Select[Any]:
     moment = sa.bindparam("moment", type_=sa.BigInteger)  # the open version holds at any later moment, a closed one does not
-    query = sa.select(CATALOGUE.c.body).where(
+    return sa.select(CATALOGUE.c.body).where(
         CATALOGUE.c.tenant == sa.bindparam("tenant"),
         CATALOGUE.c.kind == sa.literal_column("'learner'"),
-        CATALOGUE.c.id == sa.bindparam("learner"),
         CATALOGUE.c.valid_from <= moment,
         sa.or_(_OPEN, CATALOGUE.c.valid_to > moment),
     )
-    return _compiled(query, dialect)
 
 
-def _compiled(query: sa.Select[Any], dialect: sa.Dialect) -> _Compiled:
+def _compiled(query: sa.Select[Any] | sa.CompoundSelect[Any], dialect: sa.Dialect) -> _Compiled:
     compiled = query.compile(dialect=dialect)
     return str(compiled), tuple(getattr(compiled, "positiontup", None) or ())
 

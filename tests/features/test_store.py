@@ -11,7 +11,17 @@ import pytest
 from features.catalogue import Assignment, CatalogueRow, Item, Learner, Role, Skill
 from features.decisions import Decision, Randomisation
 from features.events import Event, Result, Verb
-from features.store import EVENTS, MAX_BATCH, STORED, EventStore, PutResult, TenantSession, _history_statement
+from features.store import (
+    EVENTS,
+    MAX_BATCH,
+    STORED,
+    EventStore,
+    PutResult,
+    TenantSession,
+    _alias_statement,
+    _history_statement,
+    _named_statement,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -199,6 +209,49 @@ def test_learners_and_assignments_are_versioned_too(acme: TenantSession) -> None
     assert acme.assignments() == [duty]
 
 
+def test_learners_of_one_id_in_two_tenants_are_two_people(store: EventStore, acme: TenantSession) -> None:
+    other = store.tenant("other")
+    acme.put([Learner(id="ann", org_unit="mine", aliases=("a-1",))], at=NOON)
+    other.put([Learner(id="ann", org_unit="theirs", personalisation=False), Learner(id="bob", aliases=("b-1",))], at=NOON)
+    for session, unit in ((acme, "mine"), (other, "theirs")):
+        for found in (session.learner("ann"), session.learner("ann", at=NOON), session.learners()["ann"]):
+            assert found is not None
+            assert found.org_unit == unit
+    assert (other.learner("a-1"), acme.learner("bob"), acme.learner("b-1")) == (None, None, None)
+
+
+def test_all_names_of_a_learner_are_one_history(store: EventStore, acme: TenantSession) -> None:
+    other = store.tenant("other")
+    acme.put([Learner(id="ann", aliases=("a-1", "a-2")), Learner(id="bob")], at=NOON)
+    acme.append([event("2", at=NOON + HOUR), event("1", learner_id="a-1"), event("3", learner_id="a-2", at=NOON + 2 * HOUR)])
+    acme.append([event("4", learner_id="bob"), event("5", learner_id="a-3")])
+    other.append([event("6", tenant="other", learner_id="a-1"), event("7", tenant="other")])
+    for name in ("ann", "a-1", "a-2"):
+        assert acme.learner(name) == Learner(id="ann", aliases=("a-1", "a-2"))
+        assert ids(acme.history(name)) == ["1", "2", "3"]
+        assert ids(acme.history(name, known_by=NOON + HOUR)) == ["1", "2"]
+    assert [ids(acme.history(name)) for name in ("bob", "a-3")] == [["4"], ["5"]]
+    assert [ids(other.history(name)) for name in ("ann", "a-1")] == [["7"], ["6"]]
+    assert other.learner("a-1") is None
+
+
+def test_an_alias_holds_while_its_learner_has_it(acme: TenantSession) -> None:
+    acme.append([event("1"), event("2", learner_id="a-1")])
+    acme.put([Learner(id="ann")], at=NOON)
+    acme.put([Learner(id="ann", aliases=("a-1",))], at=NOON + HOUR)
+    acme.put([Learner(id="ann"), Learner(id="zoe", aliases=("a-1",))], at=NOON + 2 * HOUR)
+    owners = [acme.learner("a-1", at=NOON + hour * HOUR) for hour in range(3)]
+    assert [row and row.id for row in owners] == [None, "ann", "zoe"]
+    assert [ids(acme.history("ann", known_by=NOON + hour * HOUR)) for hour in range(3)] == [["1"], ["1", "2"], ["1"]]
+    assert ids(acme.history("zoe")) == ["2"]
+
+
+def test_an_alias_that_others_have_too_is_read_as_the_lake_reads_it(acme: TenantSession) -> None:
+    acme.append([event("1", learner_id="x"), event("2", learner_id="bob"), event("3", learner_id="cem")])
+    acme.put([Learner(id="ann", aliases=("x", "bob")), Learner(id="bob"), Learner(id="cem", aliases=("x",))], at=NOON)
+    assert [ids(acme.history(name)) for name in ("ann", "bob", "cem", "x")] == [[], ["2"], ["1", "3"], ["1", "3"]]
+
+
 def test_a_decision_is_recorded_once(acme: TenantSession) -> None:
     acme.record([decision("d1"), decision("d2")])
     acme.record([decision("d1", policy="changed"), decision("d3")])
@@ -275,6 +328,15 @@ def test_history_uses_its_index(store: EventStore) -> None:
         plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("acme", "ann", 0)).all())
     assert "events_history (tenant=? AND learner_id=?)" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_looking_for_aliases_reads_no_table(store: EventStore) -> None:
+    for sql, order in (_named_statement(store.engine.dialect), _alias_statement(store.engine.dialect)):
+        with store.engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (0,) * len(order)).all()
+        searches = [step[-1] for step in plan if "aliases" in step[-1]]
+        assert searches
+        assert all("(tenant=? AND learner_id=?)" in step or "(tenant=? AND alias=?)" in step for step in searches)
 
 
 def test_a_bad_url_says_how_to_write_one() -> None:
