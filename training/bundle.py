@@ -233,7 +233,7 @@ def _read_model(folder: Path, manifest: Manifest, arrays: Mapping[str, NDArray[A
         raise BundleError(f"{folder / _MANIFEST}: unknown model kind {manifest.kind!r}; known: {', '.join(sorted(FITTED))}")
     try:
         return FITTED[manifest.kind].from_arrays(arrays, manifest.params)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BundleError(
             f"{folder}: arrays or params do not make a {manifest.kind} model ({error!r}); publish again"
         ) from error

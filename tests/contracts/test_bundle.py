@@ -24,12 +24,21 @@ from training.bundle import (
     write_bundle,
     write_pointer,
 )
+from training.models.base import Fitted
+from training.models.content import FittedContent
 from training.models.popularity import FittedPopularity, Popularity
 
 IDS = ("excel", "teams", "word")
 
 
-def write(parent: Path, *, rows: list[list[int]] | None = None, ids: tuple[str, ...] = IDS, tenant: str = "acme") -> Path:
+def write(
+    parent: Path,
+    *,
+    rows: list[list[int]] | None = None,
+    ids: tuple[str, ...] = IDS,
+    tenant: str = "acme",
+    model: Fitted | None = None,
+) -> Path:
     table = Interactions.of_histories(Histories.of(rows or [[0, 1], [0], [0, 2]], len(ids)))
     catalogue = Catalogue(
         items={i: Item(id=i, title=f"Über {i}", skills={"office": 1.0}) for i in ids},
@@ -40,7 +49,7 @@ def write(parent: Path, *, rows: list[list[int]] | None = None, ids: tuple[str, 
     return write_bundle(
         parent,
         tenant=tenant,
-        model=Popularity().fit(table, rng=np.random.default_rng(0)),
+        model=model or Popularity().fit(table, rng=np.random.default_rng(0)),
         vocabulary=Vocabulary(ids),
         catalogue=catalogue,
         audiences=("sales", "technical"),
@@ -221,6 +230,13 @@ def forge_array(folder: Path, name: str, array: np.ndarray) -> Path:
 def test_forged_arrays_do_not_load(folder: Path, name: str, array: np.ndarray, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         load_bundle(forge_array(folder, name, array))
+
+
+@pytest.mark.parametrize("decay", ["much", None, {}, 10**400])
+def test_a_forged_parameter_does_not_load(tmp_path: Path, decay: object) -> None:
+    folder = write(tmp_path, model=FittedContent(np.eye(3, dtype=np.float32), 0.5))
+    with pytest.raises(BundleError, match="do not make a content model"):
+        load_bundle(_edit_manifest(folder, lambda body: body["params"].update(decay=decay)))  # type: ignore[attr-defined]
 
 
 def test_a_pickled_array_does_not_load(folder: Path) -> None:
