@@ -114,6 +114,36 @@ def materialize_command(
     _print_checks([counted, *checks], as_json, lake=asdict(report))
 
 
+class PopulationTable(StrEnum):
+    """The tables of `features.population.TABLES`."""
+
+    VERBS = "verbs"
+    POPULARITY = "popularity"
+    AUDIENCES = "audiences"
+    COMPLETION = "completion"
+    ACTIVE = "active"
+    SKILLS = "skills"
+
+
+@app.command("population")
+def population_command(
+    table: Annotated[PopulationTable, typer.Argument(help="Which table.")],
+    tenant: TenantOption,
+    lake: Annotated[Path, typer.Option(help="Folder of the lake.")] = Path("var/lake"),
+    rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="All rows, as CSV.")] = False,
+) -> None:
+    """Show a table of the whole population from the lake: verbs, popularity, completion, active learners, skills taught."""
+    from features import population  # DuckDB is needed here only
+
+    try:
+        found = population.TABLES[table.value](population.connect(lake, tenant))
+    except ValueError as error:
+        _fail(str(error))
+    frame = (found if as_csv else found.limit(rows)).to_pandas()
+    typer.echo(frame.to_csv(index=False) if as_csv else frame.to_string(index=False), nl=not as_csv)
+
+
 @app.command("synthesize")
 def synthesize_command(
     folder: Annotated[Path, typer.Argument(help="Where the files are written.", file_okay=False)],

@@ -4,7 +4,7 @@ The functions take Ibis tables and return Ibis expressions in constructs that ev
 DuckDB here and on Spark elsewhere. Columns are those of `features.columns`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,3 +99,14 @@ def skill_coverage(skills: Table, item_skills: Table) -> Table:
     counted = item_skills.group_by(taught="skill_id").agg(n=lambda t: t.item_id.nunique(), highest=lambda t: t.level.max())
     joined = skills.left_join(counted, [("id", "taught")])
     return joined.select(skill_id="id", items=joined.n.fill_null(0), highest="highest").order_by("skill_id")
+
+
+TABLES: Mapping[str, Callable[[Population], Table]] = {
+    "verbs": lambda of: verb_counts(of.events),
+    "popularity": lambda of: popularity(of.events),
+    "audiences": lambda of: popularity_by_audience(of.events, of.snapshots["learners"]),
+    "completion": lambda of: completion(of.events),
+    "active": lambda of: active_learners(of.events),
+    "skills": lambda of: skill_coverage(of.snapshots["skills"], of.snapshots["item_skills"]),
+}
+"""What `python -m features population` can show, by name."""

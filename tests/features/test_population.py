@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from features import lake, population
 from features.catalogue import Item, Learner, Skill
+from features.cli import PopulationTable, app
 from features.events import INTERACTION_VERBS, Event, Verb
 from features.population import Population
 from features.store import EventStore
@@ -39,8 +41,12 @@ AUDIENCE = {f"l{n}": ("staff", "guests", None)[n % 3] for n in range(9)}
 
 
 @pytest.fixture(scope="module")
-def acme(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    folder = tmp_path_factory.mktemp("population")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("population")
+
+
+@pytest.fixture(scope="module")
+def acme(folder: Path) -> Population:
     store = EventStore.open(f"sqlite:///{folder}/events.db")
     session = store.tenant("acme")
     session.append(EVENTS)
@@ -129,3 +135,15 @@ def test_skill_coverage_shows_what_nothing_teaches(acme: Population) -> None:
 def test_a_tenant_without_a_lake_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="materialize --tenant acme"):
         population.connect(tmp_path, "acme")
+
+
+@pytest.mark.parametrize("table", list(PopulationTable))
+def test_the_command_prints_every_table(table: PopulationTable, acme: Population, folder: Path) -> None:
+    expected = population.TABLES[table.value](acme).to_pandas()
+    found = CliRunner().invoke(app, ["population", table.value, "--tenant", "acme", "--lake", str(folder / "lake"), "--csv"])
+    assert found.exit_code == 0
+    assert found.output == expected.to_csv(index=False)
+
+
+def test_every_table_has_a_name_on_the_command_line() -> None:
+    assert {table.value for table in PopulationTable} == set(population.TABLES)
