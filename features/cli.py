@@ -140,7 +140,7 @@ def population_command(
         found = population.TABLES[table.value](population.connect(lake, tenant))
     except ValueError as error:
         _fail(str(error))
-    frame = (found if as_csv else found.limit(rows)).to_pandas()
+    frame = (found if as_csv else found.limit(rows)).to_pyarrow().to_pandas()
     typer.echo(frame.to_csv(index=False) if as_csv else frame.to_string(index=False), nl=not as_csv)
 
 
