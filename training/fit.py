@@ -162,7 +162,8 @@ def check(interactions: Interactions) -> None:
     if learners < 2 or items < 2:
         raise DataError(
             f"{len(interactions.items)} interactions of {learners} learners with {items} items: "
-            "a fit needs at least 2 learners and 2 items; ingest more events and materialize again"
+            "a fit needs at least 2 learners and 2 items. Only items of the catalogue count (items.jsonl); "
+            "ingest what is missing and materialize again"
         )
 
 
