@@ -25,6 +25,7 @@ from features.catalogue import KINDS, Assignment, Catalogue, CatalogueRow, Item,
 from features.columns import instant, microseconds
 from features.decisions import Decision
 from features.events import SKILL_PREFIX, Event, Result, Verb
+from features.histories import HistoryCache, Stamp
 
 MAX_BATCH: Final = 5_000
 """Events in one transaction: how long a writer may keep the others waiting."""
@@ -198,15 +199,17 @@ class Counts:
 class EventStore:
     """A database of events, catalogue versions and decisions. Safe to use from several threads."""
 
-    def __init__(self, engine: sa.Engine, file: Path | None = None) -> None:
+    def __init__(self, engine: sa.Engine, file: Path | None = None, histories: HistoryCache | None = None) -> None:
         self.engine = engine
+        self.histories = histories
         self._file, self._identity = file, None if file is None else _identity(file)
 
     @classmethod
-    def open(cls, url: str, *, wait_s: float = 10.0) -> "EventStore":
+    def open(cls, url: str, *, wait_s: float = 10.0, remember: int = 0) -> "EventStore":
         """Connects and creates what is missing: tables, and for SQLite the folder of the file. Bad URLs raise ValueError.
 
-        `wait_s`: how long a statement waits while another process holds SQLite's lock.
+        `wait_s`: how long a statement waits while another process holds SQLite's lock. `remember`: how many events of
+        histories that were read are kept in memory (about a kilobyte each).
         """
         try:
             parsed = sa.make_url(url)
@@ -221,7 +224,7 @@ class EventStore:
             sa.event.listen(engine, "connect", _configure_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
         _METADATA.create_all(engine)
-        return cls(engine, file)
+        return cls(engine, file, HistoryCache(remember) if remember else None)
 
     def place(self) -> Place:
         """Whether the file at the store's path is the opened one (always `here` for a server).
@@ -242,7 +245,7 @@ class EventStore:
 
     def tenant(self, tenant: str) -> "TenantSession":
         """The rows of one tenant, and no way to any other's."""
-        return TenantSession(self.engine, tenant)
+        return TenantSession(self.engine, tenant, self.histories)
 
     def tenants(self) -> tuple[str, ...]:
         """The tenants that have an event or a catalogue row, sorted."""
@@ -258,8 +261,9 @@ class EventStore:
 class TenantSession:
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""
 
-    def __init__(self, engine: sa.Engine, tenant: str) -> None:
+    def __init__(self, engine: sa.Engine, tenant: str, histories: HistoryCache | None = None) -> None:
         self._engine = engine
+        self._histories = histories
         self.tenant = tenant
 
     # -- events --
@@ -316,10 +320,11 @@ class TenantSession:
         The events of an id and of its aliases are one history, under whichever of these names it is asked for.
         """
         bound = _NO_LIMIT if known_by is None else microseconds(known_by)
-        statement = _history_statement(self._engine.dialect)
-        values = [{"tenant": self.tenant, "learner": name, "bound": bound} for name in self._names_of(learner_id, known_by)]
-        rows = [row for named in values for row in self._fetch(statement, named)]
-        if len(values) > 1:
+        names = self._names_of(learner_id, known_by)
+        if len(names) == 1 and self._histories is not None:
+            return self._remembered(self._histories, names[0], bound)
+        rows = [row for name in names for row in self._history_rows(name, bound)]
+        if len(names) > 1:
             rows.sort(key=_BY_TIME)
         return [_event(self.tenant, row) for row in rows]
 
@@ -440,6 +445,19 @@ class TenantSession:
         with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(sql, tuple(values[name] for name in order) if order else values)
             return list(cursor.fetchall())
+
+    def _history_rows(self, name: str, bound: int) -> list[Any]:
+        return self._fetch(_history_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name, "bound": bound})
+
+    def _remembered(self, histories: HistoryCache, name: str, bound: int) -> list[Event]:
+        def read() -> tuple[Stamp, list[Event]]:
+            rows = self._history_rows(name, _NO_LIMIT)
+            sequence = [row[0] for row in rows]
+            return (len(rows), max(sequence, default=0), sum(sequence)), [_event(self.tenant, row) for row in rows]
+
+        found = self._fetch(_stamp_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name})
+        count, largest, total = found[0]
+        return histories.history(self.tenant, name, bound, (count, largest or 0, int(total or 0)), read)
 
     def _writing(self) -> Any:
         return self._engine.execution_options(nextwise_write=True).begin()
@@ -573,6 +591,14 @@ def _history_statement(dialect: sa.Dialect) -> _Compiled:
 
 
 @lru_cache
+def _stamp_statement(dialect: sa.Dialect) -> _Compiled:
+    query = sa.select(sa.func.count(), sa.func.max(EVENTS.c.seq), sa.func.sum(EVENTS.c.seq)).where(
+        EVENTS.c.tenant == sa.bindparam("tenant"), EVENTS.c.learner_id == sa.bindparam("learner")
+    )
+    return _compiled(query, dialect)
+
+
+@lru_cache
 def _learner_statement(dialect: sa.Dialect) -> _Compiled:
     return _compiled(_valid_learners().where(CATALOGUE.c.id == sa.bindparam("learner")), dialect)
 
@@ -603,7 +629,7 @@ def _valid_learners() -> sa.Select[Any]:
     )
 
 
-def _compiled(query: sa.Select[Any] | sa.CompoundSelect[Any], dialect: sa.Dialect) -> _Compiled:
+def _compiled(query: sa.SelectBase, dialect: sa.Dialect) -> _Compiled:
     compiled = query.compile(dialect=dialect)
     return str(compiled), tuple(getattr(compiled, "positiontup", None) or ())
 

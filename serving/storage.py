@@ -10,6 +10,8 @@ from features.store import EventStore
 
 WRITE_WAIT_S: Final = 4.0
 """How long a write waits for another process's lock (SQLite): less than a host waits for its events to be acknowledged."""
+REMEMBERED: Final = 100_000
+"""Events of histories that are kept in memory between requests."""
 
 _LOG = logging.getLogger("nextwise.store")
 _Use = Literal["write", "read"]
@@ -71,7 +73,8 @@ class Storage:
             if "replaced" in places:
                 self._let_go()
             if use not in self._opened:
-                self._opened[use] = EventStore.open(self._url, wait_s=self._wait_s[use])
+                remember = REMEMBERED if use == "read" else 0
+                self._opened[use] = EventStore.open(self._url, wait_s=self._wait_s[use], remember=remember)
             return self._opened[use]
 
     def _let_go(self) -> None:

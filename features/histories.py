@@ -1,0 +1,64 @@
+"""Histories that were read before, kept for as long as nothing is added to them: a cache that changes no answer."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from features.columns import microseconds
+from features.events import Event
+
+Stamp = tuple[int, int, int]
+"""(count, largest, sum) of the `seq` of a learner's rows. Rows are only added, or erased: an equal stamp is the same rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    stamp: Stamp
+    events: Sequence[Event]
+    latest: int  # microseconds: when the last of them became known
+
+
+class HistoryCache:
+    """Whole histories by (tenant, learner), at most `size` events together; the least recently used go first. Thread-safe."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._events = 0
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return self._events
+
+    def history(
+        self, tenant: str, learner: str, bound: int, stamp: Stamp, read: Callable[[], tuple[Stamp, Sequence[Event]]]
+    ) -> list[Event]:
+        """The events known at `bound` (microseconds). `stamp` is that of now; `read` gives all events with theirs, in order."""
+        with self._lock:
+            kept = self._kept.get((tenant, learner))
+            if kept is not None:
+                self._kept.move_to_end((tenant, learner))
+        if kept is None or kept.stamp != stamp:
+            own, events = read()
+            kept = _Kept(own, events, max((microseconds(event.known_at) for event in events), default=0))
+            self._keep((tenant, learner), kept)
+        if kept.latest <= bound:
+            return list(kept.events)
+        return [event for event in kept.events if microseconds(event.known_at) <= bound]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self._events = 0
+
+    def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
+        with self._lock:
+            old = self._kept.pop(key, None)
+            self._events -= 0 if old is None else len(old.events)
+            self._kept[key] = kept
+            self._events += len(kept.events)
+            while self._events > self._size:
+                _, gone = self._kept.popitem(last=False)
+                self._events -= len(gone.events)
