@@ -87,6 +87,7 @@ def test_an_erased_learner_is_gone(store: EventStore) -> None:
             st.tuples(st.just("read"), st.sampled_from("ab"), st.integers(0, 10)),
             st.tuples(st.just("drop")),
         ),
+        min_size=8,
         max_size=20,
     )
 )
