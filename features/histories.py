@@ -9,7 +9,10 @@ from features.columns import microseconds
 from features.events import Event
 
 Stamp = tuple[int, int, int]
-"""(count, largest, sum) of the `seq` of a learner's rows. Rows are only added, or erased: an equal stamp is the same rows."""
+"""(count, largest, sum) of the `seq` of a learner's rows. Rows are only added, or erased: an equal stamp is equal rows."""
+
+
+_Key = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +23,14 @@ class _Kept:
 
 
 class HistoryCache:
-    """Whole histories by (tenant, learner), at most `size` events together; the least recently used go first. Thread-safe."""
+    """Whole histories by tenant and names, at most `size` events together; the least recently used go first. Thread-safe.
+
+    A learner's names (id and aliases) are the key, so a catalogue that changes them asks for another history.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._events = 0
         self._lock = Lock()
 
@@ -32,17 +38,18 @@ class HistoryCache:
         return self._events
 
     def history(
-        self, tenant: str, learner: str, bound: int, stamp: Stamp, read: Callable[[], tuple[Stamp, Sequence[Event]]]
+        self, tenant: str, names: tuple[str, ...], bound: int, stamp: Stamp, read: Callable[[], tuple[Stamp, Sequence[Event]]]
     ) -> list[Event]:
         """The events known at `bound` (microseconds). `stamp` is that of now; `read` gives all events with theirs, in order."""
+        key = (tenant, names)
         with self._lock:
-            kept = self._kept.get((tenant, learner))
+            kept = self._kept.get(key)
             if kept is not None:
-                self._kept.move_to_end((tenant, learner))
+                self._kept.move_to_end(key)
         if kept is None or kept.stamp != stamp:
             own, events = read()
             kept = _Kept(own, events, max((microseconds(event.known_at) for event in events), default=0))
-            self._keep((tenant, learner), kept)
+            self._keep(key, kept)
         if kept.latest <= bound:
             return list(kept.events)
         return [event for event in kept.events if microseconds(event.known_at) <= bound]
@@ -53,7 +60,7 @@ class HistoryCache:
             self._kept.clear()
             self._events = 0
 
-    def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
+    def _keep(self, key: _Key, kept: _Kept) -> None:
         with self._lock:
             old = self._kept.pop(key, None)
             self._events -= 0 if old is None else len(old.events)

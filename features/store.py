@@ -321,12 +321,9 @@ class TenantSession:
         """
         bound = _NO_LIMIT if known_by is None else microseconds(known_by)
         names = self._names_of(learner_id, known_by)
-        if len(names) == 1 and self._histories is not None:
-            return self._remembered(self._histories, names[0], bound)
-        rows = [row for name in names for row in self._history_rows(name, bound)]
-        if len(names) > 1:
-            rows.sort(key=_BY_TIME)
-        return [_event(self.tenant, row) for row in rows]
+        if self._histories is not None:
+            return self._remembered(self._histories, names, bound)
+        return [_event(self.tenant, row) for row in self._history_rows(names, bound)]
 
     def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, Event]]:
         """(seq, event) in order of arrival, `seq > after`: what came since a watermark."""
@@ -446,18 +443,24 @@ class TenantSession:
             cursor.execute(sql, tuple(values[name] for name in order) if order else values)
             return list(cursor.fetchall())
 
-    def _history_rows(self, name: str, bound: int) -> list[Any]:
-        return self._fetch(_history_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name, "bound": bound})
+    def _history_rows(self, names: Sequence[str], bound: int) -> list[Any]:
+        statement = _history_statement(self._engine.dialect)
+        given = [{"tenant": self.tenant, "learner": name, "bound": bound} for name in names]
+        rows = [row for values in given for row in self._fetch(statement, values)]
+        return sorted(rows, key=_BY_TIME) if len(names) > 1 else rows
 
-    def _remembered(self, histories: HistoryCache, name: str, bound: int) -> list[Event]:
+    def _remembered(self, histories: HistoryCache, names: Sequence[str], bound: int) -> list[Event]:
         def read() -> tuple[Stamp, list[Event]]:
-            rows = self._history_rows(name, _NO_LIMIT)
+            rows = self._history_rows(names, _NO_LIMIT)
             sequence = [row[0] for row in rows]
             return (len(rows), max(sequence, default=0), sum(sequence)), [_event(self.tenant, row) for row in rows]
 
-        found = self._fetch(_stamp_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name})
-        count, largest, total = found[0]
-        return histories.history(self.tenant, name, bound, (count, largest or 0, int(total or 0)), read)
+        return histories.history(self.tenant, tuple(names), bound, self._stamp(names), read)
+
+    def _stamp(self, names: Sequence[str]) -> Stamp:
+        statement = _stamp_statement(self._engine.dialect)
+        found = [self._fetch(statement, {"tenant": self.tenant, "learner": name})[0] for name in names]
+        return sum(row[0] for row in found), max(row[1] or 0 for row in found), sum(int(row[2] or 0) for row in found)
 
     def _writing(self) -> Any:
         return self._engine.execution_options(nextwise_write=True).begin()
