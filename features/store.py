@@ -6,6 +6,7 @@ since 1970. Every statement is made by a `TenantSession`, so a query without a t
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -202,6 +203,7 @@ class EventStore:
     def __init__(self, engine: sa.Engine, file: Path | None = None, histories: HistoryCache | None = None) -> None:
         self.engine = engine
         self.histories = histories
+        self._readers = _Readers(engine)
         self._file, self._identity = file, None if file is None else _identity(file)
 
     @classmethod
@@ -245,7 +247,7 @@ class EventStore:
 
     def tenant(self, tenant: str) -> "TenantSession":
         """The rows of one tenant, and no way to any other's."""
-        return TenantSession(self.engine, tenant, self.histories)
+        return TenantSession(self.engine, tenant, self._readers, self.histories)
 
     def tenants(self) -> tuple[str, ...]:
         """The tenants that have an event or a catalogue row, sorted."""
@@ -255,14 +257,50 @@ class EventStore:
 
     def close(self) -> None:
         """Closes all connections; the store cannot be used afterwards."""
+        self._readers.close()
         self.engine.dispose()
+
+
+class _Readers:
+    """Where single statements are read: for SQLite one open connection a thread, else one of the pool for each.
+
+    A request of the service makes five small reads; fetching a connection from the pool costs as much as a read. SQLite
+    ends a read with its last row, so an open connection holds no lock and sees every commit.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._own = threading.local()
+        self._open: list[Any] = []
+
+    def fetch(self, statement: "_Compiled", values: dict[str, Any]) -> list[Any]:
+        """All rows of a compiled statement."""
+        sql, order = statement
+        given = tuple(values[name] for name in order) if order else values
+        if self._engine.dialect.name != "sqlite":
+            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(sql, given)
+                return list(cursor.fetchall())
+        if not hasattr(self._own, "connection"):
+            self._own.connection = self._engine.raw_connection()
+            self._open.append(self._own.connection)
+        with closing(self._own.connection.cursor()) as cursor:
+            cursor.execute(sql, given)
+            return list(cursor.fetchall())
+
+    def close(self) -> None:
+        for connection in self._open:
+            connection.close()
+        self._open.clear()
+        self._own = threading.local()
 
 
 class TenantSession:
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""
 
-    def __init__(self, engine: sa.Engine, tenant: str, histories: HistoryCache | None = None) -> None:
+    def __init__(self, engine: sa.Engine, tenant: str, readers: _Readers, histories: HistoryCache | None = None) -> None:
         self._engine = engine
+        self._readers = readers
         self._histories = histories
         self.tenant = tenant
 
@@ -438,10 +476,7 @@ class TenantSession:
     # -- inside --
 
     def _fetch(self, statement: "_Compiled", values: dict[str, Any]) -> list[Any]:
-        sql, order = statement
-        with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(sql, tuple(values[name] for name in order) if order else values)
-            return list(cursor.fetchall())
+        return self._readers.fetch(statement, values)
 
     def _history_rows(self, names: Sequence[str], bound: int) -> list[Any]:
         statement = _history_statement(self._engine.dialect)

@@ -71,6 +71,7 @@ class Runtime:
         self.bundles.start(self.settings.poll_s)
         gc.collect()
         gc.freeze()  # what was loaded stays: no later collection walks through it
+        gc.set_threshold(20_000, 20, 100)  # remembered histories are no garbage: a walk through all of them takes 100 ms
 
     async def stop(self) -> None:
         """Write what is queued and close."""
