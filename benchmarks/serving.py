@@ -32,8 +32,8 @@ TARGETS = {"requests_per_s": 300, "p99_ms": 60, "worker_mb": 500}
 
 
 def main(
-    requests: Annotated[int, typer.Option(min=1)] = 4_000,
-    warm_up: Annotated[int, typer.Option(min=0)] = 500,
+    requests: Annotated[int, typer.Option(min=1)] = 6_000,
+    warm_up: Annotated[int, typer.Option(min=0, help="Requests before: by default each learner once.")] = 1_500,
     connections: Annotated[int, typer.Option(min=1)] = 8,
     out: Annotated[Path, typer.Option()] = RESULTS,
 ) -> None:

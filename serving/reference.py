@@ -13,9 +13,9 @@ pre{padding:.8rem;overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #e4e4e4}
 """
 _EXAMPLES: Final = {
-    "/v1/recommendations": '{"learner_id": "L0001", "limit": 5, "max_minutes": 15}',
-    "/v1/rank": '{"learner_id": "L0001", "candidates": ["I001", "I002", "I003"]}',
-    "/v1/events": '{"event_id": "e-1", "learner_id": "L0001", "verb": "completed", "object_id": "I001", '
+    "/v1/recommendations": '{"learner_id": "LEARNER_ID", "limit": 5, "max_minutes": 15}',
+    "/v1/rank": '{"learner_id": "LEARNER_ID", "candidates": ["ITEM_ID", "OTHER_ITEM_ID"]}',
+    "/v1/events": '{"event_id": "EVENT_ID", "learner_id": "LEARNER_ID",\n  "verb": "completed", "object_id": "ITEM_ID", '
     '"occurred_at": "2026-01-31T09:00:00Z"}',
 }
 
@@ -44,7 +44,8 @@ def _route(path: str, method: str, operation: Document) -> str:
     parts = [f'<h2 id="{_anchor(path)}">{method.upper()} <code>{escape(path)}</code></h2>']
     parts.append(f"<p>{_marked(operation['summary'])}</p>")
     if path in _EXAMPLES:
-        call = f"curl -H 'Authorization: Bearer KEY' -H 'Content-Type: application/json' -d '{_EXAMPLES[path]}' URL{path}"
+        heads = "-H 'Authorization: Bearer KEY' -H 'Content-Type: application/json'"
+        call = f"curl URL{path} \\\n  {heads} \\\n  -d '{_EXAMPLES[path]}'"
         parts.append(f"<pre>{escape(call)}</pre>")
     if "requestBody" in operation:
         parts.append(f"<p>Body: {_type(operation['requestBody']['content']['application/json']['schema'])}</p>")

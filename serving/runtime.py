@@ -120,6 +120,9 @@ class Runtime:
         if not self.bundles.served:
             found.append(f"no bundle is published under {self.settings.bundles}; run `python -m training publish`")
             found += [f"bundle of tenant {tenant}: {reason}" for tenant, reason in sorted(self.bundles.refused.items())]
+        else:
+            unserved = [tenant for tenant in sorted(set(self.keys.hashes.values())) if self.bundles.current(tenant) is None]
+            found += [f"a key opens tenant {tenant}, which has no bundle; publish one" for tenant in unserved]
         try:
             await asyncio.wait_for(self._in(self._writer, lambda: self._storage.write(EventStore.probe)), APPEND_S)
         except Exception as error:

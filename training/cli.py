@@ -229,14 +229,14 @@ def _table(rows: "tuple[Row, ...]") -> Table:
     """80 columns: the interval of NDCG, points of the rest (all intervals are in MLflow)."""
     title = f"{rows[0].protocol}: {rows[0].targets:,} held-out items"
     found = Table(title=title, title_justify="left", caption="95 %: bootstrap by learner", caption_justify="left", box=SIMPLE)
-    for name in ("model", "recall", "NDCG", "95 %", "debiased", "cover", "fit s", "ms"):
+    for name in ("model", "recall", "NDCG", "95 %", "debiased", "cover", "ms"):
         found.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for row in rows:
         _, low, high = row.metrics["ndcg"]
         shown = [f"{row.metrics[name][0]:.3f}" for name in ("recall", "ndcg", "debiased_ndcg")]
         interval = "-" if np.isnan(low) else f"{low:.3f}-{high:.3f}"
-        costs = ["-" if np.isnan(cost) else f"{cost:.2f}" for cost in (row.fit_seconds, row.score_ms)]
-        found.add_row(row.model, shown[0], shown[1], interval, shown[2], f"{row.coverage:.3f}", *costs)
+        cost = "-" if np.isnan(row.score_ms) else f"{row.score_ms:.2f}"
+        found.add_row(row.model, shown[0], shown[1], interval, shown[2], f"{row.coverage:.3f}", cost)
     return found
 
 

@@ -57,19 +57,12 @@ class Choices:
     weights: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of the last fit, and milliseconds to score one history against all items (median)."""
-
-    fit_seconds: float
-    score_ms: float
-
-
 @dataclass(frozen=True, eq=False)
 class Report:
     """One protocol: by model the evaluations of its folds, in the order of `cuts` (empty where order is all there is).
 
-    `asked`: digests of each fold's validation ("" where it has none) and test.
+    `asked`: digests of each fold's validation ("" where it has none) and test. `costs`: milliseconds to score one history
+    against all items (median), by model; what a fit costs is the leaderboard's to measure, where every model starts alone.
     """
 
     protocol: str
@@ -77,7 +70,7 @@ class Report:
     cuts: tuple[np.datetime64, ...]
     folds: Mapping[str, tuple[Evaluation, ...]]
     train: tuple[Interactions, ...]
-    costs: Mapping[str, Cost]
+    costs: Mapping[str, float]
     asked: tuple[tuple[str, str], ...] = ()
 
     def pooled(self) -> dict[str, Evaluation]:
@@ -173,7 +166,7 @@ def walk(folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step) ->
     step("choose settings before the first cut")
     choices = choose_settings(config, first.validation_train, first.validation, vectors, None)
     found: dict[str, list[Evaluation]] = {}
-    costs: dict[str, Cost] = {}
+    costs: dict[str, float] = {}
     for number, fold in enumerate(folds, start=1):
         step(f"cut {number} of {len(folds)}")
         costs = {}
@@ -197,7 +190,7 @@ def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step:
     choices = choose_settings(config, split.train, split.validation, vectors, None)
     if not len(split.test):
         return None, choices
-    costs: dict[str, Cost] = {}
+    costs: dict[str, float] = {}
     parts = fit_parts(config, choices.settings, split.train, vectors, costs=costs, timed=split.test.histories)
     rows = {
         name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
@@ -251,16 +244,15 @@ def fit_parts(
     vectors: Vectors,
     *,
     names: Sequence[str] | None = None,
-    costs: dict[str, Cost] | None = None,
+    costs: dict[str, float] | None = None,
     timed: Histories | None = None,
 ) -> dict[str, Fitted]:
     """The configured models by name (or those in `names`), each with a generator of its own; `costs` is filled when given."""
     parts: dict[str, Fitted] = {}
     for name in config.models.names if names is None else names:
-        start = time.perf_counter()
         parts[name] = _model(config, name, settings, vectors).fit(train, rng=_rng(config, name))
         if costs is not None and timed is not None:
-            costs[name] = Cost(time.perf_counter() - start, _score_ms(parts[name], timed))
+            costs[name] = _score_ms(parts[name], timed)
     return parts
 
 
@@ -270,12 +262,12 @@ def blended(config: Config, parts: Mapping[str, Fitted], weights: Mapping[str, f
 
 
 def _rows(
-    config: Config, parts: Mapping[str, Fitted], choices: Choices, costs: dict[str, Cost], timed: Histories
+    config: Config, parts: Mapping[str, Fitted], choices: Choices, costs: dict[str, float], timed: Histories
 ) -> Iterator[tuple[str, Fitted]]:
-    """Every part alone, then the blend, whose fit costs what its parts cost."""
+    """Every part alone, then the blend."""
     yield from parts.items()
     blend = blended(config, parts, choices.weights)
-    costs[BLEND] = Cost(sum(costs[name].fit_seconds for name in choices.weights), _score_ms(blend, timed))
+    costs[BLEND] = _score_ms(blend, timed)
     yield BLEND, blend
 
 

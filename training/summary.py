@@ -20,7 +20,6 @@ class Row:
     targets: int
     metrics: dict[str, tuple[float, float, float]]
     coverage: float
-    fit_seconds: float
     score_ms: float
     by_cut: tuple[float, ...]
 
@@ -29,7 +28,7 @@ class Row:
         found: dict[str, str | int | float] = {"protocol": self.protocol, "model": self.model, "targets": self.targets}
         for name, (value, low, high) in self.metrics.items():
             found |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        return found | {"coverage": self.coverage, "fit_seconds": self.fit_seconds, "score_ms": self.score_ms}
+        return found | {"coverage": self.coverage, "score_ms": self.score_ms}
 
 
 def rows(report: Report, *, resamples: int, seed: int) -> list[Row]:
@@ -40,15 +39,13 @@ def rows(report: Report, *, resamples: int, seed: int) -> list[Row]:
 
 
 def _row(report: Report, name: str, evaluation: Evaluation, resamples: int, seed: int) -> Row:
-    cost = report.costs.get(name)
     return Row(
         report.protocol,
         name,
         len(evaluation),
         {metric: interval(evaluation, metric, resamples=resamples, seed=seed) for metric in METRICS},
         evaluation.metric("coverage"),
-        cost.fit_seconds if cost else float("nan"),
-        cost.score_ms if cost else float("nan"),
+        report.costs.get(name, float("nan")),
         tuple(fold.metric("ndcg") for fold in report.folds[name]),
     )
 
