@@ -49,11 +49,11 @@ def main(
         found: dict[str, Any] = {name: round(median(one[name] for one in each), 2) for name in each[0]} | _memory(process)
     spread = {f"{name}_range": [min(one[name] for one in each), max(one[name] for one in each)] for name in each[0]}
     found |= spread | {"requests": requests, "rounds": rounds, "connections": connections, "machine": machine()}
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(found, indent=1) + "\n")
     for name, value in found.items():
         target = f"  (target {TARGETS[name]})" if name in TARGETS else ""
         console.print(f"{name}: {value}{target}", markup=False)
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(found, indent=1) + "\n")
     few = found["requests_per_s"] < TARGETS["requests_per_s"]
     raise typer.Exit(int(few or any(found[name] > TARGETS[name] for name in ("p99_ms", "worker_mb"))))
 
