@@ -69,7 +69,7 @@ bento: setup ## build a Bento with the published bundles
 	$(VENV)/bin/bentoml build
 
 lock: setup ## resolve pyproject.toml anew into requirements.lock
-	$(VENV)/bin/pip-compile --quiet --all-extras --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	$(VENV)/bin/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --no-emit-options --no-annotate --no-header -o $(VENV)/resolved.txt pyproject.toml
 	@{ echo '# Exact versions for a fresh machine; written by `make lock` from pyproject.toml.'; \
 	  grep -vE '^(nextwise @|#|$$)' $(VENV)/resolved.txt | sed 's/+cpu$$//'; } > requirements.lock
