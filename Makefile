@@ -16,7 +16,9 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve mlflow test test-slow check check-static format lint types imports docs lock bento clean
+PYSPARK := pyspark==4.3.0
+
+.PHONY: help setup spark demo serve mlflow test test-slow check check-static format lint types imports docs lock bento clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -28,6 +30,13 @@ $(VENV)/.ready: requirements.lock
 	@echo "Setting up $(VENV): about 200 packages, 2-5 minutes on a fresh machine"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check --progress-bar on -r requirements.lock
+	@touch $@
+
+spark: $(VENV)/.spark ## PySpark into the virtual environment (needs Java 17; half a gigabyte)
+
+$(VENV)/.spark: $(VENV)/.ready
+	@command -v java >/dev/null || { echo "Spark needs Java 17 and found no java: install it (apt install openjdk-17-jre-headless) and try again"; exit 1; }
+	$(PY) -m pip install --disable-pip-version-check --progress-bar on $(PYSPARK)
 	@touch $@
 
 demo: setup ## the embedded organisation from logs to a running service (DEMO_EXIT=1: stop after the calls)
