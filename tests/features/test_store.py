@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from features.catalogue import Assignment, CatalogueRow, Item, Learner, Role, Skill
 from features.decisions import Decision, Randomisation
@@ -16,12 +17,12 @@ from features.store import (
     MAX_BATCH,
     STORED,
     EventStore,
+    Progress,
     PutResult,
     TenantSession,
-    _alias_statement,
-    _history_statement,
-    _named_statement,
 )
+from features.store.histories import _history_statement
+from features.store.learners import _alias_statement, _named_statement
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -269,6 +270,30 @@ def test_stubs_are_counted_and_aliases_are_not_stubs(acme: TenantSession) -> Non
     assert (counts.events, counts.learners_with_events, counts.objects_with_events) == (6, 2, 5)
     assert (counts.unknown_learners, counts.unknown_objects) == (1, 2)
     assert counts.verbs == {"started": 6}
+
+
+def test_progress_is_stored_with_the_rows_it_speaks_of(store: EventStore, acme: TenantSession) -> None:
+    assert acme.progress("logs.csv") is None
+    acme.append([event("e1")])
+    rows = [acme.prepare(event(name)) for name in ("e1", "e2")] + [acme.prepare(event("e1", object_id="word"))]
+    before = Progress("logs.csv", offset=100, line=7, accepted=3, duplicates=1, refused=1)
+    done = acme.append_prepared(rows, progress=before)
+    stored = Progress("logs.csv", offset=100, line=7, accepted=4, duplicates=2, refused=2)
+    assert acme.progress("logs.csv") == before.including(done) == stored
+    acme.append_prepared([], progress=Progress("logs.csv", offset=120, line=8))
+    assert acme.progress("logs.csv") == Progress("logs.csv", offset=120, line=8)
+    assert store.tenant("other").progress("logs.csv") is None
+    acme.forget_progress("logs.csv")
+    acme.forget_progress("logs.csv")
+    assert acme.progress("logs.csv") is None
+
+
+def test_progress_and_rows_are_stored_together_or_not_at_all(acme: TenantSession) -> None:
+    broken = {**acme.prepare(event("e1")), "verb": None}
+    with pytest.raises(IntegrityError):
+        acme.append_prepared([acme.prepare(event("e2")), broken], progress=Progress("logs.csv", offset=1))
+    assert acme.progress("logs.csv") is None
+    assert acme.counts().events == 0
 
 
 def test_imports_are_remembered(acme: TenantSession) -> None:

@@ -1,0 +1,26 @@
+"""The event store: what happened, what the catalogue was, and what was decided, one tenant at a time.
+
+SQLAlchemy Core on SQLite (WAL, every commit synced) or PostgreSQL. Every statement is made by a `TenantSession`, so a
+query without a tenant cannot be written.
+"""
+
+from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
+from features.store.rows import MAX_BATCH
+from features.store.session import TenantSession
+from features.store.store import EventStore, Place
+from features.store.tables import EVENTS, STORED, StoredEvent
+
+__all__ = [
+    "EVENTS",
+    "MAX_BATCH",
+    "STORED",
+    "Appended",
+    "Counts",
+    "EventStore",
+    "Outcome",
+    "Place",
+    "Progress",
+    "PutResult",
+    "StoredEvent",
+    "TenantSession",
+]

@@ -1,0 +1,45 @@
+"""Decisions: what was shown and why, written once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.columns import microseconds
+from features.decisions import Decision
+from features.store.rows import TenantRows
+from features.store.tables import DECISIONS
+
+
+class DecisionRows(TenantRows):
+    """The decisions' part of a session."""
+
+    def record(self, decisions: Sequence[Decision]) -> None:
+        """Stores decisions in one synced transaction; one that is stored already stays as it is."""
+        rows = [self._decision_row(decision) for decision in decisions]
+        with self._writing() as connection:
+            self._insert(connection, DECISIONS, rows)
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """One decision, None when there is none of this id."""
+        query = sa.select(DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant, DECISIONS.c.decision_id == decision_id)
+        with self._engine.connect() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else Decision.model_validate_json(body)
+
+    def decisions(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, Decision]]:
+        """(seq, decision) in order of arrival, `seq > after`."""
+        query = sa.select(DECISIONS.c.seq, DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant).order_by(DECISIONS.c.seq)
+        for seq, body in self._pages(query, DECISIONS.c.seq, after, limit):
+            yield seq, Decision.model_validate_json(body)
+
+    def _decision_row(self, decision: Decision) -> dict[str, Any]:
+        if decision.tenant != self.tenant:
+            raise ValueError(f"decision {decision.decision_id!r} belongs to tenant {decision.tenant!r}, not {self.tenant!r}")
+        return {
+            "tenant": decision.tenant,
+            "decision_id": decision.decision_id,
+            "learner_id": decision.learner_id,
+            "decided_at": microseconds(decision.decided_at),
+            "body": decision.model_dump_json(),
+        }

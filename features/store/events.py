@@ -1,0 +1,165 @@
+"""Events: written once, read in order of arrival or of time."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from features.columns import instant, microseconds
+from features.events import Event, Result, Verb
+from features.store.imports import write_progress
+from features.store.outcomes import Appended, Outcome, Progress
+from features.store.rows import MAX_BATCH, TenantRows
+from features.store.tables import EVENTS, StoredEvent
+
+# What an event is rebuilt from, in this order.
+READ: Final = (
+    EVENTS.c.seq,
+    EVENTS.c.event_id,
+    EVENTS.c.learner_id,
+    EVENTS.c.verb,
+    EVENTS.c.object_id,
+    EVENTS.c.occurred_at,
+    EVENTS.c.recorded_at,
+    EVENTS.c.decision_id,
+    EVENTS.c.result,
+    EVENTS.c.context,
+    EVENTS.c.source,
+    EVENTS.c.backfill,
+    EVENTS.c.schema_version,
+)
+BY_TIME: Final = itemgetter(READ.index(EVENTS.c.occurred_at), READ.index(EVENTS.c.seq))
+
+_VERBS: Final = {verb.value: verb for verb in Verb}
+_FIELDS: Final = set(Event.model_fields)
+
+
+class EventRows(TenantRows):
+    """The events' part of a session."""
+
+    def append(self, events: Sequence[Event]) -> Appended:
+        """Stores up to `MAX_BATCH` events in one synced transaction; ValueError for more, or for another tenant's."""
+        return self.append_prepared([self.prepare(event) for event in events])
+
+    def prepare(self, event: Event) -> StoredEvent:
+        """The row of an event, JSON-ready: what takes time without the database. ValueError for another tenant's event."""
+        if event.tenant != self.tenant:
+            raise ValueError(f"event {event.event_id!r} belongs to tenant {event.tenant!r}, this session to {self.tenant!r}")
+        return {
+            "tenant": event.tenant,
+            "event_id": event.event_id,
+            "learner_id": event.learner_id,
+            "verb": event.verb.value,
+            "object_id": event.object_id,
+            "occurred_at": microseconds(event.occurred_at),
+            "recorded_at": microseconds(event.recorded_at),
+            "known_at": microseconds(event.known_at),
+            "decision_id": event.decision_id,
+            "result": None if event.result is None else event.result.model_dump_json(exclude_none=True),
+            "context": json.dumps(event.context, ensure_ascii=False) if event.context else "{}",
+            "source": event.source,
+            "backfill": int(event.backfill),
+            "schema_version": event.schema_version,
+            "content_hash": event.content_hash(),
+        }
+
+    def append_prepared(self, rows: Sequence[StoredEvent], *, progress: Progress | None = None) -> Appended:
+        """`append` for rows made by `prepare`.
+
+        `progress` is where the reading stands after these rows, with its counts as they were before: the batch's own
+        outcomes are added to them (as `progress.including(appended)` does), and the result is written in the transaction
+        of the rows. So rows and progress are stored together or not at all. With progress, `rows` may be empty.
+        """
+        if len(rows) > MAX_BATCH:
+            raise ValueError(f"{len(rows)} events in one batch; the limit is {MAX_BATCH}")
+        if any(row["tenant"] != self.tenant for row in rows):
+            raise ValueError(f"a row of another tenant was given to the session of {self.tenant!r}")
+        if not rows and progress is None:
+            return Appended(())
+        with self._writing() as connection:
+            done = self._store(connection, rows)
+            if progress is not None:
+                write_progress(connection, self.tenant, progress.including(done))
+        return done
+
+    def _store(self, connection: sa.Connection, rows: Sequence[StoredEvent]) -> Appended:
+        known = self._known(connection, [row["event_id"] for row in rows])
+        outcomes = tuple(_outcome(known, row["event_id"], row["content_hash"]) for row in rows)
+        fresh = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == "accepted"]
+        self._insert(connection, EVENTS, fresh)
+        return Appended(outcomes)
+
+    def known(self, event_ids: Sequence[str]) -> dict[str, str]:
+        """The content hash of each of these events that is stored."""
+        with self._engine.connect() as connection:
+            return self._known(connection, event_ids)
+
+    def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, Event]]:
+        """(seq, event) in order of arrival, `seq > after`: what came since a watermark."""
+        query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant).order_by(EVENTS.c.seq)
+        for row in self._pages(query, EVENTS.c.seq, after, limit):
+            yield row[0], event_of(self.tenant, row)
+
+    def between(self, since: datetime, until: datetime) -> list[tuple[int, Event]]:
+        """(seq, event) with since <= occurred_at < until, by (occurred_at, seq)."""
+        at = EVENTS.c.occurred_at
+        query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant, at >= microseconds(since), at < microseconds(until))
+        with self._engine.connect() as connection:
+            return [(row[0], event_of(self.tenant, row)) for row in connection.execute(query.order_by(at, EVENTS.c.seq))]
+
+    def arrivals(self, *, after: int = 0) -> Iterator[tuple[int, datetime]]:
+        """(seq, occurred_at) in order of arrival, `seq > after`: which days an export has to write anew."""
+        query = sa.select(EVENTS.c.seq, EVENTS.c.occurred_at).where(EVENTS.c.tenant == self.tenant).order_by(EVENTS.c.seq)
+        for seq, at in self._pages(query, EVENTS.c.seq, after, None):
+            yield seq, instant(at)
+
+    def _known(self, connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, str]:
+        query = sa.select(EVENTS.c.event_id, EVENTS.c.content_hash).where(
+            EVENTS.c.tenant == self.tenant, EVENTS.c.event_id.in_(sa.bindparam("ids", expanding=True))
+        )
+        return {row[0]: row[1] for row in connection.execute(query, {"ids": list(event_ids)})}
+
+
+def _outcome(known: dict[str, str], event_id: str, content: str) -> Outcome:
+    """What this event is, given all before it; `known` learns it, so that repeats within a batch are seen too."""
+    stored = known.setdefault(event_id, "")
+    if not stored:
+        known[event_id] = content
+        return "accepted"
+    return "duplicate" if stored == content else "conflict"
+
+
+def event_of(tenant: str, row: Any) -> Event:
+    """The stored event. It was validated when it was written, so it is only put together here (half of the time)."""
+    _, event_id, learner, verb, thing, occurred, recorded, decision, result, context, source, backfill, version = row
+    event: Event = Event.__new__(Event)
+    fields = {
+        "tenant": tenant,
+        "event_id": event_id,
+        "learner_id": learner,
+        "verb": _VERBS[verb],
+        "object_id": thing,
+        "occurred_at": instant(occurred),
+        "recorded_at": instant(recorded),
+        "decision_id": decision,
+        "result": None if result is None else _result(result),
+        "context": {} if context == "{}" else json.loads(context),
+        "source": source,
+        "backfill": backfill == 1,
+        "schema_version": version,
+    }
+    object.__setattr__(event, "__dict__", fields)
+    object.__setattr__(event, "__pydantic_fields_set__", _FIELDS)
+    object.__setattr__(event, "__pydantic_extra__", None)
+    object.__setattr__(event, "__pydantic_private__", None)
+    return event
+
+
+@lru_cache(maxsize=4096)
+def _result(stored: str) -> Result:
+    # Few distinct results exist, and a Result is immutable: one object serves many events.
+    return Result.model_validate_json(stored)

@@ -1,0 +1,73 @@
+"""A learner's history: what happened under all of their names, as known at any moment. The hot path of serving."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from features.columns import microseconds
+from features.events import Event
+from features.histories import HistoryCache, Stamp
+from features.store.events import BY_TIME, READ, event_of
+from features.store.learners import LearnerRows
+from features.store.reading import Compiled, compiled
+from features.store.rows import NO_LIMIT
+from features.store.tables import EVENTS
+
+
+class HistoryRows(LearnerRows):
+    """The histories' part of a session."""
+
+    def history(self, learner_id: str, *, known_by: datetime | None = None) -> list[Event]:
+        """A learner's events that were known at `known_by` (all when None), by (occurred_at, seq). The hot path of serving.
+
+        The events of an id and of its aliases are one history, under whichever of these names it is asked for.
+        """
+        bound = NO_LIMIT if known_by is None else microseconds(known_by)
+        names = self._names_of(learner_id, known_by)
+        if self._histories is not None:
+            return self._remembered(self._histories, names, bound)
+        return [event_of(self.tenant, row) for row in self._history_rows(names, bound)]
+
+    def _history_rows(self, names: Sequence[str], bound: int) -> list[Any]:
+        statement = _history_statement(self._engine.dialect)
+        given = [{"tenant": self.tenant, "learner": name, "bound": bound} for name in names]
+        rows = [row for values in given for row in self._fetch(statement, values)]
+        return sorted(rows, key=BY_TIME) if len(names) > 1 else rows
+
+    def _remembered(self, histories: HistoryCache, names: Sequence[str], bound: int) -> list[Event]:
+        def read() -> tuple[Stamp, list[Event]]:
+            rows = self._history_rows(names, NO_LIMIT)
+            sequence = [row[0] for row in rows]
+            return (len(rows), max(sequence, default=0), sum(sequence)), [event_of(self.tenant, row) for row in rows]
+
+        return histories.history(self.tenant, tuple(names), bound, self._stamp(names), read)
+
+    def _stamp(self, names: Sequence[str]) -> Stamp:
+        statement = _stamp_statement(self._engine.dialect)
+        found = [self._fetch(statement, {"tenant": self.tenant, "learner": name})[0] for name in names]
+        return sum(row[0] for row in found), max(row[1] or 0 for row in found), sum(int(row[2] or 0) for row in found)
+
+
+@lru_cache
+def _history_statement(dialect: sa.Dialect) -> Compiled:
+    query = (
+        sa.select(*READ)
+        .where(
+            EVENTS.c.tenant == sa.bindparam("tenant"),
+            EVENTS.c.learner_id == sa.bindparam("learner"),
+            EVENTS.c.known_at <= sa.bindparam("bound"),
+        )
+        .order_by(EVENTS.c.occurred_at, EVENTS.c.seq)
+    )
+    return compiled(query, dialect)
+
+
+@lru_cache
+def _stamp_statement(dialect: sa.Dialect) -> Compiled:
+    query = sa.select(sa.func.count(), sa.func.max(EVENTS.c.seq), sa.func.sum(EVENTS.c.seq)).where(
+        EVENTS.c.tenant == sa.bindparam("tenant"), EVENTS.c.learner_id == sa.bindparam("learner")
+    )
+    return compiled(query, dialect)

@@ -1,0 +1,77 @@
+"""What the store says of what it was given, and how much it holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Outcome = Literal["accepted", "duplicate", "conflict"]
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of each given event, in the order given. A conflict (same id, other content) is not stored."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def accepted(self) -> int:
+        return self.outcomes.count("accepted")
+
+    @property
+    def duplicates(self) -> int:
+        return self.outcomes.count("duplicate")
+
+    @property
+    def conflicts(self) -> int:
+        return self.outcomes.count("conflict")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the reading of a file came. `offset`: bytes read so far; `line`: the last line read; then rows so far.
+
+    `key` names the reading within its tenant: whoever reads chooses it, so that another file or another way to read it
+    has another one.
+    """
+
+    key: str
+    offset: int = 0
+    line: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+
+    def including(self, done: Appended) -> "Progress":
+        """The same place, with a batch's outcomes counted; a conflict counts as refused."""
+        return replace(
+            self,
+            accepted=self.accepted + done.accepted,
+            duplicates=self.duplicates + done.duplicates,
+            refused=self.refused + done.conflicts,
+        )
+
+
+@dataclass(frozen=True)
+class PutResult:
+    """How many catalogue rows were new, differed from the stored version, or said nothing new."""
+
+    inserted: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "PutResult") -> "PutResult":
+        return PutResult(self.inserted + other.inserted, self.changed + other.changed, self.unchanged + other.unchanged)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of one tenant. Unknown learners and objects are stubs: events speak of them, the catalogue does not."""
+
+    events: int
+    decisions: int
+    learners_with_events: int
+    objects_with_events: int
+    unknown_learners: int
+    unknown_objects: int
+    catalogue: Mapping[str, int]
+    verbs: Mapping[str, int]

@@ -1,0 +1,45 @@
+"""What all rows of one tenant have in common: how they are read page by page, and how they are written."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from features.histories import HistoryCache
+from features.store.reading import Compiled, Readers
+from features.store.tables import insert_of
+
+MAX_BATCH: Final = 5_000
+"""Events in one transaction: how long a writer may keep the others waiting."""
+NO_LIMIT: Final = 2**62
+
+
+class TenantRows:
+    """Rows of one tenant. Every statement of a subclass names it, so a query without a tenant cannot be written."""
+
+    def __init__(self, engine: sa.Engine, tenant: str, readers: Readers, histories: HistoryCache | None = None) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._histories = histories
+        self.tenant = tenant
+
+    def _fetch(self, statement: Compiled, values: dict[str, Any]) -> list[Any]:
+        return self._readers.fetch(statement, values)
+
+    def _writing(self) -> Any:
+        return self._engine.execution_options(nextwise_write=True).begin()
+
+    def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            connection.execute(insert_of(connection)(table).on_conflict_do_nothing(), rows)
+
+    def _pages(self, query: Any, seq: Any, after: int, limit: int | None) -> Iterator[Any]:
+        # By key, a page at a time: no read transaction stays open while the caller thinks.
+        left = NO_LIMIT if limit is None else limit
+        while left > 0:
+            with self._engine.connect() as connection:
+                page = connection.execute(query.where(seq > after).limit(min(left, MAX_BATCH))).all()
+            yield from page
+            if not page:
+                return
+            after, left = page[-1][0], left - len(page)

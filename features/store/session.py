@@ -1,0 +1,11 @@
+"""All that is stored for one tenant, behind one object."""
+
+from features.store.counts import CountRows
+from features.store.decisions import DecisionRows
+from features.store.events import EventRows
+from features.store.histories import HistoryRows
+from features.store.imports import ImportRows
+
+
+class TenantSession(EventRows, HistoryRows, CountRows, DecisionRows, ImportRows):
+    """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""
