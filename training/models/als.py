@@ -4,7 +4,7 @@ A learner's factors are solved for when they are asked for, from their history: 
 learner who came yesterday is scored like everybody else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -17,6 +17,7 @@ from features.interactions import Histories, Interactions
 from training.models.base import Arrays, columns, floats, tells_nothing
 
 _BATCH = 512  # histories solved at once: 8 MB of 64 x 64 systems
+_SMALL = 3_000  # items up to which a fit takes about a second
 
 
 class ALS(BaseModel):
@@ -50,6 +51,14 @@ class ALS(BaseModel):
         factors = np.ascontiguousarray(model.item_factors, dtype=np.float32)
         factors[interactions.item_counts() == 0] = 0
         return FittedALS(factors, factors.T @ factors, self.regularization, self.alpha)
+
+
+def grid(n_items: int) -> Sequence[ALS]:
+    """A few settings to choose from on validation where a fit takes about a second, else the default alone."""
+    if n_items > _SMALL:
+        return (ALS(),)
+    triples = ((64, 10.0, 1.0), (64, 10.0, 10.0), (128, 5.0, 10.0))
+    return tuple(ALS(factors=factors, alpha=alpha, regularization=ridge) for factors, alpha, ridge in triples)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,22 +10,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, SkipValidation, model_validator
 
 from features.interactions import Histories, Interactions
-from training.models.als import ALS
-from training.models.base import Arrays, Fitted, columns
-from training.models.content import Content
+from training.models.base import Arrays, Fitted, Model, columns
 from training.models.families import FAMILIES
-from training.models.linear import FittedLinear, Linear
-from training.models.popularity import Popularity
-from training.models.random_order import RandomOrder
-from training.models.recent import Recent
+from training.models.linear import FittedLinear
 from training.models.weights import choose_weights, standardise
 
-Part = Linear | ALS | Content | Recent | Popularity | RandomOrder
-
-__all__ = ["Blend", "FittedBlend", "Part", "choose_weights"]
+__all__ = ["Blend", "FittedBlend", "choose_weights"]
 
 
 class Blend(BaseModel):
@@ -34,7 +27,7 @@ class Blend(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     name: ClassVar[str] = "blend"
 
-    parts: tuple[Part, ...]
+    parts: tuple[SkipValidation[Model], ...]
     weights: Mapping[str, float]
 
     @model_validator(mode="after")
@@ -104,7 +97,7 @@ class FittedBlend:
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
         names = str(params["parts"]).split(",")
-        kinds = {name: FAMILIES[str(params[f"{name}.kind"])] for name in names}
+        kinds = {name: FAMILIES[str(params[f"{name}.kind"])].fitted for name in names}
         parts = {name: kind.from_arrays(_of(name, arrays), _of(name, params)) for name, kind in kinds.items()}
         counts = {name: part.n_items for name, part in parts.items()}
         if len(set(counts.values())) > 1:

@@ -3,7 +3,7 @@
 Needs no other learner: the only model that can rank an item on the day it is added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -22,6 +22,7 @@ class ContentConfig(BaseModel):
     """`decay`: weight of an item in the history for each newer one. `bind` makes it a model of one catalogue's texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    name: ClassVar[str] = "content"
 
     decay: float = Field(default=0.5, gt=0, le=1)
 
@@ -35,6 +36,11 @@ class ContentConfig(BaseModel):
         if texts.any():
             unit[texts] = _unit(unit[texts] - unit[texts].mean(axis=0))
         return Content(self, unit)
+
+
+def grid(n_items: int) -> Sequence[ContentConfig]:
+    """Decays to choose from on validation."""
+    return tuple(ContentConfig(decay=decay) for decay in (0.5, 0.8))
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,18 +1,47 @@
-"""Fitted models that stand alone, by their kind: what a blend's parts may be. One line a model family."""
+"""Every model family: one line here, and recipes, leaderboard, blend, bundles and the contract suite know it."""
 
-from training.models.als import FittedALS
-from training.models.base import Fitted
-from training.models.content import FittedContent
-from training.models.linear import FittedLinear
-from training.models.popularity import FittedPopularity
-from training.models.random_order import FittedRandomOrder
-from training.models.recent import FittedRecent
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-FAMILIES: dict[str, type[Fitted]] = {
-    "als": FittedALS,
-    "content": FittedContent,
-    "linear": FittedLinear,
-    "popularity": FittedPopularity,
-    "random": FittedRandomOrder,
-    "recent": FittedRecent,
+from training.models import als, content, linear, recent
+from training.models.als import ALS, FittedALS
+from training.models.base import Fitted, Model
+from training.models.content import ContentConfig, FittedContent
+from training.models.linear import FittedLinear, Linear
+from training.models.popularity import FittedPopularity, Popularity
+from training.models.random_order import FittedRandomOrder, RandomOrder
+from training.models.recent import FittedRecent, Recent
+
+Settings = Model | ContentConfig
+"""A model's config; that of the content model becomes a model once it is bound to texts."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """`default`: the settings when nobody says otherwise; their class is the section `[models.NAME]` of a recipe.
+
+    `fitted`: what `fit` returns. `grid`: the settings to choose from on validation, for a number of items. `needs`: what
+    a table must have for it. `blended`: a part of the leaderboard's blend (a recipe may blend any family).
+    """
+
+    default: Settings
+    fitted: type[Fitted]
+    grid: Callable[[int], Sequence[Settings]] | None = None
+    needs: Literal["text", "times"] | None = None
+    blended: bool = False
+
+    def settings(self, n_items: int) -> Sequence[Settings]:
+        """What is tried on validation: the grid, or the default alone."""
+        return (self.default,) if self.grid is None else self.grid(n_items)
+
+
+FAMILIES: dict[str, Family] = {
+    "popularity": Family(Popularity(), FittedPopularity, blended=True),
+    "recent": Family(Recent(), FittedRecent, recent.grid, needs="times", blended=True),
+    "als": Family(ALS(), FittedALS, als.grid, blended=True),
+    "linear": Family(Linear(), FittedLinear, linear.grid, blended=True),
+    "content": Family(ContentConfig(), FittedContent, content.grid, needs="text", blended=True),
+    "random": Family(RandomOrder(), FittedRandomOrder),
 }
+"""By name, in the order of a report."""

@@ -4,7 +4,7 @@ An audience's share of an item is smoothed towards everybody's share, as if `pri
 whole population (the posterior mean under a Dirichlet prior): an audience of three people ranks nearly like everybody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -40,6 +40,11 @@ class Recent(BaseModel):
         np.add.at(counts, (_row(audience, interactions.n_audiences), items), weight)
         counts[-1] = np.bincount(items, weight, minlength=interactions.n_items)
         return FittedRecent(_shares(counts, self.prior))
+
+
+def grid(n_items: int) -> Sequence[Recent]:
+    """Half-lives to choose from on validation."""
+    return tuple(Recent(half_life_days=days) for days in (7, 30, 90, 365))
 
 
 def _row(audience: NDArray[np.int32], n_audiences: int) -> NDArray[np.int32]:

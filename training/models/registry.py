@@ -4,4 +4,4 @@ from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.families import FAMILIES
 
-FITTED: dict[str, type[Fitted]] = {**FAMILIES, "blend": FittedBlend}
+FITTED: dict[str, type[Fitted]] = {name: family.fitted for name, family in FAMILIES.items()} | {"blend": FittedBlend}
