@@ -1,6 +1,6 @@
 """Request-time features: each column worked by hand on two items."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def table() -> ItemTable:
 
 
 def test_each_column_by_hand(table: ItemTable) -> None:
-    known = {"excel": SkillState(1.0, Evidence.COMPLETED, 0.4, ("e1",))}
+    known = {"excel": SkillState(1.0, Evidence.COMPLETED, 0.4, ("e1",), timedelta(days=365))}
     values = features(Context.of(table, known, ROLE, NOW), table, np.array([0, 1]))
     found = dict(zip(FEATURES, values[0], strict=True))
     assert found["gap_closed"] == pytest.approx(2.0)  # excel from 1 to the expected 3; level 4 does not count for more
