@@ -11,7 +11,7 @@ manifest last, so a reader or a crash never meets half a file; equal stores give
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from features import columns
 from features.catalogue import Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json
-from features.events import INTERACTION_VERBS, Event
+from features.events import INTERACTION_VERBS, Event, Verb
 from features.interactions import NAT, Histories, Interactions
 from features.store import TenantSession
 from features.vocabulary import Vocabulary
@@ -106,30 +106,63 @@ def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Inter
 
     Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name.
     A learner's audience is the first one of today, whatever it was at the time of an event (-1: none); `until` is the
-    latest time at which an event became known, `known_at` that of the first interaction of learner and item.
+    latest time at which an event became known, `known_at` that of the first interaction of learner and item, `recommended`
+    says whether that one followed a recommendation: see `_flagged`.
     """
     events = read_events(lake, tenant)
     items, item_of = _names(_load(lake, tenant, Item))
     known, learner_of = _names(_load(lake, tenant, Learner))
     audiences = tuple(sorted({row.audiences[0] for row in known.values() if row.audiences}))
-    taken = events.filter(pc.is_in(events[columns.VERB], pa.array(sorted(INTERACTION_VERBS))))
     vocabulary = Vocabulary(sorted(items))
-    who = [learner_of.get(name, name) for name in taken[columns.LEARNER_ID].to_pylist()]
-    what = vocabulary.indices([item_of.get(name, name) for name in taken[columns.OBJECT_ID].to_pylist()])
-    people = Vocabulary.of(name for name, item in zip(who, what, strict=True) if item >= 0)
+    taken = _read(
+        events.filter(pc.is_in(events[columns.VERB], pa.array(sorted(INTERACTION_VERBS)))), learner_of, item_of, vocabulary
+    )
+    people = Vocabulary.of(name for name, item in zip(taken.who, taken.what, strict=True) if item >= 0)
     first = [known[name].audiences[:1] if name in known else () for name in people.ids]
     audience = [audiences.index(found[0]) if found else -1 for found in first]
-    at, known_at = (taken[name].to_numpy().astype("datetime64[us]") for name in (columns.OCCURRED_AT, columns.KNOWN_AT))
-    histories = _histories(people.indices(who), what, at, known_at, audience, len(vocabulary))
-    return people, vocabulary, Interactions.of_histories(histories, n_audiences=len(audiences), until=_until(events)), audiences
+    histories = _histories(people.indices(taken.who), taken, audience, len(vocabulary))
+    table = Interactions.of_histories(histories, n_audiences=len(audiences), until=_until(events))
+    by_decision = pc.and_(pc.equal(events[columns.VERB], Verb.SHOWN), pc.is_valid(events[columns.DECISION_ID]))
+    shown = _read(events.filter(by_decision), learner_of, item_of, vocabulary)
+    return people, vocabulary, _flagged(table, people, shown), audiences
 
 
-def _histories(who: Any, what: Any, at: Any, known_at: Any, audience: Sequence[int], n_items: int) -> Histories:
-    kept = np.flatnonzero(what >= 0)
+@dataclass(frozen=True)
+class _Rows:
+    """Events as columns: learners by name, items by index, both clocks, and whether a decision id stands there."""
+
+    who: list[str]
+    what: Any
+    at: Any
+    known_at: Any
+    led: Any
+
+
+def _read(events: pa.Table, learner_of: Mapping[str, str], item_of: Mapping[str, str], items: Vocabulary) -> _Rows:
+    who = [learner_of.get(name, name) for name in events[columns.LEARNER_ID].to_pylist()]
+    what = items.indices([item_of.get(name, name) for name in events[columns.OBJECT_ID].to_pylist()])
+    at, known_at = (events[name].to_numpy().astype("datetime64[us]") for name in (columns.OCCURRED_AT, columns.KNOWN_AT))
+    return _Rows(who, what, at, known_at, events[columns.DECISION_ID].is_valid().to_numpy())
+
+
+def _flagged(table: Interactions, people: Vocabulary, shown: _Rows) -> Interactions:
+    """The table with every take-up `recommended` that carries a decision id or whose item a decision had shown before.
+
+    Served is not seen: without `shown` (or the decision's id on the take-up itself) a take-up is organic.
+    """
+    if not shown.who:
+        return table
+    seen = table.after_shown(people.indices(shown.who), shown.what, shown.at, shown.known_at)
+    return replace(table, recommended=table.recommended | seen)
+
+
+def _histories(who: Any, taken: _Rows, audience: Sequence[int], n_items: int) -> Histories:
+    kept = np.flatnonzero(taken.what >= 0)
     order = kept[np.argsort(who[kept], kind="stable")]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(who[kept], minlength=len(audience)))]).astype(np.int64)
     who_of = np.array(audience, dtype=np.int32)
-    return Histories(indptr, what[order], at[order], who_of, n_items, known_at=known_at[order])
+    said = {"known_at": taken.known_at[order], "recommended": taken.led[order]}
+    return Histories(indptr, taken.what[order], taken.at[order], who_of, n_items, **said)
 
 
 def _until(events: pa.Table) -> np.datetime64:

@@ -144,9 +144,7 @@ def select(interactions: Interactions, config: Config) -> Interactions:
     if config.data.until is not None:
         until = _instant(config.data.until)
         keep &= known_before(interactions, until)
-    kept = interactions.where(keep)
-    arrays = kept.indptr, kept.items, kept.at, kept.audience
-    return Interactions(*arrays, kept.n_items, interactions.n_audiences, until, known_at=kept.known_at)
+    return interactions.holding(interactions.where(keep), until=until)
 
 
 def check(interactions: Interactions) -> None:

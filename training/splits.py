@@ -6,8 +6,8 @@ first appearance, so that `last item + 1` gives the answer away.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,20 @@ class Task:
     """k questions: after each history, which item comes next?
 
     histories: k histories (may be empty: a learner nobody knows yet), targets: int32[k] the item that came next,
-    learners: int32[k] row of the learner in the table that was split. Items of the history are not candidates.
+    learners: int32[k] row of the learner in the table that was split, recommended: bool[k] targets that followed a
+    recommendation (none unless given). Items of the history are not candidates.
     """
 
     histories: Histories
     targets: NDArray[np.int32]
     learners: NDArray[np.int32]
+    recommended: NDArray[np.bool_] = field(default=cast(NDArray[np.bool_], None), kw_only=True)
 
     def __post_init__(self) -> None:
+        if self.recommended is None:
+            object.__setattr__(self, "recommended", np.zeros(len(self.targets), dtype=bool))
+        if len(self.recommended) != len(self.targets):
+            raise ValueError(f"{len(self.recommended)} values of recommended for {len(self.targets)} targets")
         if not len(self.histories) == len(self.targets) == len(self.learners):
             raise ValueError(f"{len(self.histories)} histories, {len(self.targets)} targets, {len(self.learners)} learners")
         if np.any(self.histories.items == np.repeat(self.targets, self.histories.lengths)):
@@ -43,8 +49,16 @@ class Task:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of histories, targets and learners."""
-        return _digest([self.histories.digest(), self.targets.tobytes().hex(), self.learners.tobytes().hex()])
+        """SHA-256 of histories, targets and learners, and of which targets followed a recommendation where any did."""
+        led = [self.recommended.tobytes().hex()] if self.recommended.any() else []
+        return _digest([self.histories.digest(), self.targets.tobytes().hex(), self.learners.tobytes().hex(), *led])
+
+    def organic(self) -> "Task":
+        """The questions whose answer nobody recommended; itself where that is all of them. Histories stay whole."""
+        if not self.recommended.any():
+            return self
+        rows = np.flatnonzero(~self.recommended)
+        return Task(self.histories.take(rows), self.targets[rows], self.learners[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +112,7 @@ def relabel(interactions: Interactions, *, rng: np.random.Generator) -> tuple[In
     renamed = np.empty(n_items, dtype=np.int32)
     renamed[items] = np.arange(n_items, dtype=np.int32)
     moved = interactions.take(learners)
-    histories = Histories(moved.indptr, renamed[moved.items], moved.at, moved.audience, n_items, known_at=moved.known_at)
-    return _like(interactions, histories), Permutation(items, learners)
+    return interactions.holding(moved.renamed(renamed)), Permutation(items, learners)
 
 
 def leave_last_out(interactions: Interactions) -> LeaveLastOut:
@@ -108,7 +121,7 @@ def leave_last_out(interactions: Interactions) -> LeaveLastOut:
     A part asks only learners who leave it a history: two items for the test, three for validation. Nothing of the last
     two is ever learned from, so a learner with one or two items adds nothing to the training counts.
     """
-    train = _like(interactions, interactions.drop_last(2))
+    train = interactions.holding(interactions.drop_last(2))
     return LeaveLastOut(train, _last(interactions.drop_last(1)), _last(interactions))
 
 
@@ -155,7 +168,7 @@ def known_before(interactions: Histories, moment: np.datetime64) -> NDArray[np.b
 
 
 def _known(interactions: Interactions, cut: np.datetime64) -> Interactions:
-    return _like(interactions, interactions.where(known_before(interactions, cut)), until=cut)
+    return interactions.holding(interactions.where(known_before(interactions, cut)), until=cut)
 
 
 def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64, ask: Ask) -> Task:
@@ -171,20 +184,15 @@ def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64
         known = earlier & known_before(asked, start)
     else:
         known = earlier & (asked.known_at <= np.repeat(interactions.at[inside], asked.lengths))
-    return Task(asked.where(known), interactions.items[inside], learners.astype(np.int32))
+    led = interactions.recommended[inside]
+    return Task(asked.where(known), interactions.items[inside], learners.astype(np.int32), recommended=led)
 
 
 def _last(histories: Histories) -> Task:
     learners = np.flatnonzero(histories.lengths >= 2).astype(np.int32)
-    targets = histories.items[histories.indptr[learners + 1] - 1]
-    return Task(histories.take(learners).drop_last(1), targets, learners)
-
-
-def _like(table: Interactions, kept: Histories, until: np.datetime64 | None = None) -> Interactions:
-    known = table.until if until is None else until
-    return Interactions(
-        kept.indptr, kept.items, kept.at, kept.audience, kept.n_items, table.n_audiences, known, known_at=kept.known_at
-    )
+    last = histories.indptr[learners + 1] - 1
+    kept, led = histories.take(learners).drop_last(1), histories.recommended[last]
+    return Task(kept, histories.items[last], learners, recommended=led)
 
 
 def _digest(parts: Iterable[str]) -> str:

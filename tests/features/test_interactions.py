@@ -1,5 +1,7 @@
 """When an entry was known goes with it wherever it goes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,3 +46,77 @@ def test_the_digest_tells_tables_apart_by_what_was_known() -> None:
 def test_as_many_values_as_entries() -> None:
     with pytest.raises(ValueError, match="2 values of known_at for 5 entries"):
         histories([0, 1])
+
+
+def flagged() -> Histories:
+    """The same two learners; entries 1 and 3 followed a recommendation."""
+    return replace(histories(None), recommended=np.array([0, 1, 0, 1, 0], dtype=bool))
+
+
+def test_nothing_is_recommended_unless_it_is_said() -> None:
+    assert histories(None).recommended.tolist() == [False] * 5
+    assert Interactions.of_histories(histories(None)).organic().digest() == Interactions.of_histories(histories(None)).digest()
+
+
+def test_every_selection_keeps_what_was_recommended() -> None:
+    table = flagged()
+    assert table.take(np.array([1, 0])).recommended.tolist() == [False, True, False, False, True]
+    assert table.where(np.array([0, 1, 0, 1, 0], dtype=bool)).recommended.tolist() == [True, True]
+    assert table.drop_last().recommended.tolist() == [False, False, True]
+    assert [batch.recommended.tolist() for _, batch in table.batches(1)] == [[False, True], [False, True, False]]
+    assert table.renamed(np.array([1, 2, 0], dtype=np.int32)).recommended.tolist() == table.recommended.tolist()
+    assert Interactions.of_histories(table).recommended.tolist() == [False, True, False, True]
+
+
+def test_the_organic_table_is_the_rest() -> None:
+    table = Interactions.of_histories(flagged(), n_audiences=2, until=day(9))
+    organic = table.organic()
+    assert [organic[row].tolist() for row in range(2)] == [[2], [1]]
+    assert (organic.n_audiences, organic.until, organic.shape) == (2, day(9), table.shape)
+
+
+def test_the_digest_tells_a_flagged_table_apart() -> None:
+    assert flagged().digest() != histories(None).digest()
+    assert replace(flagged(), recommended=np.zeros(5, dtype=bool)).digest() == histories(None).digest()
+
+
+def test_one_flag_for_each_entry() -> None:
+    with pytest.raises(ValueError, match=r"recommended is bool\[2\], not bool\[5\]"):
+        replace(histories(None), recommended=np.zeros(2, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("learner", "item", "at", "known", "led"),
+    [
+        (1, 2, 2, 2, True),  # shown the day before it was taken up
+        (1, 2, 3, 3, True),  # at the same moment
+        (1, 2, 4, 4, False),  # afterwards
+        (1, 2, -27, -27, True),  # 30 days before
+        (1, 2, -28, -28, False),  # 31 days before
+        (1, 2, 2, 13, True),  # reported late, together with the take-up
+        (1, 2, 2, 14, False),  # reported after the take-up was known
+        (0, 1, 1, 1, False),  # another learner, who never took it up
+        (1, 0, 2, 2, False),  # another item
+        (-1, 2, 2, 2, False),  # a learner nobody knows
+    ],
+)
+def test_shown_before_it_was_taken_up(learner: int, item: int, at: int, known: int, led: bool) -> None:
+    """Learner 1 took up item 2 on day 3, known on day 13."""
+    table = Interactions.of_histories(histories([10, 11, 12, 13, 14]))
+    who, what = np.array([learner]), np.array([item], dtype=np.int32)
+    found = table.after_shown(who, what, np.array([day(at)]), np.array([day(known)]))
+    assert found.tolist() == [False, False, False, led]
+
+
+def test_nobody_took_up_anything_or_nothing_was_shown() -> None:
+    none = (
+        np.array([], dtype=np.int64),
+        np.array([], dtype=np.int32),
+        np.array([], "datetime64[us]"),
+        np.array([], "datetime64[us]"),
+    )
+    assert Interactions.of_histories(histories(None)).after_shown(*none).tolist() == [False] * 4
+    empty = Interactions.of_histories(Histories.of([[]], 3))
+    assert (
+        empty.after_shown(np.array([0]), np.array([1], dtype=np.int32), np.array([day(0)]), np.array([day(0)])).tolist() == []
+    )

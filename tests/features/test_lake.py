@@ -203,3 +203,26 @@ def test_a_manifest_that_cannot_be_trusted_is_refused(acme: TenantSession, tmp_p
     (tmp_path / "manifests/acme.json").write_text(text)
     with pytest.raises(ValueError, match=words):
         lake.materialize(acme, tmp_path)
+
+
+def test_what_followed_a_recommendation_is_flagged(acme: TenantSession, tmp_path: Path) -> None:
+    """Shown with a decision's id before, or the id on the take-up itself; a decision alone, or a card without one, is none."""
+    before = NOON - DAY
+    acme.append(
+        [
+            event("s1", "ann", "a", at=before, verb=Verb.SHOWN, decision_id="d1"),
+            event("s2", "ann", "b", at=before, verb=Verb.SHOWN),
+            event("s3", "bob", "old-d", at=before, verb=Verb.SHOWN, decision_id="d2"),
+            *(event(f"t{n}", "ann", item) for n, item in enumerate("abc")),
+            event("t3", "bob", "d"),
+            event("t4", "cem", "a", decision_id="d3"),
+            event("t5", "bob", "a", verb=Verb.COMPLETED),
+            event("t6", "bob", "a", at=NOON + DAY, decision_id="d4"),
+        ]
+    )
+    lake.materialize(acme, tmp_path)
+    people, items, table, _ = lake.interactions(tmp_path, "acme")
+    entries = zip(table.rows(), table.items, table.recommended, strict=True)
+    led = {people.ids[row] + " " + items.ids[item] for row, item, flag in entries if flag}
+    assert led == {"ann a", "bob d", "cem a"}
+    assert len(table.items) == 6

@@ -153,3 +153,41 @@ def test_digests_name_the_split() -> None:
     assert digest(leave_last_out(one)) == digest(leave_last_out(same)) != digest(leave_last_out(other))
     assert digest(rolling_origin(one)) == digest(rolling_origin(same)) != digest(rolling_origin(other))
     assert digest(rolling_origin(one)) != digest(rolling_origin(one, cuts=9))
+
+
+def led(rows: list[list[int]], at: list[list[np.datetime64]] | None, marked: list[int]) -> Interactions:
+    """A table whose entries in the places of `marked` followed a recommendation."""
+    table = Interactions.of_histories(Histories.of(rows, 6, at=at))
+    return replace(table, recommended=np.isin(np.arange(len(table.items)), marked))
+
+
+def test_targets_say_whether_they_were_recommended() -> None:
+    """Ann takes up 0 1 2, bob 3 4 5; 2 and 4 were recommended to them."""
+    split = leave_last_out(led([[0, 1, 2], [3, 4, 5]], None, [2, 4]))
+    assert split.test.recommended.tolist() == [True, False]
+    assert split.validation.recommended.tolist() == [False, True]
+    assert split.test.histories.recommended.tolist() == [False, False, False, True]
+    organic = split.test.organic()
+    assert (organic.targets.tolist(), organic.learners.tolist(), organic.histories[0].tolist()) == ([5], [1], [3, 4])
+
+
+@pytest.mark.parametrize("ask", ["first", "every"])
+def test_a_window_asks_with_the_flag_of_its_entries(ask: Ask) -> None:
+    days = [np.datetime64("2025-01-01", "us") + np.timedelta64(day, "D") for day in range(6)]
+    (fold,) = rolling_origin(led([[0, 1, 2, 3, 4, 5]], [days], [4]), cuts=1, ask=ask)
+    assert fold.cut == days[4]
+    assert fold.test.recommended.tolist() == [True, False][: len(fold.test)]
+    assert not fold.validation_train.recommended.any()
+
+
+def test_a_flag_moves_the_digest_of_a_split_and_its_absence_does_not() -> None:
+    plain, flagged = (leave_last_out(led([[0, 1, 2], [3, 4, 5]], None, marked)) for marked in ([], [2]))
+    assert plain.digest == leave_last_out(Interactions.of_histories(Histories.of([[0, 1, 2], [3, 4, 5]], 6))).digest
+    assert flagged.digest != plain.digest
+    assert flagged.train.digest() == plain.train.digest()
+
+
+def test_relabelling_keeps_the_flags() -> None:
+    table = led([[0, 1, 2], [3, 4, 5]], None, [1])
+    moved, renamed = relabel(table, rng=np.random.default_rng(0))
+    assert [int(renamed.items[item]) for item in moved.items[moved.recommended]] == [1]
