@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.catalogue import Learner, Role
 from features.decisions import Decision, Randomisation, Row, SlateItem
-from features.events import Event, Verb
+from features.events import Event
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
@@ -34,9 +34,6 @@ from serving.standing import Standing, history_of, standing
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
 MODEL_FAILED: Final = "model_failed"
 PERSONALISATION_OFF: Final = "personalisation_off"
-
-_TELLING: Final = frozenset(verb for verb in Verb if verb.evidence or verb is Verb.REVOKED)
-"""Verbs that a skill profile depends on; most events (shown, started) are not among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +140,7 @@ def hydrate(stock: Prepared, learner: Learner | None, events: Sequence[Event], a
     personal = learner is None or learner.personalisation
     telling = events if personal else ()
     role = stock.bundle.catalogue.roles.get(learner.role_id) if personal and learner and learner.role_id else None
-    skills = profile([event for event in telling if event.verb in _TELLING], stock.names, at)
+    skills = profile(telling, stock.names, at, stock.bundle.proposals)
     return Hydrated(
         learner=learner,
         role=role,

@@ -3,6 +3,7 @@
     DIR/manifest.json       format number, recipe, digests of data, split, vocabulary; sha256, dtype and shape of every file
     DIR/catalogue.json      items, skills and roles at the moment of training (no person)
     DIR/vocabulary.json     item ids in index order
+    DIR/proposals.json      skills that a text model proposes for items without any; absent where there are none
     DIR/arrays/NAME.npy     one file per array, memory-mapped when loaded
 
 The bundle's name is the first 16 hex digits of the SHA-256 of its manifest: equal content has an equal name. Bundles are
@@ -16,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from features.catalogue import Catalogue, Item, Role, Skill, canonical_json
 from features.events import Instant, Tenant
+from features.proposals import Proposals, from_json, to_json
 from features.vocabulary import Vocabulary
 from training.models.base import Fitted
 from training.models.registry import FITTED
@@ -34,6 +36,7 @@ FORMAT = 1
 _MANIFEST = "manifest.json"
 _CATALOGUE = "catalogue.json"
 _VOCABULARY = "vocabulary.json"
+_PROPOSALS = "proposals.json"
 _POINTER = "champion"
 _POPULATION = "population."
 
@@ -93,6 +96,7 @@ class Bundle:
     """A loaded, verified bundle.
 
     `population` holds statistics of the whole population by name, each float32[n_items] (`popularity`: learners per item).
+    `proposals`: skills of items that the catalogue gives none.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Bundle:
     vocabulary: Vocabulary
     model: Fitted
     population: Mapping[str, NDArray[np.float32]]
+    proposals: Proposals = field(default_factory=dict)
 
     def audience_index(self, audience: str | None) -> int:
         """Index of an audience in the model's order, -1 when unknown."""
@@ -117,6 +122,7 @@ def write_bundle(
     audiences: tuple[str, ...],
     population: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
+    proposals: Proposals | None = None,
 ) -> Path:
     """Write a bundle under `parent` and return its folder `parent/NAME`. Writing equal content again changes nothing."""
     parent.mkdir(parents=True, exist_ok=True)
@@ -128,6 +134,8 @@ def write_bundle(
         _CATALOGUE: _write_text(staging / _CATALOGUE, _catalogue_text(catalogue)),
         _VOCABULARY: _write_text(staging / _VOCABULARY, json.dumps(vocabulary.ids, ensure_ascii=False)),
     }
+    if proposals:
+        files[_PROPOSALS] = _write_text(staging / _PROPOSALS, to_json(proposals))
     manifest = Manifest(
         format=FORMAT,
         tenant=tenant,
@@ -177,7 +185,8 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     population = {key.removeprefix(_POPULATION): value for key, value in arrays.items() if key.startswith(_POPULATION)}
     model = _read_model(folder, manifest, own)
     _check_items(folder, len(vocabulary), model, population)
-    return Bundle(name, manifest, catalogue, vocabulary, model, population)
+    proposals = _read_proposals(folder / _PROPOSALS) if _PROPOSALS in manifest.files else {}
+    return Bundle(name, manifest, catalogue, vocabulary, model, population, proposals)
 
 
 class Pointer(BaseModel):
@@ -339,6 +348,13 @@ def _read_catalogue(path: Path) -> Catalogue:
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: not a catalogue ({error!r}); publish the bundle again") from error
+
+
+def _read_proposals(path: Path) -> Proposals:
+    try:
+        return from_json(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: not proposals of skills ({error}); publish the bundle again") from error
 
 
 def flush_to_disk(path: Path) -> None:
