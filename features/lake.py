@@ -1,19 +1,24 @@
 """The lake: Parquet files of one tenant's events by day and snapshots of its catalogue, made from the store.
 
-    events/tenant=T/day=YYYY-MM-DD/part.parquet     in order of (occurred_at, seq), microseconds UTC
+    events/tenant=T/day=YYYY-MM-DD/part.parquet     in order of (occurred_at, seq), microseconds UTC: what is written anew
+    months/tenant=T/month=YYYY-MM/part.parquet      the same rows, in few files: what is read
     items|item_skills|skills|roles|role_skills|learners/tenant=T/part.parquet
-    manifests/T.json                                watermark, imports with their time zones, counts and digests
+    manifests/T.json                                watermark, imports with their time zones, counts and digests of all files
 
-A day is rewritten only when an event of it arrived since the watermark. Files are written beside and then swapped, the
-manifest last, so a reader or a crash never meets half a file; equal stores give equal bytes.
+A day is rewritten only when an event of it arrived since the watermark or its file is not what the manifest says. Files are
+written beside and then swapped, the manifest last, so a reader or a crash never meets half a file. Readers take the files
+that the manifest names, no others, and refuse what it does not describe. Equal stores give an equal `digest`.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -21,12 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
-from features import columns
+from features import columns, partitions
 from features.catalogue import Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json
 from features.events import INTERACTION_VERBS, Event, Verb
 from features.interactions import NAT, Histories, Interactions
+from features.partitions import SCHEMA, LakeError, schema
 from features.store import TenantSession
 from features.vocabulary import Vocabulary
 
@@ -44,7 +49,7 @@ R = TypeVar("R", bound=CatalogueRow)
 
 @dataclass(frozen=True)
 class LakeReport:
-    """What one `materialize` found and wrote. `watermark` is the last `seq` in the lake, `digest` covers every file."""
+    """What one `materialize` found and wrote. `watermark` is the last `seq` in the lake, `digest` covers every row."""
 
     tenant: str
     events: int
@@ -55,40 +60,83 @@ class LakeReport:
     digest: str
 
 
-def materialize(session: TenantSession, lake: Path) -> LakeReport:
-    """Brings the lake up to date with the store and returns what it holds.
+WriteDays = Callable[[TenantSession, Path, Sequence[date], int], None]
+"""(session, lake, days, watermark): writes the file of each day with the rows up to the watermark, whatever stood there."""
 
-    Only one process may materialize a tenant at a time. ValueError when the lake's manifest is of a newer format.
+
+def write_days(session: TenantSession, lake: Path, days: Sequence[date], watermark: int) -> None:
+    """Day by day in this process: no more than one day is in memory."""
+    for day in days:
+        partitions.write(event_table(day_rows(session, day, watermark)), day_path(lake, session.tenant, day.isoformat()))
+
+
+def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_days) -> LakeReport:
+    """Brings the lake up to date with the store and returns what it holds; lost and damaged files are written again.
+
+    LakeError when another process is at it, or when the lake is of a newer format or schema than this program.
     """
-    before = manifest(lake, session.tenant)
-    files, watermark, written = _write_days(session, lake, before)
-    rows = _write_snapshots(session, lake)
-    digest = _digest(lake, session.tenant, files)
-    report = LakeReport(session.tenant, _total(files), len(files), written, watermark, rows, digest)
-    body = {"format": FORMAT, "files": files, "imports": session.imports()} | asdict(report)
-    _swap_text(_manifest_path(lake, session.tenant), body)
+    with _alone(lake, session.tenant):
+        before = manifest(lake, session.tenant)
+        days, watermark = _days(session, lake, before)
+        write(session, lake, [date.fromisoformat(day) for day in sorted(days)], watermark)
+        files = _described(lake, session.tenant, before, days)
+        months = _write_months(lake, session.tenant, before, days, files)
+        snapshots = _write_snapshots(session, lake)
+        rows = {name: found["rows"] for name, found in snapshots.items()}
+        total = sum(file["rows"] for file in files.values())
+        report = LakeReport(session.tenant, total, len(files), len(days), watermark, rows, _digest(files, snapshots))
+        body = {"format": FORMAT, "schema": SCHEMA, "files": files, "months": months, "snapshots": snapshots}
+        _swap_text(_manifest_path(lake, session.tenant), body | {"imports": session.imports()} | asdict(report))
     return report
 
 
 def manifest(lake: Path, tenant: str) -> dict[str, Any]:
-    """The manifest of a tenant, {} when it was never materialized; ValueError when it is unreadable or of a newer format."""
+    """The manifest of a tenant, {} when it was never materialized.
+
+    LakeError when it is unreadable, another tenant's, or of a newer format or schema.
+    """
     path = _manifest_path(lake, tenant)
     if not path.is_file():
         return {}
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{path} is not readable; delete it and materialize again") from None
-    if found.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {found.get('format')!r}, this program knows {FORMAT}; delete it or upgrade")
+        format, version, owner = found.get("format"), found.get("schema", 1), found.get("tenant", tenant)
+    except (ValueError, AttributeError):
+        raise LakeError(f"{path} is not readable; delete it and materialize again") from None
+    if format != FORMAT or version > SCHEMA:
+        known = f"format {FORMAT}, schema {SCHEMA}"
+        raise LakeError(f"{path} has format {format!r}, schema {version}, this program knows {known}; delete it or upgrade")
+    if owner != tenant:
+        raise LakeError(f"{path} is the manifest of tenant {owner!r}; delete it and materialize again")
     return found
 
 
-def read_events(lake: Path, tenant: str) -> pa.Table:
-    """All events of a tenant, columns of `features.columns.EVENT`, by (occurred_at, seq). ValueError: not materialized."""
-    days = sorted(_materialized(lake, tenant)["files"])
-    files = [str(_day_path(lake, tenant, day)) for day in days]
-    return ds.dataset(files, schema=_schema(columns.EVENT), format="parquet").to_table()
+def read_events(lake: Path, tenant: str, names: Collection[str] = columns.EVENT.keys()) -> pa.Table:
+    """Events of a tenant, the columns `names` of `features.columns.EVENT`, by (occurred_at, seq).
+
+    LakeError when the lake was never materialized, or when a file of it is not what the manifest says.
+    """
+    files = [str(path) for path in event_files(lake, tenant)]
+    return ds.dataset(files, schema=schema(columns.EVENT), format="parquet").to_table(columns=list(names))
+
+
+def event_files(lake: Path, tenant: str) -> list[Path]:
+    """The files with all events, in order, each verified. Errors as `read_events`."""
+    found = _current(lake, tenant)
+    names, place = ("months", _month_path) if "months" in found else ("files", day_path)
+    paths = {name: place(lake, tenant, name) for name in sorted(found[names])}
+    for name, path in paths.items():
+        partitions.verify(path, found[names][name], columns.EVENT, tenant=tenant)
+    return list(paths.values())
+
+
+def snapshot_file(lake: Path, tenant: str, name: str) -> Path:
+    """The verified file of a catalogue table. Errors as `read_events`."""
+    described = _current(lake, tenant).get("snapshots", {}).get(name)
+    path = _snapshot_path(lake, tenant, name)
+    if described is not None:
+        partitions.verify(path, described, SNAPSHOTS[name], tenant=tenant)
+    return path
 
 
 def catalogue(lake: Path, tenant: str) -> Catalogue:
@@ -178,29 +226,64 @@ def _names(rows: Mapping[str, R]) -> tuple[Mapping[str, R], dict[str, str]]:
 # -- writing --
 
 
-def _write_days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tuple[dict[str, Any], int, int]:
-    files = dict(before.get("files", {}))
-    watermark = int(before.get("watermark", 0))
-    missing = {day for day in files if not _day_path(lake, session.tenant, day).is_file()}
-    touched = set(missing)
+@contextmanager
+def _alone(lake: Path, tenant: str) -> Iterator[None]:
+    """Holds the tenant's writing lock, which ends with the process however it ends; LakeError when another one has it."""
+    path = _manifest_path(lake, tenant).with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LakeError(f"another process materializes tenant {tenant!r} into {lake}; try again when it is done") from None
+        yield
+
+
+def _days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tuple[set[str], int]:
+    """The days to write: those with news since the watermark, and those whose file is not what the manifest says."""
+    files, watermark = before.get("files", {}), int(before.get("watermark", 0))
+    outdated = before.get("schema", 1) < SCHEMA
+    tenant = session.tenant
+    days = {day for day in files if outdated or not partitions.is_sound(day_path(lake, tenant, day), files[day])}
     for seq, at in session.arrivals(after=watermark):
-        touched.add(at.date().isoformat())
+        days.add(at.date().isoformat())
         watermark = max(watermark, seq)
-    for day in sorted(touched):
-        rows = _day(session, date.fromisoformat(day), watermark)
-        found = _swap_table(_event_table(rows), _day_path(lake, session.tenant, day))
-        files[day] = {"rows": len(rows), "sha256": found}
-    return dict(sorted(files.items())), watermark, len(touched)
+    return days, watermark
 
 
-def _day(session: TenantSession, day: date, watermark: int) -> list[tuple[int, Event]]:
+def _described(lake: Path, tenant: str, before: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:
+    files = {day: file for day, file in before.get("files", {}).items() if day not in written and "content" in file}
+    for day in {*written, *before.get("files", {})} - set(files):
+        files[day] = partitions.describe(day_path(lake, tenant, day), columns.EVENT)
+    return dict(sorted(files.items()))
+
+
+def _write_months(
+    lake: Path, tenant: str, before: Mapping[str, Any], written: set[str], files: Iterable[str]
+) -> dict[str, Any]:
+    """Joins the days of every month in which one was written, or whose file is not what the manifest says."""
+    known, months = before.get("months", {}), {}
+    for month, group in groupby(files, key=lambda day: day[:7]):
+        days, path = list(group), _month_path(lake, tenant, month)
+        months[month] = known.get(month)
+        if month not in known or not written.isdisjoint(days) or not partitions.is_sound(path, known[month]):
+            partitions.join([day_path(lake, tenant, day) for day in days], path, columns.EVENT)
+            months[month] = partitions.describe(path, columns.EVENT)
+    return months
+
+
+def day_rows(session: TenantSession, day: date, watermark: int) -> list[tuple[int, Event]]:
+    """The (seq, event) of a UTC day up to the watermark, by (occurred_at, seq).
+
+    What arrived after the watermark was read belongs to the next run: rows and watermark speak of one moment.
+    """
     start = datetime.combine(day, time(), UTC)
-    # What arrived after the watermark was read belongs to the next run: rows and watermark speak of one moment.
     return [row for row in session.between(start, start + timedelta(days=1)) if row[0] <= watermark]
 
 
-def _event_table(rows: Iterable[tuple[int, Event]]) -> pa.Table:
-    return pa.Table.from_pylist([_event_row(seq, event) for seq, event in rows], schema=_schema(columns.EVENT))
+def event_table(rows: Iterable[tuple[int, Event]]) -> pa.Table:
+    """Events as they stand in the lake."""
+    return pa.Table.from_pylist([_event_row(seq, event) for seq, event in rows], schema=schema(columns.EVENT))
 
 
 def _event_row(seq: int, event: Event) -> dict[str, Any]:
@@ -210,7 +293,7 @@ def _event_row(seq: int, event: Event) -> dict[str, Any]:
     return {**named, **result, "context": context, "seq": seq, "known_at": event.known_at, "verb": event.verb.value}
 
 
-def _write_snapshots(session: TenantSession, lake: Path) -> dict[str, int]:
+def _write_snapshots(session: TenantSession, lake: Path) -> dict[str, Any]:
     found, people = session.catalogue(), session.learners()
     tables = {
         "items": [_row(item) | _fields(item, columns.ITEM) for item in found.items.values()],
@@ -222,9 +305,10 @@ def _write_snapshots(session: TenantSession, lake: Path) -> dict[str, int]:
             _row(x) | _fields(x, columns.LEARNER) | {"audience": next(iter(x.audiences), None)} for x in people.values()
         ],
     }
+    paths = {name: _snapshot_path(lake, session.tenant, name) for name in tables}
     for name, rows in tables.items():
-        _swap_table(pa.Table.from_pylist(rows, schema=_schema(SNAPSHOTS[name])), _snapshot_path(lake, session.tenant, name))
-    return {name: len(rows) for name, rows in tables.items()}
+        partitions.write(pa.Table.from_pylist(rows, schema=schema(SNAPSHOTS[name])), paths[name])
+    return {name: partitions.describe(path, SNAPSHOTS[name]) for name, path in paths.items()}
 
 
 def _row(row: CatalogueRow) -> dict[str, Any]:
@@ -239,20 +323,6 @@ def _levels(owner: str, rows: Iterable[tuple[str, Mapping[str, float]]]) -> list
     return [{owner: key, "skill_id": skill, "level": level} for key, skills in rows for skill, level in sorted(skills.items())]
 
 
-def _schema(names: Mapping[str, str]) -> pa.Schema:
-    instants = {"timestamp": pa.timestamp("us", tz="UTC")}
-    return pa.schema([(name, instants.get(kind) or pa.type_for_alias(kind)) for name, kind in names.items()])
-
-
-def _swap_table(table: pa.Table, path: Path) -> str:
-    """Writes beside and swaps in; the SHA-256 of the bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    pq.write_table(table, beside, compression="zstd", coerce_timestamps="us", store_schema=False)
-    os.replace(beside, path)
-    return sha256(path.read_bytes()).hexdigest()
-
-
 def _swap_text(path: Path, body: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
@@ -260,35 +330,29 @@ def _swap_text(path: Path, body: Mapping[str, Any]) -> None:
     os.replace(beside, path)
 
 
-def _digest(lake: Path, tenant: str, days: Mapping[str, Mapping[str, Any]]) -> str:
+def _digest(files: Mapping[str, Mapping[str, Any]], snapshots: Mapping[str, Mapping[str, Any]]) -> str:
     found = sha256()
-    for day, file in days.items():
-        found.update(f"{day} {file['sha256']}\n".encode())
-    for name in SNAPSHOTS:
-        found.update(_snapshot_path(lake, tenant, name).read_bytes())
+    for name, described in [*files.items(), *snapshots.items()]:
+        found.update(f"{name} {described['content']}\n".encode())
     return found.hexdigest()
-
-
-def _total(files: Mapping[str, Mapping[str, Any]]) -> int:
-    return sum(file["rows"] for file in files.values())
 
 
 # -- reading --
 
 
-def _materialized(lake: Path, tenant: str) -> dict[str, Any]:
+def _current(lake: Path, tenant: str) -> dict[str, Any]:
     found = manifest(lake, tenant)
+    command = f"python -m features materialize --tenant {tenant}"
     if not found:
-        raise ValueError(
-            f"no lake of tenant {tenant!r} in {lake}: run `python -m features materialize --tenant {tenant}` first"
-        )
+        raise LakeError(f"no lake of tenant {tenant!r} in {lake}: run `{command}` first")
+    if (version := found.get("schema", 1)) < SCHEMA:
+        raise LakeError(f"the lake of tenant {tenant!r} in {lake} has schema {version}, not {SCHEMA}: run `{command}`")
     return found
 
 
 def snapshot(lake: Path, tenant: str, name: str) -> pa.Table:
     """One catalogue table: `items`, `item_skills`, `skills`, `roles`, `role_skills` or `learners`, sorted by id."""
-    _materialized(lake, tenant)
-    return pq.read_table(_snapshot_path(lake, tenant, name), partitioning=None)
+    return ds.dataset(str(snapshot_file(lake, tenant, name)), schema=schema(SNAPSHOTS[name]), format="parquet").to_table()
 
 
 def _load(lake: Path, tenant: str, kind: type[R]) -> dict[str, R]:
@@ -301,8 +365,13 @@ def _manifest_path(lake: Path, tenant: str) -> Path:
     return lake / "manifests" / f"{tenant}.json"
 
 
-def _day_path(lake: Path, tenant: str, day: str) -> Path:
+def day_path(lake: Path, tenant: str, day: str) -> Path:
+    """Where the events of a day (YYYY-MM-DD, UTC) lie."""
     return lake / "events" / f"tenant={tenant}" / f"day={day}" / "part.parquet"
+
+
+def _month_path(lake: Path, tenant: str, month: str) -> Path:
+    return lake / "months" / f"tenant={tenant}" / f"month={month}" / "part.parquet"
 
 
 def _snapshot_path(lake: Path, tenant: str, name: str) -> Path:

@@ -1,43 +1,68 @@
 """Population tables of one tenant, as Ibis expressions over the lake.
 
 The functions take Ibis tables and return Ibis expressions in constructs that every backend has, so the same lines run on
-DuckDB here and on Spark elsewhere. Columns are those of `features.columns`.
+DuckDB and on Spark (`docs/spark.md`). Columns are those of `features.columns`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import ibis
+import pyarrow as pa
 from ibis.expr.types import Table
 
-from features.columns import EPOCH
+from features.columns import EPOCH, EVENT
 from features.events import FINISHING_VERBS, INTERACTION_VERBS, Verb
-from features.lake import SNAPSHOTS
+from features.lake import SNAPSHOTS, event_files, snapshot_file
+from features.partitions import schema
 
 _FINISHED = sorted({Verb.COMPLETED, Verb.PASSED} & FINISHING_VERBS)
 _DAY_S = 86_400.0
+_COLUMNS = {"events": EVENT, **SNAPSHOTS}
 
 
 @dataclass(frozen=True)
 class Population:
-    """The tables of one tenant: `events`, and by name the catalogue snapshots (`items`, `item_skills`, `learners` ...)."""
+    """The tables of one tenant: `events`, and by name the catalogue snapshots (`items`, `item_skills`, `learners` ...).
+
+    `fetch` computes an expression over them.
+    """
 
     events: Table
     snapshots: Mapping[str, Table]
+    fetch: Callable[[Table], pa.Table] = lambda table: table.to_pyarrow()
 
 
-def connect(lake: Path, tenant: str) -> Population:
-    """DuckDB in memory over the Parquet files of one tenant. ValueError when it was never materialized."""
-    if not (lake / "manifests" / f"{tenant}.json").is_file():
-        raise ValueError(
-            f"no lake of tenant {tenant!r} in {lake}: run `python -m features materialize --tenant {tenant}` first"
-        )
+def connect(lake: Path, tenant: str, *, engine: Literal["duckdb", "spark"] = "duckdb") -> Population:
+    """The Parquet files of one tenant in DuckDB, in memory, or in the running Spark session (a local one where none runs).
+
+    LakeError when it was never materialized or is damaged, SparkError without Spark.
+    """
+    files = {"events": event_files(lake, tenant)}
+    files |= {name: [snapshot_file(lake, tenant, name)] for name in SNAPSHOTS}
+    return _spark(files) if engine == "spark" else _duckdb(files)
+
+
+def _duckdb(files: Mapping[str, list[Path]]) -> Population:
     found = ibis.duckdb.connect(autoinstall_known_extensions=False, autoload_known_extensions=False)
-    days = found.read_parquet(str(lake / "events" / f"tenant={tenant}" / "*" / "part.parquet"), hive_partitioning=False)
-    files = {name: lake / name / f"tenant={tenant}" / "part.parquet" for name in SNAPSHOTS}
-    return Population(days, {name: found.read_parquet(str(p), hive_partitioning=False) for name, p in files.items()})
+    tables = {
+        name: found.read_parquet([str(path) for path in paths], hive_partitioning=False)
+        if paths
+        else found.create_table(name, schema(_COLUMNS[name]).empty_table())
+        for name, paths in files.items()
+    }
+    return Population(tables.pop("events"), tables)
+
+
+def _spark(files: Mapping[str, list[Path]]) -> Population:
+    from features import spark
+
+    found = spark.Tables(spark.session())
+    tables = {name: found.table(paths, _COLUMNS[name]) for name, paths in files.items()}
+    return Population(tables.pop("events"), tables, found.fetch)
 
 
 def taken_up(events: Table) -> Table:
