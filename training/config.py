@@ -35,10 +35,14 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Which interactions take part: those from `since` on that happened and were recorded before `until`."""
+    """Which interactions take part: those from `since` on that happened and were recorded before `until`.
+
+    `use`: what is learned from and chosen on, "all" of them or the "organic" ones, which nobody recommended.
+    """
 
     since: Instant | None = None
     until: Instant | None = None
+    use: Literal["all", "organic"] = "all"
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -144,7 +148,11 @@ class Config(_Section):
         """What decides the fitted model that serves (`blend` or a baseline's name) apart from data: equal for equal recipes."""
         parts = self.blend.parts if serves == "blend" else (serves,)
         whole = self.model_dump(mode="json")
-        found: dict[str, Any] = {"seed": self.seed, "models": {part: whole["models"][part] for part in sorted(parts)}}
+        found: dict[str, Any] = {
+            "seed": self.seed,
+            "use": self.data.use,
+            "models": {part: whole["models"][part] for part in sorted(parts)},
+        }
         return found | ({"blend": whole["blend"], "bundle": whole["bundle"]} if serves == "blend" else {})
 
     def only(self, serves: str) -> "Config":
@@ -154,8 +162,13 @@ class Config(_Section):
         return self.model_copy(update={"models": models, "blend": BlendConfig(parts=parts)})
 
     def measured_as(self, other: "Config") -> "Config":
-        """The same recipe with the evaluation and data of another."""
-        return self.model_copy(update={"evaluation": other.evaluation, "data": other.data})
+        """The same recipe with the evaluation and data of another; what it learns from of them stays its own."""
+        data = other.data.model_copy(update={"use": self.data.use})
+        return self.model_copy(update={"evaluation": other.evaluation, "data": data})
+
+    def learning_from(self, use: Literal["all", "organic"]) -> "Config":
+        """The same recipe, learning from these of the interactions."""
+        return self.model_copy(update={"data": self.data.model_copy(update={"use": use})})
 
 
 def read_config(path: Path) -> Config:

@@ -14,9 +14,11 @@ from training.models.base import Fitted
 from training.splits import Task
 
 __all__ = [
+    "AUDIENCE",
     "COLD_ITEMS",
     "COLD_LEARNERS",
     "KNOWN_LEARNERS",
+    "ORGANIC",
     "Estimate",
     "Evaluation",
     "Inconclusive",
@@ -31,6 +33,10 @@ KNOWN_LEARNERS = "known_learners"
 """Slice: targets of learners with any event so far; the others are asked with an empty history."""
 COLD_ITEMS = "cold_items"
 """Slice: targets with fewer than 5 learners in training."""
+ORGANIC = "organic"
+"""Slice: targets that nobody recommended."""
+AUDIENCE = "audience "
+"""Slice `audience 0`, `audience 1` ...: targets of learners whose primary audience that is (-1: of none)."""
 
 _COVERAGE = "coverage"
 
@@ -92,7 +98,7 @@ class Evaluation:
 def evaluate(fitted: Fitted, task: Task, *, train: Interactions, k: int = 10, batch: int = 512) -> Evaluation:
     """Rank every target among all items its learner has not seen; `batch` learners are scored at a time.
 
-    `train` is what the model was fitted on: it says which items are popular and which are cold.
+    `train` is what was known when the model was fitted: it says which items are popular and which are cold.
     """
     rank = np.empty(len(task))
     shown = np.zeros(task.histories.n_items, dtype=bool)
@@ -103,7 +109,8 @@ def evaluate(fitted: Fitted, task: Task, *, train: Interactions, k: int = 10, ba
         shown |= metrics.shown(scores, k)
     n_train = train.item_counts()[task.targets]
     lengths = task.histories.lengths
-    slices = {COLD_LEARNERS: lengths < 3, KNOWN_LEARNERS: lengths > 0, COLD_ITEMS: n_train < 5}
+    slices = {COLD_LEARNERS: lengths < 3, KNOWN_LEARNERS: lengths > 0, COLD_ITEMS: n_train < 5, ORGANIC: ~task.recommended}
+    slices |= {f"{AUDIENCE}{index}": task.histories.audience == index for index in range(-1, train.n_audiences)}
     return Evaluation(rank, task.targets, task.learners, metrics.popularity_weight(n_train), slices, shown, k)
 
 

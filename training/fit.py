@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from training.models.blend import FittedBlend, choose_weights
 from training.splits import Fold, Task, digest, known_before, leave_last_out, relabel, rolling_origin
 
 BLEND, CHAMPION = "blend", "champion"
+OTHER_USE: Mapping[str, Literal["all", "organic"]] = {"all": "organic", "organic": "all"}
+"""What the contrast of a recipe's blend is learned from: the report's row `contrast(use)`."""
 ROLLING, LAST_OUT = "rolling origin", "leave last out"
 CHOOSE_EVERY = 4  # cuts between two searches of the grids; weights are chosen at every cut
 _TIMED = 32  # histories whose scoring is timed one by one
@@ -111,7 +114,7 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
     Raises DataError where there is too little to learn from or to cut.
     """
     table = replace(table, interactions=select(table.interactions, config))
-    check(table.interactions)
+    check(taught(table.interactions, config), use=config.data.use)
     relabelled, renamed = relabel(table.interactions, rng=np.random.default_rng(config.evaluation.seed))
     moved: Vectors = lambda encoder: vectors(encoder)[renamed.items]  # noqa: E731
     reports: list[Report] = []
@@ -129,7 +132,8 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
     choices = choices or chosen
     baseline = reports[0].best(config.baselines)
     step("fit on everything")
-    parts = fit_parts(config, choices.settings, table.interactions, vectors, names=(*choices.weights, baseline))
+    everything, names = taught(table.interactions, config), (*choices.weights, baseline)
+    parts = fit_parts(config, choices.settings, everything, vectors, names=names)
     return Outcome(
         table, config, tuple(reports), choices, blended(config, parts, choices.weights), baseline, parts[baseline], row
     )
@@ -147,34 +151,54 @@ def select(interactions: Interactions, config: Config) -> Interactions:
     return interactions.holding(interactions.where(keep), until=until)
 
 
-def check(interactions: Interactions) -> None:
-    """Raises DataError unless two learners took up two items."""
+def check(interactions: Interactions, *, use: Literal["all", "organic"] = "all") -> None:
+    """Raises DataError unless two learners took up two items; `use` says which of the interactions these are."""
     learners, items = np.count_nonzero(interactions.lengths), np.count_nonzero(interactions.item_counts())
+    kind = "interactions" if use == "all" else "organic interactions"
     if learners < 2 or items < 2:
         raise DataError(
-            f"{len(interactions.items)} interactions of {learners} learners with {items} items: "
+            f"{len(interactions.items)} {kind} of {learners} learners with {items} items: "
             "a fit needs at least 2 learners and 2 items. Only items of the catalogue count (items.jsonl); "
             "ingest what is missing and materialize again"
         )
 
 
-def walk(folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step) -> tuple[Report, Choices]:
-    """Every model and the blend at every cut, and the choices that the last window makes for what comes after it."""
+def taught(table: Interactions, config: Config) -> Interactions:
+    """What a recipe learns from of a table."""
+    return table.organic() if config.data.use == "organic" else table
+
+
+def contrast(config: Config) -> str:
+    """The row of the same blend, learned from organic interactions alone (or from all, where the recipe takes the organic)."""
+    return f"{BLEND}, {OTHER_USE[config.data.use]}"
+
+
+def walk(
+    folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step, *, contrasted: bool = True
+) -> tuple[Report, Choices]:
+    """Every model and the blend at every cut, and the choices that the last window makes for what comes after it.
+
+    Where interactions were recommended, and unless not `contrasted`, with a row that shows what these do to the blend.
+    """
     first = folds[0]
     step("choose settings before the first cut")
-    choices = choose_settings(config, first.validation_train, first.validation, vectors, None)
+    choices = choose_settings(config, taught(first.validation_train, config), first.validation, vectors, None)
     found: dict[str, list[Evaluation]] = {}
     costs: dict[str, float] = {}
+    led = contrasted and any(fold.train.recommended.any() for fold in folds)
     for number, fold in enumerate(folds, start=1):
         step(f"cut {number} of {len(folds)}")
-        costs = {}
-        parts = fit_parts(config, choices.settings, fold.train, vectors, costs=costs, timed=fold.test.histories)
+        costs, train = {}, taught(fold.train, config)
+        parts = fit_parts(config, choices.settings, train, vectors, costs=costs, timed=fold.test.histories)
         for name, fitted in _rows(config, parts, choices, costs, fold.test.histories):
             found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
+        if led:
+            other = _contrast(config, choices, fold.train, fold.test, vectors, found[BLEND][-1])
+            found.setdefault(contrast(config), []).append(other)
         search = number % CHOOSE_EVERY == 0 or number == len(folds)
         # The next fold's validation is this test without what was recorded after the next cut.
         past = folds[number].validation if number < len(folds) else fold.test
-        choices = choose_settings(config, fold.train, past, vectors, None if search else choices.settings, parts)
+        choices = choose_settings(config, train, past, vectors, None if search else choices.settings, parts)
     rows = {name: tuple(evaluations) for name, evaluations in found.items()}
     cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
     asked = tuple((fold.validation.digest if fold.validation is not None else "", fold.test.digest) for fold in folds)
@@ -185,15 +209,18 @@ def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step:
     """Leave-last-out: chosen on the second-last item of each learner, scored on the last, no refit in between."""
     step("leave last out")
     split = leave_last_out(interactions)
-    choices = choose_settings(config, split.train, split.validation, vectors, None)
+    train = taught(split.train, config)
+    choices = choose_settings(config, train, split.validation, vectors, None)
     if not len(split.test):
         return None, choices
     costs: dict[str, float] = {}
-    parts = fit_parts(config, choices.settings, split.train, vectors, costs=costs, timed=split.test.histories)
+    parts = fit_parts(config, choices.settings, train, vectors, costs=costs, timed=split.test.histories)
     rows = {
         name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
         for name, fitted in _rows(config, parts, choices, costs, split.test.histories)
     }
+    if split.train.recommended.any():
+        rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, vectors, rows[BLEND][0]),)
     asked = ((split.validation.digest, split.test.digest),)
     return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs, asked), choices
 
@@ -206,7 +233,8 @@ def add_champion(
         if config.procedure(name) == champion.config.procedure(champion.serves):
             return report, name
     theirs = champion.config.only(champion.serves).measured_as(config)
-    other, _ = walk(_folds(interactions, config), theirs, vectors, lambda text: step(f"champion: {text}"))
+    say: Step = lambda text: step(f"champion: {text}")  # noqa: E731
+    other, _ = walk(_folds(interactions, config), theirs, vectors, say, contrasted=False)
     return replace(report, folds={**report.folds, CHAMPION: other.folds[champion.serves]}), CHAMPION
 
 
@@ -223,6 +251,7 @@ def choose_settings(
     `parts` fitted on `train` are used again. Without validation: the first settings of each grid, and equal weights.
     """
     task = validation if validation is not None else _nothing(train)
+    task = task.organic() if config.data.use == "organic" else task
     fitted = dict(parts or {})
     if settings is None:
         found = {name: _search(config, name, train, task) for name in config.models.left_open}
@@ -257,6 +286,17 @@ def fit_parts(
 def blended(config: Config, parts: Mapping[str, Fitted], weights: Mapping[str, float]) -> FittedBlend:
     """The blend as it is served: its linear part keeps the strongest entries of each row."""
     return FittedBlend({name: parts[name] for name in weights}, dict(weights)).compact(config.bundle.row_entries)
+
+
+def _contrast(
+    config: Config, choices: Choices, train: Interactions, test: Task, vectors: Vectors, blend: Evaluation
+) -> Evaluation:
+    """The blend of the same settings and weights, learned from the other use of `train`; `blend` itself where that is equal."""
+    if not train.recommended.any():
+        return blend
+    other = config.learning_from(OTHER_USE[config.data.use])
+    parts = fit_parts(other, choices.settings, taught(train, other), vectors, names=tuple(choices.weights))
+    return evaluate(blended(other, parts, choices.weights), test, train=train, k=config.evaluation.k)
 
 
 def _rows(

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.estimates import Estimate, Inconclusive, bootstrap_ratio
-from training.evaluate import Evaluation
-from training.fit import Report
+from training.evaluate import ORGANIC, Evaluation, paired_difference
+from training.fit import BLEND, Report
 
 METRICS = ("recall", "ndcg", "debiased_ndcg")
+CONTRASTS = (f"{BLEND}, organic", f"{BLEND}, all")
+"""The rows that `training.fit` adds where interactions were recommended: see `training.fit.contrast`."""
+Difference = Estimate | Inconclusive
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,33 @@ def rows(report: Report, *, resamples: int, seed: int) -> list[Row]:
     pooled = report.pooled()
     found = [_row(report, name, evaluation, resamples, seed) for name, evaluation in pooled.items()]
     return sorted(found, key=lambda row: (-row.metrics["ndcg"][0], row.model))
+
+
+@dataclass(frozen=True)
+class Loop:
+    """NDCG of the blend learned from all take-ups minus of that learned from organic ones, by which targets are asked.
+
+    Above 0 on every target and below on the organic ones: the system feeds on itself.
+    """
+
+    every: Difference
+    organic: Difference
+
+
+def loop(report: Report, *, resamples: int, seed: int) -> Loop | None:
+    """What recommended take-ups do to the blend; None where nothing was recommended."""
+    pooled = report.pooled()
+    other = next((name for name in CONTRASTS if name in pooled), None)
+    if other is None:
+        return None
+    a, b = (pooled[name] for name in ((BLEND, other) if other == CONTRASTS[0] else (other, BLEND)))
+    return Loop(_minus(a, b, resamples, seed), _minus(a.within(ORGANIC), b.within(ORGANIC), resamples, seed))
+
+
+def _minus(a: Evaluation, b: Evaluation, resamples: int, seed: int) -> Difference:
+    if np.array_equal(a.rank, b.rank):
+        return Inconclusive("both rank every target alike")
+    return paired_difference(a, b, rng=np.random.default_rng(seed), resamples=resamples)
 
 
 def _row(report: Report, name: str, evaluation: Evaluation, resamples: int, seed: int) -> Row:
