@@ -181,7 +181,8 @@ def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], fo
 
 def _metrics(prefix: str, table: Sequence[Row]) -> dict[str, float]:
     kept = ("recall", "ndcg", "debiased_ndcg", "coverage", "score_ms")
-    found = {f"{prefix}.{row.model}.{name}": row.flat()[name] for row in table for name in kept}
+    # MLflow takes no comma in a name.
+    found = {f"{prefix}.{row.model.replace(', ', '_')}.{name}": row.flat()[name] for row in table for name in kept}
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
