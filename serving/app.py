@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import metrics, openapi, reference
+from serving import metrics, openapi, reference, skills
 from serving.ingest import ingest
 from serving.middleware import TENANT, FrontDoor
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
@@ -62,6 +62,8 @@ class Pages:
             routes=[
                 Route("/", self._index, methods=["GET"], include_in_schema=False),
                 Route("/v1/events", self._events, methods=["POST"]),
+                Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/livez", self._livez, methods=["GET"]),
                 Route("/readyz", self._readyz, methods=["GET"]),
                 Route("/metrics", self._metrics, methods=["GET"]),
@@ -94,6 +96,12 @@ class Pages:
         answer = await ingest(self.runtime, TENANT.get(), await request.json())
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
+    async def _skills(self, request: Request) -> Response:
+        return _json(await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
+    async def _gaps(self, request: Request) -> Response:
+        return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
     async def _livez(self, request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
@@ -120,6 +128,14 @@ def attach(service: Any, pages: Pages) -> None:
     routes = {*APIS, *(route.path for route in pages.app.routes if isinstance(route, Route))}
     service.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes)
     pages.api_document = lambda: service.openapi_spec.asdict()
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _asked(request: Request) -> dict[str, list[str]]:
+    return {name: request.query_params.getlist(name) for name in request.query_params}
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.body import read_json
@@ -45,6 +46,7 @@ class FrontDoor:
     ) -> None:
         self._app, self._pages, self._runtime = app, pages, runtime
         self._apis, self._routes = apis, routes
+        self._patterns = {_plain(route): compile_path(route)[0] for route in routes if "{" in route}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,9 +61,14 @@ class FrontDoor:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
         metrics = self._runtime().metrics
-        route = scope["path"] if scope["path"] in self._routes else "unknown"
+        route = self._label(scope["path"])
         metrics.requests.labels(route, str(answer.status)).inc()
         metrics.latency.labels(route).observe(perf_counter() - began)
+
+    def _label(self, path: str) -> str:
+        if path in self._routes:
+            return path
+        return next((route for route, pattern in self._patterns.items() if pattern.match(path)), "unknown")
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         if not scope["path"].startswith(_KEYED_PATHS):
@@ -131,6 +138,11 @@ class _Answer:
         response = problem(self.status, detail, field=field)
         await self.pass_on({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
         await self.pass_on({"type": "http.response.body", "body": response.body})
+
+
+def _plain(route: str) -> str:
+    """A route as people write it: `/v1/learners/{learner_id}/skills`."""
+    return route.replace(":path}", "}")
 
 
 def _validate(expected: type[BaseModel], body: bytes) -> None:

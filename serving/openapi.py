@@ -10,11 +10,15 @@ from pydantic.json_schema import models_json_schema
 from serving.payloads import (
     EventIn,
     EventsAnswer,
+    GapsAnswer,
+    GapsQuery,
     Problem,
     RankAnswer,
     RankRequest,
     RecommendationsAnswer,
     RecommendationsRequest,
+    SkillsAnswer,
+    SkillsQuery,
 )
 
 Document = dict[str, Any]
@@ -35,6 +39,12 @@ _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY` with every /v1 request; the key "
     "says which organisation it is. Errors are RFC 9457 problem details."
 )
+
+_SKILLS: Final = (
+    "A learner's skills: level, confidence, half-life, and the events that say so. `at` a past moment: as known then."
+)
+_GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
+_UNKNOWN: Final = "Never heard of: neither in the catalogue nor in an event"
 
 
 def merged(bento: Document) -> Document:
@@ -61,7 +71,8 @@ def _version() -> str:
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
     asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn)]
-    given = [(model, "serialization") for model in (RecommendationsAnswer, RankAnswer, EventsAnswer, Problem)]
+    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, Problem)
+    given = [(model, "serialization") for model in answers]
     _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
     return dict(found["$defs"])
 
@@ -94,12 +105,39 @@ def _mounted() -> Document:
     ready["get"]["responses"] |= _problems("503")
     return {
         "/v1/events": {"post": events},
+        "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
+        "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
         "/livez": _get("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
         "/openapi.json": _get("openapi", "This document", "application/json"),
         "/docs": _get("docs", "This document, to read", "text/html"),
     }
+
+
+def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[BaseModel]) -> Document:
+    learner = {"name": "learner_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+    operation = {
+        "summary": summary,
+        "operationId": name,
+        "security": [{"key": []}],
+        "parameters": [learner, *_parameters(query)],
+        "responses": {
+            "200": _response("The answer, worked out from the events", _json(_ref(answer))),
+            **_problems("400", "401", "503"),
+            "404": _response(_UNKNOWN, _problem()),
+        },
+    }
+    return {"get": operation}
+
+
+def _parameters(query: type[BaseModel]) -> list[Document]:
+    """The fields of a query as OpenAPI has them."""
+    fields = query.model_json_schema()["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "description": schema.pop("description", ""), "schema": schema}
+        for name, schema in sorted(fields.items())
+    ]
 
 
 def _get(name: str, summary: str, media: str) -> Document:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.catalogue import Item
+from features.proposals import Proposal, Proposals, usable
 from features.ranking import ItemTable
 from training.bundle import Bundle
 from training.models.base import Fitted
@@ -25,7 +26,8 @@ class Prepared:
     listed: bool[m], in the catalogue. audiences, languages, types: bool[m] by name, with `unrestricted` and `any_language`
     for items that name none. since, until: float64[m] seconds since 1970, the time an item is available. requires:
     int64[p, 2], pairs (item, prerequisite), -1 for one that the bundle does not know. replaced: int64[r, 2], pairs (old,
-    new). equivalents: ids that a finished item also stands for.
+    new). equivalents: ids that a finished item also stands for. proposed: skill id -> (index, proposal) of the items that a
+    text model says teach it.
     """
 
     bundle: Bundle
@@ -44,6 +46,7 @@ class Prepared:
     requires: NDArray[np.int64]
     replaced: NDArray[np.int64]
     equivalents: Mapping[str, frozenset[str]]
+    proposed: Mapping[str, tuple[tuple[int, Proposal], ...]]
 
     def __len__(self) -> int:
         return len(self.listed)
@@ -83,13 +86,14 @@ def prepare(bundle: Bundle) -> Prepared:
     vocabulary, catalogue = bundle.vocabulary, bundle.catalogue
     rows = [catalogue.items.get(item_id) for item_id in vocabulary.ids]
     names = {alias: item for item in catalogue.items.values() for alias in item.aliases} | dict(catalogue.items)
+    proposals = usable(bundle.proposals, catalogue)
     popularity = np.asarray(bundle.population.get("popularity", np.zeros(len(rows), dtype=np.float32)))
     audiences, unrestricted = _by_name(rows, lambda item: item.audiences)
     languages, any_language = _by_name(rows, lambda item: tuple(map(primary_language, item.languages)))
     types, _ = _by_name(rows, lambda item: (item.type,))
     index = {name: vocabulary.index(item.id) for name, item in names.items() if item.id in vocabulary}
     return Prepared(
-        bundle=replace(bundle, model=_served(bundle.model)),
+        bundle=replace(bundle, model=_served(bundle.model), proposals=proposals),
         names=names,
         index=index,
         id_array=np.array(vocabulary.ids, dtype=object),
@@ -105,6 +109,7 @@ def prepare(bundle: Bundle) -> Prepared:
         requires=_requires(rows, index),
         replaced=_replaced(rows, vocabulary.index),
         equivalents=_equivalents(catalogue.items.values()),
+        proposed=_proposed(proposals, index),
     )
 
 
@@ -155,3 +160,12 @@ def _equivalents(items: Iterable[Item]) -> dict[str, frozenset[str]]:
             found.setdefault(item.id, set()).add(other)
             found.setdefault(other, set()).add(item.id)
     return {item_id: frozenset(others) for item_id, others in found.items()}
+
+
+def _proposed(proposals: Proposals, index: Mapping[str, int]) -> dict[str, tuple[tuple[int, Proposal], ...]]:
+    found: dict[str, list[tuple[int, Proposal]]] = {}
+    for item, own in proposals.items():
+        for skill, proposal in own.items():
+            if item in index:
+                found.setdefault(skill, []).append((index[item], proposal))
+    return {skill: tuple(items) for skill, items in found.items()}

@@ -19,6 +19,11 @@ _EXAMPLES: Final = {
     '"occurred_at": "2026-01-31T09:00:00Z"}',
 }
 
+_QUERIES: Final = {
+    "/v1/learners/{learner_id}/skills": "/v1/learners/LEARNER_ID/skills?skill=SKILL_ID&at=2026-01-31T09:00:00Z",
+    "/v1/learners/{learner_id}/gaps": "/v1/learners/LEARNER_ID/gaps?limit=3",
+}
+
 
 def page(document: Document) -> str:
     """The whole document: every route, every field with its type and limits, every answer."""
@@ -47,11 +52,27 @@ def _route(path: str, method: str, operation: Document) -> str:
         heads = "-H 'Authorization: Bearer KEY' -H 'Content-Type: application/json'"
         call = f"curl URL{path} \\\n  {heads} \\\n  -d '{_EXAMPLES[path]}'"
         parts.append(f"<pre>{escape(call)}</pre>")
+    if path in _QUERIES:
+        call = f"curl 'URL{_QUERIES[path]}' \\\n  -H 'Authorization: Bearer KEY'"
+        parts.append(f"<pre>{escape(call)}</pre>")
+    parts += [_parameters(operation["parameters"])] if "parameters" in operation else []
     if "requestBody" in operation:
         parts.append(f"<p>Body: {_type(operation['requestBody']['content']['application/json']['schema'])}</p>")
     parts.append("<table><tr><th>Status<th>Meaning<th>Body</tr>")
     parts += [_answer(status, answer) for status, answer in sorted(operation["responses"].items())]
     return "".join([*parts, "</table>"])
+
+
+def _parameters(parameters: list[Document]) -> str:
+    rows = "".join(
+        _field(
+            one["name"],
+            {**one["schema"], "description": one.get("description", "")},
+            [one["name"]] if one["required"] else (),
+        )
+        for one in parameters
+    )
+    return f"<table><tr><th>Parameter<th>Type<th>About</tr>{rows}</table>"
 
 
 def _answer(status: str, answer: Document) -> str:

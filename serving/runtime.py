@@ -86,10 +86,9 @@ class Runtime:
 
     async def decide(self, tenant: str, request: Request) -> Decision:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
-        stock = self.bundles.current(tenant)
-        if stock is None or self._log is None:
-            raise NotReadyError(f"no bundle is loaded for tenant {tenant}; {self.bundles.refused.get(tenant, 'publish one')}")
-        now = self.clock()
+        stock, now = self.stock(tenant), self.clock()
+        if self._log is None:
+            raise NotReadyError("the service is starting")
         learner, history, fallback = await self._known(tenant, request.learner_id, now)
         decision = self._rank(stock, request, learner, history, now, fallback)
         try:
@@ -98,6 +97,24 @@ class Runtime:
             raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error
         self.metrics.decided(decision)
         return decision
+
+    def stock(self, tenant: str) -> Prepared:
+        """The bundle that serves. Raises NotReadyError without one."""
+        stock = self.bundles.current(tenant)
+        if stock is None:
+            raise NotReadyError(f"no bundle is loaded for tenant {tenant}; {self.bundles.refused.get(tenant, 'publish one')}")
+        return stock
+
+    async def known(self, tenant: str, learner_id: str, at: datetime) -> tuple[Learner | None, Sequence[Event]]:
+        """A learner's catalogue row and events as known at `at`. Raises StoreDownError: nothing stands in for them."""
+        learner, history, fallback = await self._known(tenant, learner_id, at)
+        if fallback is not None:
+            raise StoreDownError("the learner's events cannot be read at the moment")
+        return learner, history
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """The result of long work, done in a thread so that other requests go on."""
+        return await self._in(self._readers, work)
 
     async def append(self, tenant: str, events: Sequence[Event]) -> Appended:
         """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""

@@ -10,6 +10,7 @@ import numpy as np
 from features.catalogue import Catalogue, Item, ItemType, Learner, Role, Skill
 from features.events import Event, Verb
 from features.interactions import Histories, Interactions
+from features.proposals import Proposals
 from features.vocabulary import Vocabulary
 from training.bundle import Pointer, Provenance, write_bundle, write_pointer
 from training.models.popularity import Popularity
@@ -52,6 +53,7 @@ def publish(
     items: tuple[Item, ...] = ITEMS,
     recipe: Mapping[str, Any] | None = None,
     previous: str | None = None,
+    proposals: Proposals | None = None,
 ) -> Path:
     """Fit popularity on `TAKEN`, write the bundle and point to it."""
     histories = Histories.of(TAKEN, len(items), at=[[np.datetime64("2026-01-01")] * len(row) for row in TAKEN])
@@ -65,6 +67,7 @@ def publish(
         audiences=(CUSTOMERS, "leaders"),
         population={"popularity": interactions.item_counts().astype(np.float32)},
         provenance=Provenance(recipe=dict(recipe or {}), data_digest="d", split_digest="s", data_until=NOW),
+        proposals=proposals,
     )
     write_pointer(bundles, tenant, Pointer(bundle=folder.name, previous=previous))
     return folder
