@@ -21,7 +21,7 @@ SKILL_PREFIX = "skill:"
 
 # The context is hashed apart, with sorted keys; the other fields always come in the order in which they are declared.
 _NOT_CONTENT = {"recorded_at", "source", "backfill", "context"}
-_ROW_NAMESPACE = uuid.UUID("6e8b2f0e-3d0c-5a51-9f0a-2c7f1f6d4b11")
+_ROW_NAMESPACE = uuid.UUID("6e8b2f0e-3d0c-5a51-9f0a-2c7f1f6d4b11").bytes
 
 
 class Evidence(IntEnum):
@@ -184,4 +184,9 @@ def row_event_id(fields: tuple[Any, ...], occurrence: int) -> str:
     """A stable id for a file row without one: UUIDv5 of its fields and its occurrence number (0, 1, ..) among equal rows."""
     text = "\x1f".join([*map(str, fields), str(occurrence)])
     # Text that is no UTF-8 gets an id too: refusing it is the model's part, which knows the field.
-    return str(uuid.uuid5(_ROW_NAMESPACE, text.encode(errors="backslashreplace").decode()))
+    digest = hashlib.sha1(_ROW_NAMESPACE + text.encode(errors="backslashreplace"), usedforsecurity=False).hexdigest()
+    # `uuid.uuid5` says the same in five times the time: version 5 in the 13th digit, the variant in the 17th.
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
+
+
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))

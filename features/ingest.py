@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 from features.catalogue import CatalogueRow, canonical_json, kind_of
 from features.events import Event
@@ -37,6 +37,10 @@ class Ingested:
     first: list[Refusal] = field(default_factory=list)
     notes: Sequence[str] = ()
     stored: bool = False
+    resumed_after: int = 0
+    """The line up to which an earlier, unfinished run had come, whose counts are part of these; 0: there was none."""
+    stopped: str = ""
+    """Why the file could not be read to its end, although rows are stored already; empty: it was."""
 
     @property
     def rows(self) -> int:
@@ -46,6 +50,16 @@ class Ingested:
     def bad(self) -> int:
         return self.refused + self.catalogue_refused
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Counts a refused event, and keeps it if it is among the first."""
+        self.refused += 1
+        self.keep(refusal)
+
+    def keep(self, refusal: Refusal) -> None:
+        """Keeps a refusal if it is among the first."""
+        if len(self.first) < SHOWN:
+            self.first.append(refusal)
+
 
 def ingest(
     session: TenantSession, reading: Reading, *, now: datetime, skip_bad: bool, refused: Path | None = None, advance: Advance
@@ -54,7 +68,7 @@ def ingest(
     without it one bad row means that nothing is stored. `advance` is called with the number of rows just done.
     """
     found = Ingested()
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as spool, _Refusals(found, refused if skip_bad else None) as refusals:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as spool, Refusals(found, refused if skip_bad else None) as refusals:
         catalogue = list(_catalogue(reading, refusals))
         good = _spool(session, reading, refusals, spool, advance)
         found.notes = tuple(reading.notes)
@@ -67,14 +81,17 @@ def ingest(
     return found
 
 
-class _Refusals:
-    """Counts refusals, keeps the first few, and writes all of them to a file, if one is wanted and there are any."""
+class Refusals:
+    """Counts refusals, keeps the first few, and writes all of them to a file, if one is wanted and there are any.
 
-    def __init__(self, found: Ingested, path: Path | None) -> None:
-        self.found, self.path = found, path
+    `keep`: of a file that stands already, the refusals up to this line stay; it goes on from there.
+    """
+
+    def __init__(self, found: Ingested, path: Path | None, keep: int = 0) -> None:
+        self.found, self.path, self._keep_until = found, path, keep
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> "_Refusals":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,24 +99,40 @@ class _Refusals:
             self._file.close()
 
     def event(self, refusal: Refusal) -> None:
-        self.found.refused += 1
-        self._keep(refusal)
+        self.found.refuse(refusal)
+        self._write(refusal)
 
     def catalogue(self, refusal: Refusal) -> None:
         self.found.catalogue_refused += 1
-        self._keep(refusal)
+        self.found.keep(refusal)
+        self._write(refusal)
 
-    def _keep(self, refusal: Refusal) -> None:
-        if len(self.found.first) < SHOWN:
-            self.found.first.append(refusal)
+    def flush(self) -> None:
+        """Gives what was written to the operating system, which keeps it when this process is killed."""
+        if self._file:
+            self._file.flush()
+
+    def _write(self, refusal: Refusal) -> None:
         if self.path and not self._file:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
+            _cut(self.path, self._keep_until)
+            self._file = self.path.open("a", encoding="utf-8")
         if self._file:
             self._file.write(json.dumps(asdict(refusal), ensure_ascii=False) + "\n")
 
 
-def _catalogue(reading: Reading, refusals: _Refusals) -> Iterator[CatalogueRow]:
+def _cut(path: Path, line: int) -> None:
+    """Leaves the refusals up to this line in a file; half a line, of a run that was killed, goes too."""
+    if not line or not path.exists():
+        path.write_text("")
+        return
+    rest = path.with_name(path.name + ".part")
+    with path.open(encoding="utf-8") as old, rest.open("w", encoding="utf-8") as new:
+        new.writelines(one for one in old if one.endswith("\n") and json.loads(one)["line"] <= line)
+    rest.replace(path)
+
+
+def _catalogue(reading: Reading, refusals: Refusals) -> Iterator[CatalogueRow]:
     seen: dict[tuple[str, str], str] = {}
     for row in reading.catalogue:
         if isinstance(row, Refusal):
@@ -112,7 +145,7 @@ def _catalogue(reading: Reading, refusals: _Refusals) -> Iterator[CatalogueRow]:
             yield row.row
 
 
-def _spool(session: TenantSession, reading: Reading, refusals: _Refusals, spool: IO[str], advance: Advance) -> int:
+def _spool(session: TenantSession, reading: Reading, refusals: Refusals, spool: IO[str], advance: Advance) -> int:
     """Lays the good events aside, a batch a line; their number."""
     seen: dict[int, int] = {}
     batch: list[_Spooled] = []
@@ -138,7 +171,7 @@ def _once(stored: StoredEvent, row: Located[Event], seen: dict[int, int]) -> _Sp
     return row.file, row.line, stored
 
 
-def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: _Refusals, spool: IO[str]) -> int:
+def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: Refusals, spool: IO[str]) -> int:
     known = session.known([stored["event_id"] for _, _, stored in batch])
     kept: list[_Spooled] = []
     for file, line, stored in batch:
@@ -161,7 +194,7 @@ def _batches(spool: IO[str]) -> Iterator[list[_Spooled]]:
         yield [(file, number, dict(zip(STORED, values, strict=True))) for file, number, *values in json.loads(line)]
 
 
-def _append(session: TenantSession, batch: list[_Spooled], found: Ingested, refusals: _Refusals, advance: Advance) -> None:
+def _append(session: TenantSession, batch: list[_Spooled], found: Ingested, refusals: Refusals, advance: Advance) -> None:
     done = session.append_prepared([stored for _, _, stored in batch])
     found.accepted += done.accepted
     found.duplicates += done.duplicates

@@ -1,0 +1,57 @@
+"""What the commands of this room share: options, the opened store, progress on the terminal, and how they fail."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import DBAPIError
+
+from features.store import EventStore, TenantSession
+
+
+def _tenant(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
+        raise typer.BadParameter(f"{value!r} is not a tenant: lower-case letters, digits and hyphens, at most 63")
+    return value
+
+
+TenantOption = Annotated[
+    str, typer.Option("--tenant", callback=_tenant, help="Whose data: lower-case letters, digits, hyphens.")
+]
+StoreOption = Annotated[str, typer.Option("--store", help="Database URL of the event store.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DEFAULT_STORE: Final = "sqlite:///var/events.db"
+
+
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """Says what is wrong and ends the command: 1 for bad data, 2 for wrong usage."""
+    typer.echo(f"Error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def session(store: str, tenant: str) -> Iterator[TenantSession]:
+    """The tenant's session of the store at a URL, closed afterwards; a store that cannot be used ends the command."""
+    try:
+        opened = EventStore.open(store)
+    except (ValueError, ImportError, OSError, DBAPIError) as error:
+        fail(f"the store {store!r} cannot be opened: {getattr(error, 'orig', error)}", code=2)
+    try:
+        yield opened.tenant(tenant)
+    except DBAPIError as error:
+        fail(f"the store {store!r} cannot be used: {error.orig}")
+    finally:
+        opened.close()
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int], None]]:
+    """Shows that work goes on; the function given is called with the number of rows just done."""
+    parts = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f}"), TimeElapsedColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda rows: shown.advance(task, rows)
