@@ -26,6 +26,7 @@ from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
 from training.models.recent import Recent
 from training.models.registry import FITTED
+from training.models.sequence import SequenceModel
 
 M = 12
 DAY = np.timedelta64(1, "D")
@@ -55,6 +56,10 @@ def small_als() -> ALS:
     return ALS(factors=2, iterations=20)
 
 
+def small_sequence() -> SequenceModel:
+    return SequenceModel(dim=8, dropout=0, learning_rate=0.02, epochs=10, batch=16)
+
+
 def blend(n_items: int) -> Blend:
     parts = (Linear(ridge=1, next_ridge=1), ContentConfig().bind(texts(n_items)), Recent(), Popularity())
     return Blend(parts=parts, weights={"linear": 1, "content": 0.5, "recent": 0.2, "popularity": 0.1})
@@ -69,6 +74,7 @@ CASES = {
     "ease": Case(lambda n: Linear(ridge=1, mix=0)),
     "next-item": Case(lambda n: Linear(next_ridge=1, mix=1)),
     "content": Case(lambda n: ContentConfig().bind(texts(n)), equivariant=False, untaken=False),
+    "sequence": Case(lambda n: small_sequence(), equivariant=False),
     "blend": Case(blend, needs_history=False, equivariant=False, untaken=False),
 }
 each = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))

@@ -51,6 +51,16 @@ class Fitted(Protocol):
         ...
 
 
+@runtime_checkable
+class Learned(Protocol):
+    """A fitted model that was learned in epochs, for a learning curve; the curve is not stored with its arrays."""
+
+    @property
+    def curve(self) -> Mapping[str, tuple[float, ...]]:
+        """By name, a value of each epoch: `loss` in training, `validation_ndcg`. Empty when loaded from arrays."""
+        ...
+
+
 class Model(Protocol):
     """A frozen config of one model family."""
 

@@ -12,6 +12,7 @@ from training.models.linear import FittedLinear, Linear
 from training.models.popularity import FittedPopularity, Popularity
 from training.models.random_order import FittedRandomOrder, RandomOrder
 from training.models.recent import FittedRecent, Recent
+from training.models.sequence import FittedSequence, SequenceModel
 
 Settings = Model | ContentConfig
 """A model's config; that of the content model becomes a model once it is bound to texts."""
@@ -42,6 +43,7 @@ FAMILIES: dict[str, Family] = {
     "als": Family(ALS(), FittedALS, als.grid, blended=True),
     "linear": Family(Linear(), FittedLinear, linear.grid, blended=True),
     "content": Family(ContentConfig(), FittedContent, content.grid, needs="text", blended=True),
+    "sequence": Family(SequenceModel(), FittedSequence),
     "random": Family(RandomOrder(), FittedRandomOrder),
 }
 """By name, in the order of a report."""

@@ -1,0 +1,92 @@
+"""The transformer's forward pass in numpy, for the newest place of each history: what serving runs.
+
+`training.models.transformer` is the same computation in torch, for every place at once.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Weights = Mapping[str, Floats]
+
+EPSILON = 1e-6  # of the root mean square
+WIDER = 2  # the feed-forward layer's width over dim
+
+
+def shapes(n_items: int, dim: int, blocks: int, heads: int, max_length: int, n_gaps: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight by name; those of the blocks are stacked along the first axis."""
+    return {
+        "item": (n_items, dim),
+        "position": (max_length, dim),
+        "gap": (n_gaps, dim),
+        "attention_norm": (blocks, dim),
+        "attention_in": (blocks, dim, 3 * dim),
+        "attention_lag": (blocks, heads, max_length),
+        "attention_out": (blocks, dim, dim),
+        "attention_gate": (blocks, dim, dim),
+        "attention_bias": (blocks, dim),
+        "feed_norm": (blocks, dim),
+        "feed_in": (blocks, dim, 2 * WIDER * dim),
+        "feed_out": (blocks, WIDER * dim, dim),
+        "feed_gate": (blocks, dim, dim),
+        "feed_bias": (blocks, dim),
+        "norm": (dim,),
+    }
+
+
+def last_states(weights: Weights, items: NDArray[np.int32], gaps: NDArray[np.int32]) -> Floats:
+    """float32[n, dim]: the state after the last of int32[n, length] items and gap buckets; `item` @ state are scores."""
+    x = weights["item"][items] * np.float32(weights["item"].shape[1] ** 0.5)
+    x = x + weights["position"][: items.shape[1]] + weights["gap"][gaps]
+    blocks = len(weights["attention_in"])
+    for block in range(blocks):
+        own = {name: array[block] for name, array in weights.items() if name.startswith(("attention", "feed"))}
+        x = _block(own, x, last_only=block == blocks - 1)
+    return _norm(x[:, -1], weights["norm"])
+
+
+def _block(own: Weights, x: Floats, *, last_only: bool) -> Floats:
+    """float32[n, length, dim], or of the last place alone, which is all that is read of the last block."""
+    normed = _norm(x, own["attention_norm"])
+    x, asking = (x[:, -1:], normed[:, -1:]) if last_only else (x, normed)
+    x = x + _gate(x, own["attention_gate"], own["attention_bias"]) * _attend(own, asking, normed)
+    value, gate = np.split(_norm(x, own["feed_norm"]) @ own["feed_in"], 2, axis=-1)
+    fed: Floats = (value * _sigmoid(value) * gate) @ own["feed_out"]
+    return x + _gate(x, own["feed_gate"], own["feed_bias"]) * fed
+
+
+def _attend(own: Weights, asking: Floats, x: Floats) -> Floats:
+    """Causal attention of float32[n, m, dim], the last m places, to float32[n, length, dim]; a learned bias by lag and head."""
+    n, length, dim = x.shape
+    heads = len(own["attention_lag"])
+    query = _heads(asking @ own["attention_in"][:, :dim], heads)
+    key, value = (_heads(x @ own["attention_in"][:, part * dim : (part + 1) * dim], heads) for part in (1, 2))
+    lag = np.arange(length - asking.shape[1], length)[:, None] - np.arange(length)
+    bias = np.where(lag < 0, -np.inf, own["attention_lag"][:, np.maximum(lag, 0)])
+    weight = query @ key.swapaxes(-1, -2) * np.float32((dim // heads) ** -0.5) + bias.astype(np.float32)
+    weight = np.exp(weight - weight.max(axis=-1, keepdims=True))
+    mixed = (weight / weight.sum(axis=-1, keepdims=True)) @ value
+    found: Floats = mixed.swapaxes(1, 2).reshape(n, -1, dim) @ own["attention_out"]
+    return found
+
+
+def _heads(x: Floats, heads: int) -> Floats:
+    """float32[n, heads, length, dim / heads] of float32[n, length, dim]."""
+    return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+
+
+def _norm(x: Floats, scale: Floats) -> Floats:
+    """Root mean square normalisation (Zhang, Sennrich 2019)."""
+    found: Floats = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(EPSILON)) * scale
+    return found
+
+
+def _gate(x: Floats, weight: Floats, bias: Floats) -> Floats:
+    return _sigmoid(x @ weight + bias)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    found: Floats = np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * x))
+    return found
