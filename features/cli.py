@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +14,26 @@ from features.checks import Check, check, failed
 from features.ingest_cli import ingest_command
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
+if TYPE_CHECKING:
+    from features.lake import WriteDays
+
 app = typer.Typer(
     help="Learning logs in, a clean lake out.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
+
+
+class Writer(StrEnum):
+    """What writes the days of the lake."""
+
+    ARROW = "arrow"
+    SPARK = "spark"
+
+
+class Reader(StrEnum):
+    """What computes the population tables."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
 
 
 app.command("ingest")(ingest_command)
@@ -35,14 +52,16 @@ def materialize_command(
     tenant: TenantOption,
     store: StoreOption = DEFAULT_STORE,
     lake: Annotated[Path, typer.Option(help="Folder of the lake.")] = Path("var/lake"),
+    engine: Annotated[Writer, typer.Option(help="arrow: this process; spark: as docs/spark.md says.")] = Writer.ARROW,
     as_json: JsonOption = False,
 ) -> None:
     """Write the tenant's events and catalogue as Parquet, then check them; exit code 1 when a check fails."""
-    from features.lake import materialize  # pyarrow is needed here only
+    from features.lake import materialize, write_days  # pyarrow is needed here only
 
     with session(store, tenant) as opened, progress("Writing Parquet") as _:
         try:
-            report = materialize(opened, lake)
+            write = _write_days_on_spark(store) if engine is Writer.SPARK else write_days
+            report = materialize(opened, lake, write=write)
         except (ValueError, OSError) as error:
             fail(str(error))
         checks = check(opened, now=datetime.now(UTC))
@@ -50,6 +69,12 @@ def materialize_command(
     if not as_json:
         typer.echo(f"{report.days_written} of {report.days} days written under {lake}, digest {report.digest[:12]}")
     _print_checks([counted, *checks], as_json, lake=asdict(report))
+
+
+def _write_days_on_spark(store: str) -> "WriteDays":
+    from features import spark
+
+    return spark.write_days(spark.session(), store)
 
 
 class PopulationTable(StrEnum):
@@ -70,15 +95,17 @@ def population_command(
     lake: Annotated[Path, typer.Option(help="Folder of the lake.")] = Path("var/lake"),
     rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
     as_csv: Annotated[bool, typer.Option("--csv", help="All rows, as CSV.")] = False,
+    engine: Annotated[Reader, typer.Option(help="What computes the table: docs/spark.md.")] = Reader.DUCKDB,
 ) -> None:
     """Show a table of the whole population from the lake: verbs, popularity, completion, active learners, skills taught."""
     from features import population  # DuckDB is needed here only
 
     try:
-        found = population.TABLES[table.value](population.connect(lake, tenant))
+        people = population.connect(lake, tenant, engine=engine.value)
     except ValueError as error:
         fail(str(error))
-    frame = (found if as_csv else found.limit(rows)).to_pyarrow().to_pandas()
+    found = population.TABLES[table.value](people)
+    frame = people.fetch(found if as_csv else found.limit(rows)).to_pandas()
     typer.echo(frame.to_csv(index=False) if as_csv else frame.to_string(index=False), nl=not as_csv)
 
 

@@ -11,10 +11,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import ibis
@@ -73,9 +74,7 @@ class Tables:
     """Files of the lake as Ibis tables of a Spark session."""
 
     def __init__(self, spark: "SparkSession") -> None:
-        with warnings.catch_warnings():
-            # Said of pandas 3 at import: results go through Arrow here, never through pandas.
-            warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
+        with _without_pandas_warning():
             self._backend = ibis.pyspark.connect(spark)
         self._spark = spark
 
@@ -91,6 +90,12 @@ class Tables:
         """The rows of an expression over `table`s, with the types that Ibis gives them."""
         rows: pa.Table = self._spark.sql(self._backend.compile(table)).toArrow()
         return rows.cast(table.schema().to_pyarrow())
+
+
+def frame(spark: "SparkSession", columns: Mapping[str, Any]) -> "DataFrame":
+    """A data frame of arrays of one length, by name."""
+    with _without_pandas_warning():
+        return spark.createDataFrame(pa.table(dict(columns)))
 
 
 def ddl(names: Mapping[str, str]) -> str:
@@ -146,11 +151,26 @@ def _write(rows: "DataFrame", folder: Path, tenant: str, days: Sequence[date]) -
     # `day` leads the sort, so that Spark's own sort by partition finds it done and keeps the order within a day.
     ordered = rows.repartition(tasks, "day").sortWithinPartitions("day", columns.OCCURRED_AT, columns.SEQ)
     try:
-        ordered.write.mode("overwrite").partitionBy("day").parquet(str(staging))
+        _run(lambda: ordered.write.mode("overwrite").partitionBy("day").parquet(str(staging)))
         for day in (day.isoformat() for day in days):
             _swap_in(staging / f"day={day}", lake.day_path(folder, tenant, day))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _run(job: Callable[[], None]) -> None:
+    """SparkError with the reason instead of a trace of two languages."""
+    try:
+        job()
+    except Exception as error:  # PySpark's own or Py4J's, as it comes
+        raise SparkError(f"Spark could not write the days: {_reason(str(error))}") from error
+
+
+def _reason(trace: str) -> str:
+    """The last line of the Python error in a trace, else the first line."""
+    lines = [line for line in trace.splitlines() if line and not line[0].isspace()]
+    python = [line for line in lines if "Error: " in line and "java" not in line and "spark" not in line.split(":")[0]]
+    return (python or lines or ["no reason given"])[0]
 
 
 def _swap_in(written: Path, path: Path) -> None:
@@ -161,6 +181,14 @@ def _swap_in(written: Path, path: Path) -> None:
     (file,) = files
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(file, path)
+
+
+@contextmanager
+def _without_pandas_warning() -> Iterator[None]:
+    """PySpark warns of pandas 3 wherever it could use it; what comes and goes here is Arrow."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas", category=FutureWarning)
+        yield
 
 
 @cache

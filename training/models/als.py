@@ -7,7 +7,7 @@ learner who came yesterday is scored like everybody else.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,10 @@ _SMALL = 3_000  # items up to which a fit takes about a second
 
 
 class ALS(BaseModel):
-    """`alpha`: confidence of a take-up, where an item not taken up has 1. `threads` changes the time, not the factors."""
+    """`alpha`: confidence of a take-up, where an item not taken up has 1. `threads` changes the time, not the factors.
+
+    `engine` "spark": fitted by MLlib, whose penalty is weighted (`training.models.spark_als`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: ClassVar[str] = "als"
@@ -32,25 +35,33 @@ class ALS(BaseModel):
     iterations: int = Field(default=15, ge=1)
     threads: int = Field(default=1, ge=1)
 
-    def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedALS":
-        from implicit.cpu.als import AlternatingLeastSquares
-        from threadpoolctl import threadpool_limits
+    engine: Literal["implicit", "spark"] = "implicit"
 
-        # implicit runs its own threads over rows and warns where BLAS would start more inside each of them.
-        with threadpool_limits(1, "blas"):
-            model = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularization,
-                alpha=self.alpha,
-                iterations=self.iterations,
-                dtype=np.float32,
-                num_threads=self.threads,
-                random_state=int(rng.integers(2**31)),
-            )
-            model.fit(interactions.matrix(), show_progress=False)
-        factors = np.ascontiguousarray(model.item_factors, dtype=np.float32)
+    def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedALS":
+        from training.models.spark_als import item_factors as by_spark
+
+        factors = (by_spark if self.engine == "spark" else _by_implicit)(self, interactions, rng)
         factors[interactions.item_counts() == 0] = 0
         return FittedALS(factors, factors.T @ factors, self.regularization, self.alpha)
+
+
+def _by_implicit(model: ALS, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.float32]:
+    from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    # implicit runs its own threads over rows and warns where BLAS would start more inside each of them.
+    with threadpool_limits(1, "blas"):
+        fitted = AlternatingLeastSquares(
+            factors=model.factors,
+            regularization=model.regularization,
+            alpha=model.alpha,
+            iterations=model.iterations,
+            dtype=np.float32,
+            num_threads=model.threads,
+            random_state=int(rng.integers(2**31)),
+        )
+        fitted.fit(interactions.matrix(), show_progress=False)
+    return np.ascontiguousarray(fitted.item_factors, dtype=np.float32)
 
 
 def grid(n_items: int) -> Sequence[ALS]:
