@@ -1,15 +1,14 @@
-"""The command line of training: fit, promote, publish, rollback, leaderboard."""
+"""The command line of training: fit, promote, publish, rollback, refresh, leaderboard."""
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from rich.box import SIMPLE
 from rich.console import Console
@@ -20,10 +19,10 @@ from features.events import Tenant
 from training.bundle import BundleError
 from training.config import ConfigError, read_config
 from training.leaderboard import leaderboard
+from training.refresh_cli import refresh
 
 if TYPE_CHECKING:
-    from training.fit import Incumbent, Outcome, Vectors
-    from training.fit import Table as TrainingTable
+    from training.fit import Incumbent, Outcome
     from training.record import Recorded
     from training.summary import Row
     from training.tracking import Registry, Version
@@ -32,11 +31,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From tables to a published bundle.")
 app.command()(leaderboard)
+app.command()(refresh)
 console = Console()
 
 Step = Callable[[str], None]
-THREADS = 2
-"""Of linear algebra: more share badly with other work, and the models are small."""
 FOLLOW_SECONDS = 2.0
 
 
@@ -68,13 +66,14 @@ def fit(
         recipe = read_config(config)
         step = _stages(bar)
         step("read the lake")
-        table, timezone, vectors = read_table(lake, tenant, step)
         from threadpoolctl import threadpool_limits
 
         from training.fit import fit as run_fit
+        from training.inputs import THREADS, read_table
         from training.record import record
         from training.tracking import CHAMPION, Registry
 
+        table, timezone, vectors = read_table(lake, tenant, step)
         step("open MLflow")
         registry = Registry(tenant, tracking, artifacts)
         against = registry.aliased(CHAMPION)
@@ -140,46 +139,6 @@ def rollback(tenant: TenantName, bundles: Bundles = BUNDLES, tracking: Tracking 
         pointer, version = run_rollback(Registry(tenant, tracking), bundles, tenant)
     where = f"alias champion is version {version.number}" if version else "no version in MLflow holds it: the alias stays"
     console.print(f"serving {pointer.bundle} again; {where}", highlight=False)
-
-
-def read_table(lake: Path, tenant: str, step: Step) -> "tuple[TrainingTable, str | None, Vectors]":
-    """A tenant's training table, the time zone its times were given in, and its texts as vectors when asked for.
-
-    Raises DataError where the lake is missing, empty or another tenant's.
-    """
-    from features import lake as lakes
-    from training.fit import DataError
-    from training.fit import Table as TrainingTable
-
-    try:
-        manifest = lakes.manifest(lake, tenant)
-        _, items, interactions, audiences = lakes.interactions(lake, tenant)
-        catalogue = lakes.catalogue(lake, tenant)
-    except (ValueError, OSError) as error:
-        raise DataError(str(error)) from error
-    table = TrainingTable(tenant, items, interactions, audiences, catalogue)
-    return table, _timezone(manifest), _vectors(table, lake / "vectors" / tenant, step)
-
-
-def _timezone(manifest: Mapping[str, Any]) -> str | None:
-    """The zones that imports of zone-less times were read in, None where every time had its own."""
-    zones = {str(facts["timezone"]) for facts in manifest.get("imports", ()) if facts.get("timezone")}
-    return ", ".join(sorted(zones)) or None
-
-
-def _vectors(table: "TrainingTable", cache: Path, step: Step) -> "Vectors":
-    held: dict[str, NDArray[np.float32]] = {}
-
-    def vectors(encoder: str) -> NDArray[np.float32]:
-        from features.text import encode, item_text
-
-        if encoder not in held:
-            texts = [item_text(table.catalogue.items[item], table.catalogue.skills) for item in table.items.ids]
-            say = lambda done, total: step(f"encode texts, {done:,} of {total:,}")  # noqa: E731
-            held[encoder] = encode(texts, model=encoder, cache=cache, threads=THREADS, progress=say)
-        return held[encoder]
-
-    return vectors
 
 
 def _incumbent(registry: "Registry", version: "Version | None") -> "Incumbent | None":

@@ -27,7 +27,7 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
     challenger = registry.aliased(CHALLENGER)
     if challenger is None:
         raise TrackingError(f"{registry.name} has no challenger; run `python -m training fit` first")
-    if not note and challenger.bundle in _rolled_back(registry):
+    if not note and challenger.bundle in rolled_back(registry):
         raise TrackingError(
             f"{registry.name}: bundle {challenger.bundle} was rolled back, and the same data and recipe made it again; "
             "fit on newer data or another recipe, or say with --reason why it may return"
@@ -45,13 +45,31 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
     registry.tag(challenger, **said)
     if verdict.serve == "baseline":
         registry.tag(served, **said)
-    registry.point(CHAMPION, served)
+    registry.point(CHAMPION, served)  # last: what `settled` asks for
     return verdict, served
 
 
-def _rolled_back(registry: Registry) -> set[str]:
+def rolled_back(registry: Registry) -> set[str]:
     """Bundles that a person took back: equal data and recipe make the same bundle again, under another version."""
     return {v.bundle for v in registry.versions() if v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK)}
+
+
+def settled(registry: Registry, challenger: Version) -> bool:
+    """Whether the gate judged this version and what it said came about (a kill in between leaves it half said).
+
+    An alias that a person has moved since, by hand or by a rollback, is settled too: it is not moved again.
+    """
+    champion = registry.aliased(CHAMPION)
+    if champion is None or not {"gate.verdict", "gate.reason"} <= set(challenger.tags):
+        return False
+    moved = champion.bundle != challenger.tags.get("gate.compared_with")
+    stays = challenger.tags["gate.verdict"] == "champion stays"
+    return moved or stays or champion.run_id == challenger.run_id or _taken_back(registry, challenger.run_id)
+
+
+def _taken_back(registry: Registry, run_id: str) -> bool:
+    back = [v for v in registry.versions() if v.run_id == run_id]
+    return any(v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK) for v in back)
 
 
 def judge(ranks: dict[str, Evaluation], challenger: Version, champion: Version | None) -> Verdict:

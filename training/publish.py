@@ -1,9 +1,12 @@
 """Publishing: a verified copy of a bundle beside the ones that serve, then one atomic move of the pointer."""
 
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from training.bundle import (
     Bundle,
@@ -16,6 +19,9 @@ from training.bundle import (
     read_pointer,
     write_pointer,
 )
+
+KEPT = 10
+"""Bundles of a tenant that stay published beside the pointers' own."""
 
 _INCOMING = ".incoming-"
 _FORGOTTEN_S = 3600.0  # an unfinished copy that old is of a process that was killed
@@ -74,6 +80,47 @@ def roll_back(bundles: Path, tenant: str) -> Pointer:
     pointer = Pointer(bundle=current.previous)
     write_pointer(bundles, tenant, pointer)
     return pointer
+
+
+def prune(bundles: Path, tenant: str, *, keep: int = KEPT) -> tuple[str, ...]:
+    """Remove all but the newest `keep` bundles of a tenant, and return the names of those that went.
+
+    What a pointer names stays, as bundle or as previous: the pointer `champion`, and any other file in the folder that reads
+    as a pointer, which is how a deployment that holds on to a bundle says so. So does what is younger than an hour: another
+    process may be about to point at it. MLflow keeps every bundle.
+    """
+    folder = bundles / tenant
+    found = sorted(_bundles(folder), key=lambda path: -path.stat().st_mtime)
+    pinned = _pinned(folder)
+    if pinned is None:
+        return ()
+    now = time.time()
+    old = [p for p in found[keep:] if p.name not in pinned and now - p.stat().st_mtime > _FORGOTTEN_S]
+    for path in old:
+        gone = path.with_name(f"{_INCOMING}{path.name}")  # out of sight at once: a kill leaves no half bundle of that name
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+    return tuple(path.name for path in old)
+
+
+def _bundles(folder: Path) -> list[Path]:
+    named = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in named if re.fullmatch("[0-9a-f]{16}", path.name) and path.is_dir()]
+
+
+def _pinned(folder: Path) -> set[str] | None:
+    """Names in any pointer file of the folder; None where `champion` cannot be read: then nothing may go."""
+    pointers = {path.name: _pointer(path) for path in folder.glob("[!.]*") if path.is_file()} if folder.is_dir() else {}
+    if pointers.get("champion") is None:
+        return None
+    return {name for found in pointers.values() if found for name in (found.bundle, found.previous) if name}
+
+
+def _pointer(path: Path) -> Pointer | None:
+    try:
+        return Pointer.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def current_pointer(bundles: Path, tenant: str) -> Pointer | None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ for _name, _value in {
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down is said so within seconds, not minutes
 }.items():
     os.environ.setdefault(_name, _value)  # before the import: MLflow reads them while it loads
 
 import mlflow  # noqa: E402
 from mlflow.data.code_dataset_source import CodeDatasetSource  # noqa: E402
 from mlflow.data.meta_dataset import MetaDataset  # noqa: E402
+from mlflow.entities import Metric  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
 from mlflow.models.model import ModelInfo  # noqa: E402
@@ -89,7 +92,23 @@ class Run:
 
     def __init__(self, run_id: str, model_name: str) -> None:
         self.run_id = run_id
+        self.status = "FINISHED"
         self._model_name = model_name
+
+    @contextmanager
+    def child(self, name: str, *, tags: Mapping[str, str]) -> "Iterator[Run]":
+        """A run below this one, which is active until it ends; `status` of it may be set to FAILED without raising."""
+        with _ending(mlflow.start_run(run_name=name, nested=True, tags=dict(tags)), self._model_name) as run:
+            yield run
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        mlflow.set_tags(dict(values))
+
+    def curve(self, name: str, values: Sequence[float]) -> None:
+        """One metric with a value of each epoch, from step 1 on."""
+        now = int(time.time() * 1000)
+        found = [Metric(name, float(value), now, step) for step, value in enumerate(values, start=1)]
+        mlflow.MlflowClient().log_batch(self.run_id, metrics=found)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Nested settings, flattened to `section.field`."""
@@ -143,13 +162,13 @@ class Registry:
         self._client = mlflow.MlflowClient(tracking, tracking)
 
     @contextmanager
-    def run(self, name: str) -> Iterator[Run]:
-        """A new run; it ends FAILED when the block raises."""
+    def run(self, name: str, *, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
+        """A new run; it ends FAILED when the block raises, KILLED on Ctrl-C."""
         experiment = self._client.get_experiment_by_name(self.name)
         found = experiment.experiment_id if experiment else self._client.create_experiment(self.name, self._artifacts)
         mlflow.set_experiment(experiment_id=found)
-        with mlflow.start_run(run_name=name) as active:
-            yield Run(active.info.run_id, self.name)
+        with _ending(mlflow.start_run(run_name=name, tags=dict(tags or {})), self.name) as run:
+            yield run
 
     def aliased(self, alias: str) -> Version | None:
         """The version an alias points at, None where there is none."""
@@ -175,6 +194,10 @@ class Registry:
         for key, value in tags.items():
             self._client.set_model_version_tag(self.name, str(version.number), key.replace("_", ".", 1), value)
 
+    def write(self, run_id: str, text: str, file: str) -> None:
+        """Add a text file to a run, also to one that has ended."""
+        self._client.log_text(run_id, text, file)
+
     def fetch_bundle(self, version: Version, into: Path) -> Path:
         """The bundle folder of a version, copied under `into`."""
         uri = f"models:/{self.name}/{version.number}"
@@ -189,6 +212,18 @@ class Registry:
             return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file, dst_path=str(into)))
         except (MlflowException, OSError) as error:
             raise TrackingError(f"run {run_id} has no {file}; run fit again") from error
+
+
+@contextmanager
+def _ending(active: mlflow.ActiveRun, model_name: str) -> Iterator[Run]:
+    """The run while the block lasts, ended with the status that what happened there has."""
+    run = Run(active.info.run_id, model_name)
+    try:
+        yield run
+    except BaseException as error:
+        mlflow.end_run("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    mlflow.end_run(run.status)
 
 
 def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str]) -> int:

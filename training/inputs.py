@@ -1,0 +1,51 @@
+"""What a fit starts from, read from the lake: the training table, its time zone, and texts as vectors when asked for."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import lake as lakes
+from training.fit import DataError, Table, Vectors
+
+Step = Callable[[str], None]
+THREADS = 2
+"""Of linear algebra: more share badly with other work, and the models are small."""
+
+
+def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, Vectors]:
+    """A tenant's training table, the time zone its times were given in, and its texts as vectors when asked for.
+
+    Raises DataError where the lake is missing, empty or another tenant's.
+    """
+    try:
+        manifest = lakes.manifest(lake, tenant)
+        _, items, interactions, audiences = lakes.interactions(lake, tenant)
+        catalogue = lakes.catalogue(lake, tenant)
+    except (ValueError, OSError) as error:
+        raise DataError(str(error)) from error
+    table = Table(tenant, items, interactions, audiences, catalogue)
+    return table, _timezone(manifest), _vectors(table, lake / "vectors" / tenant, step)
+
+
+def _timezone(manifest: Mapping[str, Any]) -> str | None:
+    """The zones that imports of zone-less times were read in, None where every time had its own."""
+    zones = {str(facts["timezone"]) for facts in manifest.get("imports", ()) if facts.get("timezone")}
+    return ", ".join(sorted(zones)) or None
+
+
+def _vectors(table: Table, cache: Path, step: Step) -> Vectors:
+    held: dict[str, NDArray[np.float32]] = {}
+
+    def vectors(encoder: str) -> NDArray[np.float32]:
+        from features.text import encode, item_text
+
+        if encoder not in held:
+            texts = [item_text(table.catalogue.items[item], table.catalogue.skills) for item in table.items.ids]
+            say = lambda done, total: step(f"encode texts, {done:,} of {total:,}")  # noqa: E731
+            held[encoder] = encode(texts, model=encoder, cache=cache, threads=THREADS, progress=say)
+        return held[encoder]
+
+    return vectors

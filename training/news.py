@@ -1,0 +1,85 @@
+"""What is new since the last verdict: a fingerprint of what a fit depends on, compared with those that MLflow holds."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from training.config import Config
+from training.fit import Table
+from training.promote import settled
+from training.sources import ROOT, needed_sources
+from training.tracking import CHALLENGER, CHAMPION, Registry, Version
+
+FINGERPRINT, DATA, RECIPE, PROGRAM = "refresh.fingerprint", "refresh.data", "refresh.recipe", "refresh.program"
+FITTED_AT, CATALOGUE = "refresh.at", "refresh.catalogue"
+"""Tags of a version: what it was made of, when, and that the champion's catalogue was seen to after its verdict."""
+_PROGRAM = ("training.fit", "training.gate", "features.lake")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Digests of what decides a bundle: the data as models see it, the recipe, and the program."""
+
+    data: str
+    recipe: str
+    program: str
+
+    @property
+    def whole(self) -> str:
+        """One digest of the three."""
+        return _digest(self.data, self.recipe, self.program)
+
+
+def data_digest(table: Table) -> str:
+    """What of the lake a bundle depends on: interactions, items, audiences and the whole catalogue.
+
+    Events that are none (shown, saved, rated) leave it alone, also when they arrived later than all others.
+    """
+    parts = (table.interactions.digest(), table.items.digest, table.catalogue.digest)
+    return _digest(*parts, *table.audiences)
+
+
+def recipe_digest(config: Config) -> str:
+    """The resolved recipe, however its file is written."""
+    return _digest(json.dumps(config.model_dump(mode="json"), sort_keys=True))
+
+
+def program_digest() -> str:
+    """The sources that read the lake, fit, evaluate and judge: a new version of them is a reason to fit again."""
+    files = {path for module in _PROGRAM for path in needed_sources(module)}
+    return _digest(*(f"{path.relative_to(ROOT)}\n{path.read_text('utf-8')}" for path in sorted(files)))
+
+
+def judged(registry: Registry, fingerprint: str) -> Version | None:
+    """The newest version of this fingerprint whose verdict is in force."""
+    same = (version for version in registry.versions() if version.tags.get(FINGERPRINT) == fingerprint)
+    return next((version for version in same if settled(registry, version)), None)
+
+
+def waiting(registry: Registry, fingerprint: str, hint: dict[str, str]) -> Version | None:
+    """A challenger of this fingerprint that was recorded and not judged yet, by a run that was killed in between.
+
+    `hint`: fingerprint and MLflow run of the last fit that began, for a kill before its version was tagged. None where the
+    champion has moved since: the fit did not measure it.
+    """
+    found = registry.aliased(CHALLENGER)
+    if found is None or ("gate.verdict" in found.tags and settled(registry, found)):
+        return None
+    begun = hint.get("run_id") == found.run_id and hint.get("fingerprint") == fingerprint
+    champion = registry.aliased(CHAMPION)
+    measured = found.tags.get("gate.compared_with", "") == (champion.bundle if champion else "")
+    return found if measured and (begun or found.tags.get(FINGERPRINT) == fingerprint) else None
+
+
+def overdue(version: Version, max_age_days: float, now: datetime) -> bool:
+    """Whether the fit of a version is older than the deadline (or does not say when it was)."""
+    try:
+        at = datetime.fromisoformat(version.tags.get(FITTED_AT, ""))
+    except ValueError:
+        return True
+    return now.astimezone(UTC) - at > timedelta(days=max_age_days)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
