@@ -9,6 +9,7 @@ from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
 from features.store.store import EventStore, Place
 from features.store.tables import EVENTS, STORED, StoredEvent
+from features.store.versions import SchemaError
 
 __all__ = [
     "EVENTS",
@@ -21,6 +22,7 @@ __all__ = [
     "Place",
     "Progress",
     "PutResult",
+    "SchemaError",
     "StoredEvent",
     "TenantSession",
 ]

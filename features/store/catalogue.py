@@ -27,7 +27,7 @@ class CatalogueRows(TenantRows):
         """
         total, source = PutResult(), iter(rows)
         while batch := list(islice(source, MAX_BATCH)):
-            with self._writing() as connection:
+            with self._writing(CATALOGUE) as connection:
                 total += self._put(connection, batch, microseconds(at))
         return total
 

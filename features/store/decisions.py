@@ -17,7 +17,7 @@ class DecisionRows(TenantRows):
     def record(self, decisions: Sequence[Decision]) -> None:
         """Stores decisions in one synced transaction; one that is stored already stays as it is."""
         rows = [self._decision_row(decision) for decision in decisions]
-        with self._writing() as connection:
+        with self._writing(DECISIONS) as connection:
             self._insert(connection, DECISIONS, rows)
 
     def decision(self, decision_id: str) -> Decision | None:

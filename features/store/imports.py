@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from features.store.outcomes import Progress
 from features.store.rows import TenantRows
-from features.store.tables import IMPORT_PROGRESS, IMPORTS, insert_of
+from features.store.tables import EVENTS, IMPORT_PROGRESS, IMPORTS, insert_of
 
 
 class ImportRows(TenantRows):
@@ -18,7 +18,7 @@ class ImportRows(TenantRows):
     def record_import(self, facts: Mapping[str, Any]) -> None:
         """Keeps where rows came from (source, format, time zone, counts ...): JSON-ready facts about one import."""
         row = {"tenant": self.tenant, "body": json.dumps(facts, sort_keys=True, ensure_ascii=False)}
-        with self._writing() as connection:
+        with self._writing(IMPORTS) as connection:
             connection.execute(sa.insert(IMPORTS), [row])
 
     def imports(self) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ class ImportRows(TenantRows):
     def forget_progress(self, key: str) -> None:
         """Lets the next reading of this key begin anew; a no-op when there is nothing to forget."""
         table = IMPORT_PROGRESS.c
-        with self._writing() as connection:
+        with self._writing(EVENTS) as connection:
             connection.execute(sa.delete(IMPORT_PROGRESS).where(table.tenant == self.tenant, table.key == key))
 
 

@@ -1,34 +1,60 @@
-"""Connecting to the database of a URL, and creating what is missing there."""
+"""Connecting to the database of a URL: SQLite by a file, PostgreSQL by its driver psycopg."""
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from features.store.tables import METADATA
+SQLITE_CACHE_KIB: Final = 65_536
+"""Pages a connection may keep: a batch of random event ids touches thousands, and each must be read and written once only."""
+SQLITE_CHECKPOINT: Final = 8_000
+"""Pages (4 KiB) in the log before they are moved to the file: pages written again and again are moved once."""
 
 
 def connect(url: str, wait_s: float) -> tuple[sa.Engine, Path | None]:
-    """The engine of a URL and its file, None for a server. ValueError for a bad URL."""
+    """The engine of a URL and its file, None for a server. ValueError for a bad URL, ImportError without its driver."""
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise ValueError(f"{url!r} is not a database URL; write for example sqlite:///var/events.db") from None
-    local = parsed.get_backend_name() == "sqlite"
-    file = Path(parsed.database) if local and parsed.database and parsed.database != ":memory:" else None
+    if parsed.drivername in ("postgresql", "postgresql+psycopg"):
+        return _postgresql(parsed, wait_s), None
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        return _sqlite(parsed, wait_s)
+    raise ValueError(f"no store on {parsed.drivername!r}: write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
+
+
+def _sqlite(url: sa.URL, wait_s: float) -> tuple[sa.Engine, Path | None]:
+    file = Path(url.database) if url.database and url.database != ":memory:" else None
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": wait_s} if local else {})
-    if local:
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    METADATA.create_all(engine)
+    engine = sa.create_engine(url, connect_args={"timeout": wait_s})
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
     return engine, file
+
+
+def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
+    # A pooled connection is asked whether it lives: a restart of the server costs no request.
+    given = {"connect_timeout": max(2, math.ceil(wait_s))} if "connect_timeout" not in url.query else {}
+    try:
+        engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), connect_args=given, pool_pre_ping=True)
+    except ImportError:
+        raise ImportError("PostgreSQL needs its driver: pip install 'nextwise[postgresql]'") from None
+
+    def configure(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET lock_timeout = {int(wait_s * 1000)}")
+        connection.commit()
+
+    sa.event.listen(engine, "connect", configure)
+    return engine
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, not in the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{SQLITE_CACHE_KIB}")
+    for pragma in (*pragmas, f"wal_autocheckpoint={SQLITE_CHECKPOINT}"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -1,11 +1,13 @@
 """What all rows of one tenant have in common: how they are read page by page, and how they are written."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from features.histories import HistoryCache
+from features.store.locks import writing
 from features.store.reading import Compiled, Readers
 from features.store.tables import insert_of
 
@@ -26,8 +28,8 @@ class TenantRows:
     def _fetch(self, statement: Compiled, values: dict[str, Any]) -> list[Any]:
         return self._readers.fetch(statement, values)
 
-    def _writing(self) -> Any:
-        return self._engine.execution_options(nextwise_write=True).begin()
+    def _writing(self, table: sa.Table) -> AbstractContextManager[sa.Connection]:
+        return writing(self._engine, table.name, self.tenant)
 
     def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         if rows:

@@ -8,10 +8,12 @@ from typing import Literal
 import sqlalchemy as sa
 
 from features.histories import HistoryCache
+from features.store.locks import writing
 from features.store.opening import connect
 from features.store.reading import Readers
 from features.store.session import TenantSession
 from features.store.tables import CATALOGUE, EVENTS, HEARTBEAT, insert_of
+from features.store.versions import ready
 
 Place = Literal["here", "gone", "replaced"]
 
@@ -27,12 +29,15 @@ class EventStore:
 
     @classmethod
     def open(cls, url: str, *, wait_s: float = 10.0, remember: int = 0) -> "EventStore":
-        """Connects and creates what is missing: tables, and for SQLite the folder of the file. Bad URLs raise ValueError.
+        """Connects, and creates the tables in an empty database (and for SQLite the folder of the file).
 
-        `wait_s`: how long a statement waits while another process holds SQLite's lock. `remember`: how many events of
+        ValueError for a bad URL, and SchemaError, which is one, for a store of another version.
+
+        `wait_s`: how long a statement waits while another writer holds a lock. `remember`: how many events of
         histories that were read are kept in memory (about a kilobyte each).
         """
         engine, file = connect(url, wait_s)
+        ready(engine)
         return cls(engine, file, HistoryCache(remember) if remember else None)
 
     def place(self) -> Place:
@@ -48,7 +53,7 @@ class EventStore:
     def probe(self) -> None:
         """One small synced write, to a row that is written over each time. Raises what any write would raise now."""
         row = {"id": 1, "at": time.time_ns() // 1000}
-        with self.engine.execution_options(nextwise_write=True).begin() as connection:
+        with writing(self.engine, HEARTBEAT.name) as connection:
             insert = insert_of(connection)(HEARTBEAT).values(row)
             connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"at": row["at"]}))
 

@@ -11,25 +11,28 @@ StoredEvent = dict[str, Any]
 METADATA: Final = sa.MetaData()
 _SEQ: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# Compared by bytes on both: the same order everywhere, whatever language the server speaks.
+_TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 EVENTS: Final = sa.Table(
     "events",
     METADATA,
     sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("event_id", sa.Text, nullable=False),
-    sa.Column("learner_id", sa.Text, nullable=False),
-    sa.Column("verb", sa.Text, nullable=False),
-    sa.Column("object_id", sa.Text, nullable=False),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("event_id", _TEXT, nullable=False),
+    sa.Column("learner_id", _TEXT, nullable=False),
+    sa.Column("verb", _TEXT, nullable=False),
+    sa.Column("object_id", _TEXT, nullable=False),
     sa.Column("occurred_at", sa.BigInteger, nullable=False),
     sa.Column("recorded_at", sa.BigInteger, nullable=False),
     sa.Column("known_at", sa.BigInteger, nullable=False),
-    sa.Column("decision_id", sa.Text),
-    sa.Column("result", sa.Text),
-    sa.Column("context", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("decision_id", _TEXT),
+    sa.Column("result", _TEXT),
+    sa.Column("context", _TEXT, nullable=False),
+    sa.Column("source", _TEXT, nullable=False),
     sa.Column("backfill", sa.Integer, nullable=False),
     sa.Column("schema_version", sa.Integer, nullable=False),
-    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("content_hash", _TEXT, nullable=False),
     sa.UniqueConstraint("tenant", "event_id"),
     sa.Index("events_history", "tenant", "learner_id", "occurred_at", "seq"),
     sa.Index("events_day", "tenant", "occurred_at", "seq"),
@@ -40,13 +43,13 @@ CATALOGUE: Final = sa.Table(
     "catalogue",
     METADATA,
     sa.Column("version", _SEQ, primary_key=True, autoincrement=True),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("kind", _TEXT, nullable=False),
+    sa.Column("id", _TEXT, nullable=False),
     sa.Column("valid_from", sa.BigInteger, nullable=False),
     sa.Column("valid_to", sa.BigInteger),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("content_hash", sa.Text, nullable=False),
+    sa.Column("body", _TEXT, nullable=False),
+    sa.Column("content_hash", _TEXT, nullable=False),
     sa.Index("catalogue_versions", "tenant", "kind", "id", "valid_from"),
     sqlite_autoincrement=True,
 )
@@ -64,20 +67,20 @@ sa.Index(
 ALIASES: Final = sa.Table(
     "aliases",
     METADATA,
-    sa.Column("tenant", sa.Text, primary_key=True),
-    sa.Column("alias", sa.Text, primary_key=True),
-    sa.Column("learner_id", sa.Text, primary_key=True),
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("alias", _TEXT, primary_key=True),
+    sa.Column("learner_id", _TEXT, primary_key=True),
     sa.Index("aliases_learner", "tenant", "learner_id"),
 )
 DECISIONS: Final = sa.Table(
     "decisions",
     METADATA,
     sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("decision_id", sa.Text, nullable=False),
-    sa.Column("learner_id", sa.Text, nullable=False),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("decision_id", _TEXT, nullable=False),
+    sa.Column("learner_id", _TEXT, nullable=False),
     sa.Column("decided_at", sa.BigInteger, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("body", _TEXT, nullable=False),
     sa.UniqueConstraint("tenant", "decision_id"),
     sa.Index("decisions_order", "tenant", "seq"),
     sqlite_autoincrement=True,
@@ -86,8 +89,8 @@ IMPORTS: Final = sa.Table(
     "imports",
     METADATA,
     sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
-    sa.Column("tenant", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("body", _TEXT, nullable=False),
     sa.Index("imports_order", "tenant", "seq"),
     sqlite_autoincrement=True,
 )
@@ -95,14 +98,21 @@ IMPORTS: Final = sa.Table(
 IMPORT_PROGRESS: Final = sa.Table(
     "import_progress",
     METADATA,
-    sa.Column("tenant", sa.Text, primary_key=True),
-    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("key", _TEXT, primary_key=True),
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("line", sa.BigInteger, nullable=False),
     sa.Column("accepted", sa.BigInteger, nullable=False),
     sa.Column("duplicates", sa.BigInteger, nullable=False),
     sa.Column("refused", sa.BigInteger, nullable=False),
 )
+# Named and shaped as Alembic does it, which is needed only to migrate.
+VERSION: Final = sa.Table(
+    "alembic_version",
+    METADATA,
+    sa.Column("version_num", sa.String(32), primary_key=True),
+)
+VERSION.primary_key.name = "alembic_version_pkc"
 HEARTBEAT: Final = sa.Table(
     "heartbeat",
     METADATA,

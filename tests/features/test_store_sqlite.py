@@ -1,0 +1,63 @@
+"""What only SQLite does: how it syncs, and which index answers."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from features.events import Event, Verb
+from features.store import EventStore
+from features.store.histories import _history_statement
+from features.store.learners import _alias_statement, _named_statement
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[EventStore]:
+    opened = EventStore.open(sqlite_url)
+    yield opened
+    opened.close()
+
+
+def event(event_id: str) -> Event:
+    return Event(
+        tenant="acme",
+        event_id=event_id,
+        learner_id="ann",
+        verb=Verb.STARTED,
+        object_id="excel",
+        occurred_at=NOON,
+        recorded_at=NOON,
+    )
+
+
+def test_commits_are_synced_and_survive_reopening(sqlite_url: str) -> None:
+    opened = EventStore.open(sqlite_url)
+    with opened.engine.connect() as connection:
+        pragmas = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert pragmas == ["wal", 2, 1]
+    opened.tenant("acme").append([event("e1")])
+    opened.close()
+    again = EventStore.open(sqlite_url)
+    assert again.tenant("acme").history("ann") == [event("e1")]
+    again.close()
+
+
+def test_history_uses_its_index(store: EventStore) -> None:
+    sql, _ = _history_statement(store.engine.dialect)
+    with store.engine.connect() as connection:
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("acme", "ann", 0)).all())
+    assert "events_history (tenant=? AND learner_id=?)" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_looking_for_aliases_reads_no_table(store: EventStore) -> None:
+    for sql, order in (_named_statement(store.engine.dialect), _alias_statement(store.engine.dialect)):
+        with store.engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (0,) * len(order)).all()
+        searches = [step[-1] for step in plan if "aliases" in step[-1]]
+        assert searches
+        assert all("(tenant=? AND learner_id=?)" in step or "(tenant=? AND alias=?)" in step for step in searches)
