@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from training import metrics
 from training.estimates import Estimate, Inconclusive, bootstrap_ratio
@@ -97,7 +97,7 @@ def psi(before: NDArray[np.integer], now: NDArray[np.integer]) -> float:
 
 def chance(bins: int, n: int, m: int) -> float:
     """What the index of two samples of one distribution exceeds in one case of twenty."""
-    return float(chi2.ppf(0.95, max(bins - 1, 1)) * (1 / n + 1 / m))
+    return float(chdtri(max(bins - 1, 1), 0.05) * (1 / n + 1 / m))
 
 
 def shift(group: str, name: str, before: Mapping[str, int], now: Mapping[str, int], *, units: int | None = None) -> Finding:

@@ -17,7 +17,6 @@ from training.config import Config
 from training.evaluate import Evaluation
 from training.fit import BLEND, Incumbent, Outcome, Report
 from training.models.base import Fitted, Model
-from training.plots import save_plots
 from training.summary import Row, rows
 from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
 
@@ -166,6 +165,8 @@ def _log_splits(run: Run, outcome: Outcome) -> None:
 
 
 def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], folder: Path) -> None:
+    from training.plots import save_plots  # altair takes a second to import: a refresh without news does without
+
     flat = [row.flat() for table in tables for row in table]
     run.table({column: [row[column] for row in flat] for column in flat[0]}, "evaluation.json")
     for report, table in zip(outcome.reports, tables, strict=True):

@@ -45,6 +45,7 @@ _DOWN = (
     "TimeoutError",
     "ReadTimeout",
 )
+_WRONG = ("is not a database URL", "no store on", "needs its driver")
 _BAD = ("DataError", "ConfigError", "BundleError", "TrackingError", "TextModelError")
 
 
@@ -103,7 +104,7 @@ def exit_code(error: BaseException) -> Exit:
         return Exit.UNAVAILABLE
     if names & set(_BAD):
         return Exit.BAD_DATA
-    if (isinstance(error, ValueError) and "database URL" in said) or "no store on" in said:
+    if "SchemaError" in names or any(words in said for words in _WRONG):
         return Exit.USAGE
     return Exit.SOFTWARE
 
@@ -118,7 +119,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 _WORDS = {
     Exit.BAD_DATA: "nothing was published",
-    Exit.USAGE: "nothing was done",
+    Exit.USAGE: "nothing was published",
     Exit.UNAVAILABLE: "a store or MLflow did not answer; nothing was published, run again when it does",
     Exit.SOFTWARE: "an error of the program; nothing was published",
     Exit.IOERR: "the disk is full or failing; nothing was published, make room and run again",
