@@ -59,6 +59,7 @@ def session(*, master: str = "local[2]", memory: str = "1g", settings: Mapping[s
     """
     spark_session = _pyspark()
     chosen = {"spark.master": master, "spark.driver.memory": memory, **_settings(), **(settings or {})}
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # no setting of a session says which Python its workers run
     builder = spark_session.builder.appName("nextwise")
     for name, value in chosen.items():
         builder = builder.config(name, value)
@@ -124,7 +125,8 @@ def write_days(spark: "SparkSession", store: str, *, hours: int = 24) -> lake.Wr
 def _rows(spark: "SparkSession", starts: Sequence[datetime], read: Callable[..., Iterator[pa.RecordBatch]]) -> "DataFrame":
     tasks = min(len(starts), 4 * spark.sparkContext.defaultParallelism)
     slices = spark.createDataFrame([(start.isoformat(),) for start in starts], "start string").repartition(tasks)
-    return slices.mapInArrow(read, f"{ddl(columns.EVENT)}, day string")
+    with _without_pandas_warning():
+        return slices.mapInArrow(read, f"{ddl(columns.EVENT)}, day string")
 
 
 def _reading(
@@ -202,7 +204,6 @@ def _settings() -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{logging} -Duser.timezone=UTC",
         "spark.executorEnv.PYTHONPATH": str(_ROOT),
-        "spark.pyspark.python": sys.executable,
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
