@@ -1,4 +1,4 @@
-"""The command line of training: fit, promote, publish, rollback, refresh, leaderboard."""
+"""The command line of training: fit, promote, publish, rollback, refresh, tune, leaderboard."""
 
 import tempfile
 import time
@@ -20,6 +20,7 @@ from training.bundle import BundleError
 from training.config import ConfigError, read_config
 from training.leaderboard import leaderboard
 from training.refresh_cli import refresh
+from training.tune_cli import tune
 
 if TYPE_CHECKING:
     from training.fit import Incumbent, Outcome
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From tables to a published bundle.")
 app.command()(leaderboard)
 app.command()(refresh)
+app.command()(tune)
 console = Console()
 
 Step = Callable[[str], None]

@@ -134,14 +134,34 @@ def rolling_origin(interactions: Interactions, *, cuts: int = 8, ask: Ask = "eve
     of each learner in a window, after what was known before it. An entry that was recorded late stays a target, in the window
     in which it happened. Errors: ValueError where events have no time, or too few distinct ones.
     """
-    at = interactions.at
+    bounds = _bounds(interactions.at, cuts)
+    ends = np.append(bounds[2:], FOREVER)
+    return tuple(_fold(interactions, *window, ask) for window in zip(bounds[:-1], bounds[1:], ends, strict=True))
+
+
+def before_every_test(interactions: Interactions, *, cuts: int = 8, ask: Ask = "every") -> tuple[Interactions, Task]:
+    """What to choose on so that neither protocol's test has been seen: (train, validation).
+
+    With times: the window that ends at the first cut of `rolling_origin`, and what was known before it, both without any
+    learner's last item, which leave-last-out asks for. Without: train and validation of `leave_last_out`. Errors: as
+    `rolling_origin`.
+    """
+    if np.isnat(interactions.at).any():
+        parts = leave_last_out(interactions)
+        return parts.train, parts.validation
+    start, cut = _bounds(interactions.at, cuts)[:2]
+    past = _known(interactions.holding(interactions.drop_last(1)), cut)
+    return _known(past, start), _window(past, start, cut, ask)
+
+
+def _bounds(at: NDArray[np.datetime64], cuts: int) -> NDArray[np.datetime64]:
+    """The start of the first validation window, then the cuts."""
     if np.isnat(at).any():
         raise ValueError("rolling origin needs a time for every event, and this table has order only: use leave-last-out")
     bounds = np.unique(_quantiles(at, cuts)) if len(at) else at
     if cuts < 1 or len(bounds) <= cuts:
         raise ValueError(f"too few distinct event times for {cuts} cuts: gather more events or ask for fewer cuts")
-    ends = np.append(bounds[2:], FOREVER)
-    return tuple(_fold(interactions, *window, ask) for window in zip(bounds[:-1], bounds[1:], ends, strict=True))
+    return bounds
 
 
 def digest(parts: LeaveLastOut | Iterable[Fold]) -> str:
