@@ -18,9 +18,9 @@ MAY_IMPORT = {
 ONLY_IN = {
     "mlflow": {"training.tracking", "training.pyfunc"},
     "bentoml": {"serving.service"},
-    "torch": {"features.text"},
+    "torch": {f"training.models.{name}" for name in ("sampled_softmax", "sequence_fit", "transformer")} | {"features.text"},
     "sentence_transformers": {"features.text"},
-    "implicit": {"training.models.als"},
+    "implicit": {"training.models.als", "training.models.bpr"},
 }
 """Libraries that one place stands on. `training.pyfunc` is the script MLflow loads a model from."""
 

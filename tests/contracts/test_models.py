@@ -20,7 +20,9 @@ from training.bundle import Provenance, load_bundle, write_bundle
 from training.models.als import ALS
 from training.models.base import Fitted, Model
 from training.models.blend import Blend
+from training.models.bpr import BPR
 from training.models.content import ContentConfig
+from training.models.item_knn import ItemKNN
 from training.models.linear import Linear
 from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
@@ -56,6 +58,10 @@ def small_als() -> ALS:
     return ALS(factors=2, iterations=20)
 
 
+def small_bpr() -> BPR:
+    return BPR(factors=4, iterations=100)
+
+
 def small_sequence() -> SequenceModel:
     return SequenceModel(dim=8, dropout=0, learning_rate=0.02, epochs=10, batch=16)
 
@@ -70,6 +76,8 @@ CASES = {
     "random": Case(lambda n: RandomOrder(), learns=False, needs_history=False, equivariant=False, untaken=False),
     "recent": Case(lambda n: Recent(), learns=False, needs_history=False, untaken=False),
     "als": Case(lambda n: small_als(), equivariant=False),
+    "item_knn": Case(lambda n: ItemKNN()),
+    "bpr": Case(lambda n: small_bpr(), equivariant=False),
     "linear": Case(lambda n: Linear(ridge=1, next_ridge=1)),
     "ease": Case(lambda n: Linear(ridge=1, mix=0)),
     "next-item": Case(lambda n: Linear(next_ridge=1, mix=1)),

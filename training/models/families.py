@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from training.models import als, content, linear, recent
+from training.models import als, bpr, content, item_knn, linear, recent
 from training.models.als import ALS, FittedALS
 from training.models.base import Fitted, Model
+from training.models.bpr import BPR, FittedBPR
 from training.models.content import ContentConfig, FittedContent
+from training.models.item_knn import FittedItemKNN, ItemKNN
 from training.models.linear import FittedLinear, Linear
 from training.models.popularity import FittedPopularity, Popularity
 from training.models.random_order import FittedRandomOrder, RandomOrder
@@ -40,7 +42,9 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "popularity": Family(Popularity(), FittedPopularity, blended=True),
     "recent": Family(Recent(), FittedRecent, recent.grid, needs="times", blended=True),
+    "item_knn": Family(ItemKNN(), FittedItemKNN, item_knn.grid, blended=True),
     "als": Family(ALS(), FittedALS, als.grid, blended=True),
+    "bpr": Family(BPR(), FittedBPR, bpr.grid),
     "linear": Family(Linear(), FittedLinear, linear.grid, blended=True),
     "content": Family(ContentConfig(), FittedContent, content.grid, needs="text", blended=True),
     "sequence": Family(SequenceModel(), FittedSequence),
