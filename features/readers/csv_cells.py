@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
+from features.events import to_utc
 from features.readers.base import LocalTimes, zone
 from features.readers.csv_map import CsvMap
 
@@ -32,33 +33,52 @@ class Times:
         self._local = None if given is None else LocalTimes(given)
         self._format = csv_map.time_format
         self._parse = _parser(csv_map.time_format)
+        self._hour = lru_cache(_REMEMBERED)(self._read_hour)
+        self._iso = csv_map.time_format == "iso"
 
     def __call__(self, cell: str) -> Time:
         """The instant of a cell."""
+        if self._iso and 19 <= len(cell) <= 20 and cell[13] == ":":
+            # 2026-01-31 09:12:34, with a Z or without: the hour is known from other rows, minutes and seconds by heart.
+            hour, past = self._hour(cell[:13], cell[19:]), _IN_HOUR.get(cell[14:19])
+            if hour and past is not None:
+                return hour[0] + past, f"{hour[1]}:{cell[14:19]}Z"
+        return self._read(cell)
+
+    def _read_hour(self, hour: str, zone: str) -> Time | None:
+        """The instant at which this hour begins; None where it is not plain: unreadable, or with a change of the clock."""
+        doubtful = self._local.doubtful if self._local else 0
+        try:
+            (first, text), (last, _) = self._read(f"{hour}:00:00{zone}"), self._read(f"{hour}:59:59{zone}")
+        except ValueError:
+            return None
+        if self._local and self._local.doubtful > doubtful:
+            self._local.doubtful = doubtful
+            return None
+        return (first, text[:13]) if last - first == 3599_000_000 and text[13:] == ":00:00Z" else None
+
+    def _read(self, cell: str) -> Time:
         try:
             at = self._parse(cell)
         except (ValueError, OverflowError):
             raise ValueError(f"{cell!r} is not a time {_LIKE.get(self._format, f'of the form {self._format}')}") from None
-        if at.tzinfo is not UTC:
-            at = self._instant(cell, at)
-        naive = at.replace(tzinfo=None)
+        naive = (at if at.tzinfo is UTC else self._instant(cell, at)).replace(tzinfo=None)
         past = naive - _EPOCH
         return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds, naive.isoformat() + "Z"
 
     def _instant(self, cell: str, at: datetime) -> datetime:
-        if at.tzinfo is None:
-            if self._local is None:
-                raise ValueError(f"{cell!r} has no time zone: give --timezone, for example Europe/Paris")
-            return self._local.instant(at)
-        try:
-            return at.astimezone(UTC)
-        except OverflowError:
-            raise ValueError(f"{cell!r} lies outside the years 1 to 9999 in UTC") from None
+        if at.tzinfo is None and self._local is None:
+            raise ValueError(f"{cell!r} has no time zone: give --timezone, for example Europe/Paris")
+        return self._local.instant(at) if self._local and at.tzinfo is None else to_utc(at)
 
     def notes(self) -> list[str]:
+        """What was assumed, complete after the last cell."""
         return self._local.notes() if self._local else []
 
 
+_IN_HOUR: Final = {
+    f"{minute:02}:{second:02}": (minute * 60 + second) * 1_000_000 for minute in range(60) for second in range(60)
+}
 _LIKE: Final = {
     "iso": "like 2026-01-31T09:00:00Z; if it is written otherwise, give --time-format",
     "epoch-s": "in seconds since 1970",

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from json.encoder import encode_basestring, encode_basestring_ascii
+from operator import itemgetter
 from typing import Final
 
 from features.events import Verb
@@ -19,6 +21,7 @@ RESULT: Final = {
     "progress": "progress",
 }
 """The fields of a result, in their order, and what a map calls them."""
+_REMEMBERED: Final = 16_384
 
 
 @dataclass(slots=True)
@@ -121,16 +124,22 @@ class _Result:
         reader = fragments(header.csv_map)
         given = [name for name, said in RESULT.items() if said in header.places]
         self.readers: dict[str, Callable[[str], str]] = {RESULT[name]: reader[name] for name in given}
-        self._cells = [(header.places[said], read) for said, read in self.readers.items()]
+        self._read = list(self.readers.values())
+        places = [header.places[said] for said in self.readers]
+        self._take = itemgetter(*places) if places else None
         self._whole = "{" + ",".join(f'"{name}":{"%s" if name in given else "null"}' for name in RESULT) + "}"
         self._names = [f'"{name}":' for name in given]
+        self._json = lru_cache(_REMEMBERED)(self._put_together)
 
     def read(self, cells: Cells) -> tuple[str, str | None]:
-        if not self._cells:
-            return "null", None
-        found = [read(cells[place]) for place, read in self._cells]
+        """(as hashed, as stored): JSON with every field, and with those that are said."""
+        return self._json(self._take(cells)) if self._take else ("null", None)
+
+    def _put_together(self, given: str | tuple[str, ...]) -> tuple[str, str | None]:
+        texts = (given,) if isinstance(given, str) else given
+        found = tuple(read(text) for read, text in zip(self._read, texts, strict=True))
         said = [name + value for name, value in zip(self._names, found, strict=True) if value != "null"]
-        return (self._whole % tuple(found), "{" + ",".join(said) + "}") if said else ("null", None)
+        return (self._whole % found, "{" + ",".join(said) + "}") if said else ("null", None)
 
 
 class _Context:

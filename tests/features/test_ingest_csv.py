@@ -1,0 +1,279 @@
+"""CSV files into the store: all or the good ones, once only, and on from where a killed run ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from features.cli import app
+from features.ingest import Ingested
+from features.ingest_csv import ingest_csv, reading_key
+from features.readers import csv_text
+from features.readers.csv_events import CsvFile
+from features.readers.csv_map import CsvMap
+from features.store import EventStore, TenantSession
+
+ROOT = Path(__file__).parents[2]
+HEADER = "learner_id,verb,object_id,occurred_at\n"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+URL = "sqlite:///events.db"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def session() -> Iterator[TenantSession]:
+    store = EventStore.open(URL)
+    yield store.tenant("acme")
+    store.close()
+
+
+def line(number: int, learner: str = "") -> str:
+    return f"{learner or f'l{number}'},passed,excel,2026-01-31T09:{number % 60:02}:00Z\n"
+
+
+def given(*lines: str, header: str = HEADER, **said: Any) -> CsvFile:
+    Path("log.csv").write_text(header + "".join(lines), encoding="utf-8")
+    return CsvFile(Path("log.csv"), CsvMap(**said), "acme", NOW)
+
+
+def ingest(
+    session: TenantSession, file: CsvFile, *, skip_bad: bool = False, apart_bytes: int = 10**9, advance: Any = None
+) -> Ingested:
+    return ingest_csv(
+        session,
+        file,
+        skip_bad=skip_bad,
+        refused=Path("bad.jsonl"),
+        facts={},
+        advance=advance or (lambda _: None),
+        apart_bytes=apart_bytes,
+    )
+
+
+def counted(found: Ingested) -> tuple[int, int, int]:
+    return found.accepted, found.duplicates, found.refused
+
+
+def cli(*words: str) -> Result:
+    return CliRunner().invoke(app, ["ingest", "--format", "csv", "--tenant", "acme", "--store", URL, *words])
+
+
+@pytest.mark.parametrize("apart_bytes", [0, 10**9], ids=["in a process of its own", "in this process"])
+def test_a_file_is_stored_once(session: TenantSession, apart_bytes: int) -> None:
+    file = given(line(1), line(1), line(2))
+    assert counted(ingest(session, file, apart_bytes=apart_bytes)) == (3, 0, 0)
+    assert counted(ingest(session, file, apart_bytes=apart_bytes)) == (0, 3, 0)
+    assert session.counts().events == 3
+    assert [facts["accepted"] for facts in session.imports()] == [3, 0]
+    assert session.progress(reading_key(file, False)) is None
+
+
+def test_an_export_that_overlaps_adds_only_what_is_new(session: TenantSession) -> None:
+    ingest(session, given(line(1), line(2), line(2)))
+    assert counted(ingest(session, given(line(2), line(2), line(2), line(3)))) == (2, 2, 0)
+
+
+def test_one_bad_row_stores_nothing(session: TenantSession) -> None:
+    file = given(line(1), "ann,watched,excel,2026-01-31T09:00:00Z\n", line(2))
+    found = ingest(session, file)
+    assert (found.stored, found.refused, session.counts().events) == (False, 1, 0)
+    assert str(found.first[0]).startswith("log.csv, line 3: verb: unknown verb 'watched'")
+
+
+def test_with_skip_bad_the_good_rows_are_stored_and_the_bad_written_down(session: TenantSession) -> None:
+    file = given(line(1), "ann,watched,excel,2026-01-31T09:00:00Z\n", "broken\n", line(2))
+    assert counted(ingest(session, file, skip_bad=True)) == (2, 0, 2)
+    assert [json.loads(one)["line"] for one in Path("bad.jsonl").read_text().splitlines()] == [3, 4]
+
+
+IDS = "event_id," + HEADER
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_an_id_with_other_content_is_refused(session: TenantSession, skip_bad: bool) -> None:
+    ingest(session, given("e1," + line(1), header=IDS))
+    found = ingest(session, given("e1," + line(1), "e1," + line(2), "e2," + line(3), header=IDS), skip_bad=skip_bad)
+    assert counted(found) == ((1, 1, 1) if skip_bad else (0, 0, 1))
+    assert "event_id: 'e1': this id stands in the" in str(found.first[0])
+    assert session.counts().events == (2 if skip_bad else 1)
+
+
+def test_an_id_twice_in_the_file_with_other_content_stores_nothing(session: TenantSession) -> None:
+    found = ingest(session, given("e1," + line(1), "e1," + line(1), "e1," + line(2), header=IDS))
+    assert (found.stored, session.counts().events) == (False, 0)
+    assert str(found.first[0]) == "log.csv, line 4: event_id: 'e1': this id stands in the file already, with other content"
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from features.ingest_csv import ingest_csv
+from features.readers import csv_text
+from features.readers.csv_events import CsvFile
+from features.readers.csv_map import CsvMap
+from features.store import EventStore, TenantSession
+when, calls, append = sys.argv[1], 0, TenantSession.append_prepared
+def killing(self, rows, **more):
+    global calls
+    calls += 1
+    if calls == 4 and when == "before": os.kill(os.getpid(), signal.SIGKILL)
+    done = append(self, rows, **more)
+    if calls == 4 and when == "after": os.kill(os.getpid(), signal.SIGKILL)
+    return done
+TenantSession.append_prepared = killing
+csv_text._LINES = 10
+file = CsvFile(Path("log.csv"), CsvMap(), "acme", datetime(2026, 3, 1, tzinfo=UTC))
+session = EventStore.open("sqlite:///events.db").tenant("acme")
+ingest_csv(session, file, skip_bad=sys.argv[2] == "True", refused=Path("bad.jsonl"), facts={}, advance=lambda _: None)
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_killed_run_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, when: str, skip_bad: bool) -> None:
+    """Every third row is one of the same two, so ids hang on how often a row came before the kill. With bad rows each tenth."""
+    lines = [line(n % 2, "same") if n % 3 == 0 else line(n) for n in range(70)]
+    if skip_bad:
+        lines[::10] = ["broken\n"] * 7
+    file = given(*lines)
+    killed = subprocess.run([sys.executable, "-c", KILLED, when, str(skip_bad)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert killed.returncode == -signal.SIGKILL
+    monkeypatch.setattr(csv_text, "_LINES", 10)
+    bad, good = (7, 63) if skip_bad else (0, 70)
+    store = EventStore.open(URL)
+    session = store.tenant("acme")
+    assert session.counts().events == (4 if when == "after" else 3) * (9 if skip_bad else 10)
+    again = ingest(session, file, skip_bad=skip_bad)
+    assert counted(again) == (good, 0, bad)
+    assert again.resumed_after == (41 if when == "after" else 31)
+    assert session.counts().events == good
+    assert counted(ingest(session, file, skip_bad=skip_bad)) == (0, good, bad)
+    if skip_bad:
+        assert [json.loads(one)["line"] for one in Path("bad.jsonl").read_text().splitlines()] == list(range(2, 72, 10))
+    store.close()
+
+
+def test_a_file_changed_after_a_kill_begins_anew(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 2)
+    file = given(*map(line, range(6)))
+
+    def stop(_: int) -> None:
+        if session.counts().events == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(session, file, advance=stop)
+    found = ingest(session, given(*map(line, range(7))))
+    assert (counted(found), found.resumed_after) == ((3, 4, 0), 0)
+
+
+@pytest.mark.parametrize("change", ["grows", "shrinks", "vanishes"])
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_file_that_changes_while_it_is_read(
+    session: TenantSession, monkeypatch: pytest.MonkeyPatch, change: str, skip_bad: bool
+) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 2)
+    file = given(*map(line, range(6)))
+
+    def alter(_: int) -> None:
+        path = Path("log.csv")
+        if change == "vanishes":
+            path.unlink(missing_ok=True)
+        else:
+            path.write_text(HEADER + "".join(map(line, range(9 if change == "grows" else 3))))
+
+    found = ingest(session, file, skip_bad=skip_bad, advance=alter)
+    words = "the file vanished" if change == "vanishes" else "the file was changed while it was read"
+    assert not found.stored
+    assert words in (found.stopped if skip_bad else str(found.first[0]))
+    assert session.counts().events == (2 if skip_bad else 0)
+
+
+FULL = """
+import resource, signal, sys
+from features.cli import app
+from features.readers import csv_text
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+csv_text._LINES = 2_000
+app(sys.argv[1:])
+"""
+
+
+def test_a_full_disk_stops_and_the_next_run_goes_on(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 2_000)
+    given(*map(line, range(9_000)))
+    words = ["ingest", "--format", "csv", "--tenant", "acme", "--store", URL, "log.csv"]
+    full = subprocess.run(
+        [sys.executable, "-c", FULL, *words], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert full.returncode == 1, full.stderr
+    assert "cannot be used: " in full.stderr
+    stored = session.counts().events
+    assert 0 < stored < 9_000
+    done = cli("log.csv", "--json")
+    assert json.loads(done.stdout)["accepted"] == session.counts().events == 9_000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--map", "learner=Who"], 2, "Error: columns: unknown field 'learner'"),
+        (["--map", "learner_id=Who"], 1, "log.csv, line 1: Who: the column is missing; the header has: learner_id, verb"),
+        (["--encoding", "utf-16"], 1, "log.csv, line 1: the text is not UTF-16"),
+        (["--timezone", "Nowhere"], 2, "Error: timezone: unknown time zone 'Nowhere'"),
+        (["--mapping", "none.toml"], 2, "Error: none.toml: cannot be read as TOML"),
+        (["--skip-bad", "--refused", "log.csv"], 2, "would overwrite log.csv, which is read"),
+    ],
+)
+def test_what_is_said_wrongly_is_explained(words: list[str], code: int, said: str) -> None:
+    given(line(1))
+    done = cli("log.csv", *words)
+    assert done.exit_code == code
+    assert said in done.stderr
+
+
+def test_csv_options_are_for_csv_only() -> None:
+    given(line(1))
+    done = CliRunner().invoke(app, ["ingest", "--format", "events", "--tenant", "acme", "--separator", ";", "log.csv"])
+    assert (done.exit_code, done.stderr) == (2, "Error: --separator is for --format csv, not for events\n")
+
+
+@pytest.mark.parametrize("data", [b"", HEADER.encode(), b"\0\0\0"])
+def test_a_file_without_rows_stores_nothing(data: bytes) -> None:
+    Path("log.csv").write_bytes(data)
+    for more in ([], ["--skip-bad"]):
+        done = cli("log.csv", *more)
+        assert done.exit_code == 1
+        assert "Nothing was stored" in done.stderr
+
+
+def test_a_folder_is_refused() -> None:
+    Path("folder").mkdir()
+    done = cli("folder")
+    assert (done.exit_code, "folder: this is a folder; name one CSV file" in done.stderr) == (1, True)
+
+
+def test_the_summary_adds_up() -> None:
+    Path("lms.csv").write_text("Nutzer;Kurs;Stand;Wann\nann;excel;fertig;31.01.2026 10:00\nbob;excel;?;31.01.2026 10:00\n")
+    flags = ["--map", "learner_id=Nutzer", "--map", "object_id=Kurs", "--map", "verb=Stand", "--map", "occurred_at=Wann"]
+    times = ["--time-format", "%d.%m.%Y %H:%M", "--timezone", "Europe/Berlin", "--verb-map", "fertig=completed"]
+    done = cli("lms.csv", *flags, *times, "--skip-bad")
+    assert done.exit_code == 0
+    assert "note: the header is separated by a semicolon" in done.stdout
+    assert "2 rows = 1 accepted + 0 duplicate + 1 refused" in done.stdout
+    assert "lms.csv, line 3: Stand: unknown verb '?'" in done.stderr
