@@ -5,7 +5,9 @@ proposed skill counts for less than through a given one.
 """
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -48,3 +50,29 @@ def to_json(proposals: Proposals) -> str:
 def from_json(text: str | bytes) -> dict[str, dict[str, Proposal]]:
     """The proposals of a document. Raises ValueError naming the first thing that is none."""
     return _FILE.validate_json(text)
+
+
+def proposals_file(lake: Path, tenant: str) -> Path:
+    """Where a tenant's proposals lie in the lake."""
+    return lake / "proposals" / f"tenant={tenant}" / "proposals.json"
+
+
+def write_proposals(lake: Path, tenant: str, proposals: Proposals) -> Path:
+    """Replace a tenant's proposals in the lake; a reader never meets half a file."""
+    path = proposals_file(lake, tenant)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{os.getpid()}-{path.name}")
+    staging.write_text(to_json(proposals) + "\n", encoding="utf-8")
+    staging.replace(path)
+    return path
+
+
+def read_proposals(lake: Path, tenant: str, catalogue: Catalogue) -> dict[str, dict[str, Proposal]]:
+    """What of a tenant's proposals is `usable` with this catalogue; empty where none were made. ValueError: not readable."""
+    path = proposals_file(lake, tenant)
+    if not path.is_file():
+        return {}
+    try:
+        return usable(from_json(path.read_bytes()), catalogue)
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable ({error}); run `python -m features propose --tenant {tenant}`") from None

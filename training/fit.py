@@ -7,7 +7,7 @@ takes part in choosing for it. What is shipped is chosen in the last window, aft
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from features.catalogue import Catalogue
 from features.interactions import Histories, Interactions
+from features.proposals import Proposals
 from features.vocabulary import Vocabulary
 from training import lineup
 from training.choose import choose
@@ -43,13 +44,14 @@ class DataError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One tenant's training table, items and audiences as its arrays count them."""
+    """One tenant's training table, items and audiences as its arrays count them; `proposals` go into the bundle as they are."""
 
     tenant: str
     items: Vocabulary
     interactions: Interactions
     audiences: tuple[str, ...]
     catalogue: Catalogue
+    proposals: Proposals = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import lake as lakes
+from features.proposals import read_proposals
 from training.fit import DataError, Table, Vectors
 
 Step = Callable[[str], None]
@@ -24,9 +25,10 @@ def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, 
         manifest = lakes.manifest(lake, tenant)
         _, items, interactions, audiences = lakes.interactions(lake, tenant)
         catalogue = lakes.catalogue(lake, tenant)
+        proposals = read_proposals(lake, tenant, catalogue)
     except (ValueError, OSError) as error:
         raise DataError(str(error)) from error
-    table = Table(tenant, items, interactions, audiences, catalogue)
+    table = Table(tenant, items, interactions, audiences, catalogue, proposals)
     return table, _timezone(manifest), _vectors(table, lake / "vectors" / tenant, step)
 
 

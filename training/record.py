@@ -111,6 +111,7 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
         catalogue=table.catalogue,
         audiences=table.audiences,
         population={"popularity": table.interactions.item_counts().astype(np.float32)},
+        proposals=table.proposals,
         provenance=Provenance(
             recipe=_recipe(outcome, serves),
             data_digest=table.interactions.digest(),

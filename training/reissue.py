@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from features.catalogue import Catalogue
+from features.proposals import usable
 from training.bundle import Bundle, write_bundle
 from training.promote import rolled_back
 from training.tracking import CHALLENGER, CHAMPION, Registry, Version
@@ -55,6 +56,7 @@ def _write(parent: Path, bundle: Bundle, catalogue: Catalogue) -> Path:
         catalogue=catalogue,
         audiences=manifest.audiences,
         population=bundle.population,
+        proposals=usable(bundle.proposals, catalogue),
         provenance=manifest.provenance,
     )
 
