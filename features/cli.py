@@ -12,6 +12,7 @@ import typer
 
 from features.checks import Check, check, failed
 from features.ingest_cli import ingest_command
+from features.propose_cli import accept_command, propose_command
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Reader(StrEnum):
 
 
 app.command("ingest")(ingest_command)
+app.command("propose")(propose_command)
+app.command("accept")(accept_command)
 
 
 @app.command("check")
