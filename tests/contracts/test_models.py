@@ -1,4 +1,4 @@
-"""One contract for every model. A new model adds one line to CASES, and what its documentation says of NaN.
+"""One contract for every model. A family of the table is tested with its default settings, or as its line in CASES says.
 
 The data is a checkerboard: learner u took up item i where u + i is even, but for the diagonal u = i. A model that learns
 from others must rank the withheld item of the learner's own colour above every item of the other colour: the right answer
@@ -7,6 +7,7 @@ is known without running anything.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from training.models.base import Fitted, Model
 from training.models.blend import Blend
 from training.models.bpr import BPR
 from training.models.content import ContentConfig
-from training.models.item_knn import ItemKNN
+from training.models.families import FAMILIES
 from training.models.linear import Linear
 from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
@@ -44,12 +45,14 @@ def texts(n_items: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Case:
-    """How to make a model for a number of items, and what it promises beyond the contract."""
+    """How to make a model for a number of items, and what it promises beyond the contract: what most models do, unless said."""
 
     make: Callable[[int], Model]
     learns: bool = True  # ranks the checkerboard
     needs_history: bool = True  # cannot score an empty one
-    equivariant: bool = True  # fits the same whatever the items are called
+    draws: bool = False  # by item or learner: equal to the last bit only where both keep their places
+    texts: bool = False  # is bound to a text for each item index
+    times: bool = False  # cannot score at all without times
     untaken: bool = True  # cannot score an item that nobody took up
 
 
@@ -71,20 +74,27 @@ def blend(n_items: int) -> Blend:
     return Blend(parts=parts, weights={"linear": 1, "content": 0.5, "recent": 0.2, "popularity": 0.1})
 
 
-CASES = {
+def settled(name: str) -> Case:
+    """The case of a family that says nothing else: its default settings."""
+    model = FAMILIES[name].default
+    assert not isinstance(model, ContentConfig)
+    return Case(lambda n: model)
+
+
+SAID = {
     "popularity": Case(lambda n: Popularity(), learns=False, needs_history=False, untaken=False),
-    "random": Case(lambda n: RandomOrder(), learns=False, needs_history=False, equivariant=False, untaken=False),
-    "recent": Case(lambda n: Recent(), learns=False, needs_history=False, untaken=False),
-    "als": Case(lambda n: small_als(), equivariant=False),
-    "item_knn": Case(lambda n: ItemKNN()),
-    "bpr": Case(lambda n: small_bpr(), equivariant=False),
+    "random": Case(lambda n: RandomOrder(), learns=False, needs_history=False, draws=True, untaken=False),
+    "recent": Case(lambda n: Recent(), learns=False, needs_history=False, times=True, untaken=False),
+    "als": Case(lambda n: small_als(), draws=True),
+    "bpr": Case(lambda n: small_bpr(), draws=True),
     "linear": Case(lambda n: Linear(ridge=1, next_ridge=1)),
     "ease": Case(lambda n: Linear(ridge=1, mix=0)),
     "next-item": Case(lambda n: Linear(next_ridge=1, mix=1)),
-    "content": Case(lambda n: ContentConfig().bind(texts(n)), equivariant=False, untaken=False),
-    "sequence": Case(lambda n: small_sequence(), equivariant=False),
-    "blend": Case(blend, needs_history=False, equivariant=False, untaken=False),
+    "content": Case(lambda n: ContentConfig().bind(texts(n)), texts=True, untaken=False),
+    "sequence": Case(lambda n: small_sequence(), draws=True),
+    "blend": Case(blend, needs_history=False, texts=True, untaken=False),
 }
+CASES = SAID | {name: settled(name) for name in FAMILIES if name not in SAID}
 each = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
 
@@ -103,25 +113,34 @@ def fit(case: Case, interactions: Interactions, seed: int = 0) -> Fitted:
     return case.make(interactions.n_items).fit(interactions, rng=np.random.default_rng(seed))
 
 
+@cache
+def board(case: Case) -> Fitted:
+    """Fitted once on the checkerboard, for all tests that only look at it."""
+    return fit(case, checkerboard())
+
+
 def asked(n_items: int = M) -> Histories:
     """Histories that no learner of the table has: one item, some, some with a repeat, and none at all."""
     return Histories.of([[4], [1, 3, 9], [2, 2, 6, 2], []], n_items, audience=[0, 1, -1, 0])
+
+
+def knows_colours(fitted: Fitted, table: Interactions, withheld: NDArray[np.integer]) -> bool:
+    """Is every learner's withheld item (int[M], even for the even colour) before every item of the other colour?"""
+    scores = fitted.score(table)
+    other_colour = np.array([np.nanmax(row[(item + 1) % 2 :: 2]) for row, item in zip(scores, withheld, strict=True)])
+    return bool(np.all(scores[np.arange(M), withheld] > other_colour))
 
 
 @each
 def test_the_withheld_item_comes_before_the_other_colour(case: Case) -> None:
     if not case.learns:
         pytest.skip("scores the same for everybody")
-    table = checkerboard()
-    scores = fit(case, table).score(table)
-    for learner in range(M):
-        other_colour = scores[learner, (learner + 1) % 2 :: 2]
-        assert scores[learner, learner] > np.nanmax(other_colour)
+    assert knows_colours(board(case), checkerboard(), withheld=np.arange(M))
 
 
 @each
 def test_scores_are_float32_of_the_shape_asked_for(case: Case) -> None:
-    fitted, histories = fit(case, checkerboard()), asked()
+    fitted, histories = board(case), asked()
     scores = fitted.score(histories)
     some = fitted.score(histories, np.array([5, 0, 7], dtype=np.int32))
     assert scores.shape == (4, M)
@@ -134,7 +153,7 @@ def test_scores_are_float32_of_the_shape_asked_for(case: Case) -> None:
 
 @each
 def test_nan_stands_only_where_documented(case: Case) -> None:
-    scores = fit(case, checkerboard()).score(asked())
+    scores = board(case).score(asked())
     assert np.isfinite(scores[:3]).all()
     assert np.isnan(scores[3]).all() == case.needs_history
     assert np.isfinite(scores[3]).all() != case.needs_history
@@ -158,7 +177,7 @@ def test_the_same_generator_gives_the_same_bits(case: Case) -> None:
 
 @each
 def test_a_score_depends_on_its_own_row_alone(case: Case) -> None:
-    fitted, histories = fit(case, checkerboard()), asked()
+    fitted, histories = board(case), asked()
     together = fitted.score(histories)
     for row in range(len(histories)):
         np.testing.assert_allclose(fitted.score(histories.take(np.array([row])))[0], together[row], atol=1e-5)
@@ -168,7 +187,7 @@ def test_a_score_depends_on_its_own_row_alone(case: Case) -> None:
 
 @each
 def test_an_unknown_audience_is_scored_like_none(case: Case) -> None:
-    fitted = fit(case, checkerboard())
+    fitted = board(case)
     scores = fitted.score(Histories.of([[4, 2], [4, 2]], M, audience=[99, -1]))
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(scores[0], scores[1])
@@ -176,7 +195,7 @@ def test_an_unknown_audience_is_scored_like_none(case: Case) -> None:
 
 @each
 def test_arrays_are_plain_and_c_ordered(case: Case) -> None:
-    for name, array in fit(case, checkerboard()).arrays().items():
+    for name, array in board(case).arrays().items():
         assert array.flags.c_contiguous, name
         assert array.dtype != object, name
         assert "/" not in name
@@ -184,7 +203,7 @@ def test_arrays_are_plain_and_c_ordered(case: Case) -> None:
 
 @each
 def test_a_bundle_scores_the_same_from_read_only_memory_maps(case: Case, tmp_path: Path) -> None:
-    fitted, histories = fit(case, checkerboard()), asked()
+    fitted, histories = board(case), asked()
     ids = [f"i{k:02}" for k in range(M)]
     folder = write_bundle(
         tmp_path,
@@ -204,14 +223,14 @@ def test_a_bundle_scores_the_same_from_read_only_memory_maps(case: Case, tmp_pat
 
 @each
 def test_a_model_knows_how_many_items_it_scores(case: Case) -> None:
-    assert fit(case, checkerboard()).n_items == M
+    assert board(case).n_items == M
 
 
 @each
 def test_arrays_of_another_shape_or_type_make_no_model(case: Case) -> None:
     """Each array in turn with a row too few, an axis too many, or of text. What loads must score, unless it counts its items
     otherwise, which a bundle compares with its vocabulary: nothing waits for the first request to fail."""
-    fitted = fit(case, checkerboard())
+    fitted = board(case)
     for name, array in fitted.arrays().items():
         for wrong in (array[:-1], array[..., None], array.astype(str), array[:0]):
             try:
@@ -223,14 +242,34 @@ def test_arrays_of_another_shape_or_type_make_no_model(case: Case) -> None:
 
 @each
 def test_renaming_items_renames_the_scores(case: Case) -> None:
-    if not case.equivariant:
+    if case.draws or case.texts:
         pytest.skip("draws by item index, or is bound to texts by item index")
     table, histories = checkerboard(), asked()
     new = np.random.default_rng(1).permutation(M).astype(np.int32)
-    moved = Interactions(table.indptr, new[table.items], table.at, table.audience, M, table.n_audiences, table.until)
-    renamed = Histories(histories.indptr, new[histories.items], histories.at, histories.audience, M)
-    expected = fit(case, table).score(histories)
-    np.testing.assert_allclose(fit(case, moved).score(renamed)[:, new], expected, atol=1e-4)
+    moved = fit(case, table.holding(table.renamed(new)))
+    np.testing.assert_allclose(moved.score(histories.renamed(new))[:, new], board(case).score(histories), atol=1e-4)
+
+
+@each
+def test_learners_in_another_order_teach_the_same(case: Case) -> None:
+    if case.draws:
+        pytest.skip("draws by learner")
+    table = checkerboard()
+    moved = fit(case, table.holding(table.take(np.random.default_rng(1).permutation(M))))
+    np.testing.assert_allclose(moved.score(asked()), board(case).score(asked()), atol=1e-4)
+
+
+@each
+def test_no_order_of_ids_is_learned(case: Case) -> None:
+    """What draws is no longer equal under other names and in another order, but knows as much."""
+    if not case.learns:
+        pytest.skip("scores the same for everybody")
+    rng, table = np.random.default_rng(1), checkerboard()
+    new = np.empty(M, dtype=np.int32)
+    new[0::2], new[1::2] = 2 * rng.permutation(M // 2), 2 * rng.permutation(M // 2) + 1  # texts tell the colours apart
+    order = rng.permutation(M)
+    moved = table.holding(table.renamed(new).take(order))
+    assert knows_colours(fit(case, moved), moved, withheld=new[order])
 
 
 TINY = {
@@ -255,7 +294,7 @@ def test_tiny_tables_do_not_crash(case: Case, rows: list[list[int]]) -> None:
 
 @each
 def test_no_history_gives_no_row(case: Case) -> None:
-    assert fit(case, checkerboard()).score(Histories.of([], M)).shape == (0, M)
+    assert board(case).score(Histories.of([], M)).shape == (0, M)
 
 
 @each
@@ -269,8 +308,58 @@ def test_interactions_are_not_changed(case: Case) -> None:
 @each
 def test_the_config_is_frozen_and_the_kind_registered(case: Case) -> None:
     model = case.make(M)
-    fitted = fit(case, checkerboard())
+    fitted = board(case)
     assert FITTED[fitted.kind] is type(fitted)
     assert fitted.kind == model.name
     with pytest.raises((AttributeError, ValueError)):
         model.surprise = 1  # type: ignore[attr-defined]
+
+
+def test_every_family_is_tested() -> None:
+    assert set(CASES) >= {*FITTED}
+
+
+@each
+def test_a_history_of_ten_thousand_items(case: Case) -> None:
+    """Ten years of a daily app: every item over and over, the newest last."""
+    long = np.resize(np.random.default_rng(5).permutation(M), 10_000).tolist()
+    scores = board(case).score(Histories.of([long, [4]], M))
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores[1], board(case).score(Histories.of([[4]], M))[0], atol=1e-5)
+
+
+@each
+def test_a_learner_who_took_up_every_item_of_many(case: Case) -> None:
+    everything = np.random.default_rng(5).permutation(200).tolist()
+    scores = fit(case, timed([everything, [0, 1], [1, 2, 0]], 200)).score(Histories.of([everything, [0]], 200))
+    assert np.isfinite(scores).all()
+
+
+@each
+def test_unknown_items_in_a_history_are_passed_over(case: Case) -> None:
+    fitted = fit(case, timed([[0, 1, 2], [1, 2, 0], [2, 0]], 5))
+    among, alone = fitted.score(Histories.of([[0, 4, 1, 3], [3, 4, 3]], 5))
+    assert np.isfinite(among[:3]).all()
+    assert np.isnan(alone).all() == case.untaken
+
+
+@each
+def test_learners_whose_times_are_all_the_same(case: Case) -> None:
+    """An import of one night: order is all that its times say."""
+    table = checkerboard()
+    at = np.full_like(table.at, START)
+    flat = Interactions(table.indptr, table.items, at, table.audience, M, 2, START + DAY)
+    fitted = fit(case, flat)
+    assert np.isfinite(fitted.score(flat)).all()
+    assert not case.learns or knows_colours(fitted, flat, withheld=np.arange(M))
+
+
+@each
+def test_order_without_times(case: Case) -> None:
+    table = checkerboard()
+    rows = [table[row].tolist() for row in range(M)]
+    untimed = Interactions.of_histories(Histories.of(rows, M, audience=table.audience.tolist()), n_audiences=2)
+    fitted = fit(case, untimed)
+    scores = fitted.score(untimed)
+    assert np.isnan(scores).all() if case.times else np.isfinite(scores).all()
+    assert not case.learns or knows_colours(fitted, untimed, withheld=np.arange(M))
