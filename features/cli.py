@@ -13,6 +13,7 @@ import typer
 from features.checks import Check, check, failed
 from features.ingest_cli import ingest_command
 from features.propose_cli import accept_command, propose_command
+from features.store_cli import backup_command, migrate_command, restore_command
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Reader(StrEnum):
 
 
 app.command("ingest")(ingest_command)
+app.command("migrate")(migrate_command)
+app.command("backup")(backup_command)
+app.command("restore")(restore_command)
 app.command("propose")(propose_command)
 app.command("accept")(accept_command)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from features.store.locks import writing
-from features.store.opening import connect
+from features.store.opening import connect, shown
 from features.store.versions import KNOWN, NEWEST, require, version
 
 REVISIONS: Final = Path(__file__).parent / "store" / "migrations"
@@ -30,14 +30,16 @@ def migrate(url: str, *, wait_s: float = 10.0) -> Migrated:
     Everybody else waits meanwhile, or is told that the store is locked. ValueError for a bad URL, an empty database, or a
     store newer than this program.
     """
-    if not _exists(url):
-        raise ValueError(f"there is no store at {url!r}")
+    if not exists(url):
+        raise ValueError(f"there is no store at {shown(url)}")
     engine, _ = connect(url, wait_s)
     try:
         with writing(engine, "schema") as connection:
             before = version(connection)
             if before is None:
-                raise ValueError(f"there is no store at {url!r}: the database is empty, and is filled when it is first used")
+                raise ValueError(
+                    f"there is no store at {shown(url)}: the database is empty, and is filled when it is first used"
+                )
             if before not in KNOWN:
                 require(before, engine.url)
             if before != NEWEST:
@@ -60,7 +62,8 @@ def upgrade(connection: sa.Connection, target: str) -> None:
         context.run_migrations()
 
 
-def _exists(url: str) -> bool:
+def exists(url: str) -> bool:
+    """Whether there may be a store: false only for a file of SQLite that is not there, which connecting would make."""
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):

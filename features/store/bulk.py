@@ -6,7 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 
-def insert_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def insert_rows(
+    connection: sa.Connection, table: sa.TableClause, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
     """Inserts rows (values in the order of `columns`) within the caller's transaction. A row that breaks a key raises."""
     quote = connection.dialect.identifier_preparer.quote
     name, listed = quote(table.name), ", ".join(map(quote, columns))

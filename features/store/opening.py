@@ -25,6 +25,14 @@ def connect(url: str, wait_s: float) -> tuple[sa.Engine, Path | None]:
     raise ValueError(f"no store on {parsed.drivername!r}: write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
 
 
+def shown(url: str) -> str:
+    """The URL without its password, for messages."""
+    try:
+        return repr(sa.make_url(url).render_as_string())
+    except (sa.exc.ArgumentError, ValueError):
+        return repr(url)
+
+
 def _sqlite(url: sa.URL, wait_s: float) -> tuple[sa.Engine, Path | None]:
     file = Path(url.database) if url.database and url.database != ":memory:" else None
     if file is not None:

@@ -37,7 +37,11 @@ class EventStore:
         histories that were read are kept in memory (about a kilobyte each).
         """
         engine, file = connect(url, wait_s)
-        ready(engine)
+        try:
+            ready(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine, file, HistoryCache(remember) if remember else None)
 
     def place(self) -> Place:

@@ -1,0 +1,69 @@
+"""Commands that look after the store as a whole: migrate, backup, restore."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from features.backup import Backup, back_up, restore
+from features.migrate import migrate
+from features.store.opening import shown
+from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, fail, progress
+
+
+def migrate_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+    """Bring a store of an older version to the one this program works with. Back it up first."""
+    with _usable(store):
+        found = migrate(store)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    elif found.before == found.after:
+        typer.echo(f"The store is of version {found.after} already.")
+    else:
+        typer.echo(f"The store was brought from version {found.before} to {found.after}.")
+
+
+def backup_command(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where it is written; never over a file that is there.")],
+    store: StoreOption = DEFAULT_STORE,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's rows.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what the store holds at this moment to one file, while others go on writing."""
+    with _usable(store), progress("Writing rows") as advance:
+        found = back_up(store, file, tenant=tenant, advance=advance)
+    _print(found, as_json, f"written to {file}")
+
+
+def restore_command(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file that `backup` wrote.")],
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Fill an empty store from a backup, of whichever database, and compare what was stored with it."""
+    with _usable(store), progress("Storing rows") as advance:
+        found = restore(file, store, advance=advance)
+    _print(found, as_json, f"restored to {shown(store)}")
+
+
+@contextmanager
+def _usable(store: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, ImportError, OSError) as error:
+        fail(str(error))
+    except DBAPIError as error:
+        fail(f"the store {shown(store)} cannot be used: {error.orig}")
+
+
+def _print(found: Backup, as_json: bool, what: str) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=1))
+        return
+    rows = ", ".join(f"{number:,} {table}" for table, number in found.rows.items())
+    typer.echo(f"{rows} {what}, version {found.version}, SHA-256 {found.sha256[:12]}")

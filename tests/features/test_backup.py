@@ -1,0 +1,218 @@
+"""Back up and restore: across both databases, while others write, and what is refused."""
+
+import gzip
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from features.backup import back_up, restore
+from features.catalogue import Item, Learner
+from features.cli import app
+from features.decisions import Decision, Randomisation
+from features.events import Event, Result, Verb
+from features.store import EventStore, Progress, SchemaError
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def second_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Another empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/second.db"
+    url: str = request.getfixturevalue("another_postgresql_url")
+    return url
+
+
+def event(event_id: str, tenant: str = "acme") -> Event:
+    return Event(
+        tenant=tenant,
+        event_id=event_id,
+        learner_id="ann",
+        verb=Verb.COMPLETED,
+        object_id="excel",
+        occurred_at=NOON,
+        recorded_at=NOON,
+        result=Result(score=0.5),
+        context={"title": 'Zoë\n\u2028 "quoted" \\ tab\t'},
+    )
+
+
+def decision(tenant: str) -> Decision:
+    chance = Randomisation(epsilon=0.1, seed=7, support=3)
+    return Decision(
+        decision_id="d1", tenant=tenant, learner_id="ann", decided_at=NOON, bundle="b", policy="p", randomisation=chance
+    )
+
+
+def fill(url: str) -> None:
+    opened = EventStore.open(url)
+    for tenant in ("acme", "other"):
+        session = opened.tenant(tenant)
+        session.put([Item(id="excel", title="Excel", aliases=("xl",)), Learner(id="ann", aliases=("Ä", "a-1", "A"))], at=NOON)
+        session.append_prepared([session.prepare(event(f"e{n}", tenant)) for n in range(3)], progress=Progress("logs.csv", 9))
+        session.record([decision(tenant)])
+        session.record_import({"source": "logs.csv"})
+    with opened.engine.begin() as connection:  # the last event was erased: its number must not come again
+        connection.execute(sa.text("DELETE FROM events WHERE tenant = 'other' AND event_id = 'e2'"))
+    opened.close()
+
+
+def everything(url: str, tenant: str = "acme") -> list[object]:
+    opened = EventStore.open(url)
+    session = opened.tenant(tenant)
+    found = [list(session.events()), session.catalogue(), session.learners(), session.learner("Ä"), session.imports()]
+    found += [list(session.decisions()), session.progress("logs.csv"), session.counts(), session.history("a-1")]
+    opened.close()
+    return found
+
+
+def next_seq(url: str) -> int:
+    opened = EventStore.open(url)
+    opened.tenant("acme").append([event("next")])
+    found = max(seq for seq, _ in opened.tenant("acme").events())
+    opened.close()
+    return found
+
+
+def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, second_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+    made = back_up(store_url, tmp_path / "there.gz")
+    assert restore(tmp_path / "there.gz", second_url) == made
+    assert [everything(second_url, name) for name in ("acme", "other")] == [everything(store_url, n) for n in ("acme", "other")]
+    again = back_up(second_url, tmp_path / "back.gz")
+    assert (tmp_path / "back.gz").read_bytes() == (tmp_path / "there.gz").read_bytes()
+    assert made.rows == {"events": 5, "catalogue": 4, "aliases": 6, "decisions": 2, "imports": 2, "import_progress": 2}
+    assert again == made
+    assert next_seq(second_url) == next_seq(store_url) == 7
+
+
+def test_one_tenant_can_be_taken_along(store_url: str, second_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+    back_up(store_url, tmp_path / "acme.gz", tenant="acme")
+    restore(tmp_path / "acme.gz", second_url)
+    assert everything(second_url) == everything(store_url)
+    opened = EventStore.open(second_url)
+    assert opened.tenants() == ("acme",)
+    opened.close()
+
+
+def test_a_backup_is_of_one_moment_while_others_write(store_url: str, tmp_path: Path) -> None:
+    opened = EventStore.open(store_url)
+    session = opened.tenant("acme")
+    session.append([event(f"before-{n}") for n in range(100)])
+    written = threading.Event()
+
+    def write(_: int) -> None:  # called when the events are read, before the catalogue is
+        if not written.is_set():
+            written.set()
+            session.append([event("meanwhile")])
+            session.put([Item(id="excel", title="Excel")], at=NOON)
+
+    made = back_up(store_url, tmp_path / "b.gz", advance=write)
+    assert (made.rows["events"], made.rows["catalogue"]) == (100, 0)
+    assert session.counts().events == 101
+    opened.close()
+
+
+def test_a_store_with_rows_is_not_overwritten(store_url: str, second_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+    back_up(store_url, tmp_path / "b.gz")
+    opened = EventStore.open(second_url)
+    opened.tenant("mine").put([Item(id="own", title="Own")], at=NOON)
+    with pytest.raises(ValueError, match=r"has rows \(catalogue\)"):
+        restore(tmp_path / "b.gz", second_url)
+    assert opened.tenants() == ("mine",)
+    opened.close()
+
+
+def test_an_empty_store_is_filled_and_a_file_is_never_overwritten(store_url: str, second_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+    EventStore.open(second_url).close()
+    back_up(store_url, tmp_path / "b.gz")
+    with pytest.raises(FileExistsError, match="name another file"):
+        back_up(store_url, tmp_path / "b.gz")
+    restore(tmp_path / "b.gz", second_url)
+    assert everything(second_url) == everything(store_url)
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def without_end(data: bytes) -> bytes:
+    return gzip.compress(b"".join(gzip.decompress(data).splitlines(keepends=True)[:-1]))
+
+
+def other_row(data: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(data).replace(b'"excel"', b'"word"', 1))
+
+
+def no_backup(_: bytes) -> bytes:
+    return b"PK\x03\x04"
+
+
+@pytest.mark.parametrize("spoil", [cut, without_end, other_row, no_backup])
+def test_a_damaged_backup_restores_nothing(spoil: Callable[[bytes], bytes], sqlite_url: str, tmp_path: Path) -> None:
+    second_url = f"sqlite:///{tmp_path}/second.db"
+    fill(sqlite_url)
+    back_up(sqlite_url, tmp_path / "b.gz")
+    (tmp_path / "bad.gz").write_bytes(spoil((tmp_path / "b.gz").read_bytes()))
+    with pytest.raises(ValueError, match=r"bad\.gz is no whole backup"):
+        restore(tmp_path / "bad.gz", second_url)
+    restore(tmp_path / "b.gz", second_url)  # nothing stands in its way
+    assert everything(second_url) == everything(sqlite_url)
+
+
+def header(lines: list[bytes], **fields: object) -> bytes:
+    return json.dumps({**json.loads(lines[0]), **fields}).encode() + b"\n"
+
+
+def test_a_backup_of_a_newer_program_is_refused_by_name(sqlite_url: str, tmp_path: Path) -> None:
+    fill(sqlite_url)
+    back_up(sqlite_url, tmp_path / "b.gz")
+    lines = gzip.decompress((tmp_path / "b.gz").read_bytes()).splitlines(keepends=True)
+    (tmp_path / "newer.gz").write_bytes(gzip.compress(b"".join([header(lines, version="0999"), *lines[1:]])))
+    with pytest.raises(ValueError, match="version 0999, newer than this program"):
+        restore(tmp_path / "newer.gz", f"sqlite:///{tmp_path}/second.db")
+
+
+def test_what_failed_leaves_no_file(store_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+
+    def full(_: int) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        back_up(store_url, tmp_path / "b.gz", advance=full)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".db" and path.is_file()] == []
+
+
+def test_the_commands(store_url: str, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    fill(store_url)
+    made = run(app, ["backup", str(tmp_path / "b.gz"), "--store", store_url, "--json"])
+    assert (made.exit_code, json.loads(made.stdout)["rows"]["events"]) == (0, 5)
+    again = run(app, ["backup", str(tmp_path / "b.gz"), "--store", store_url])
+    assert (again.exit_code, "exists already" in again.output) == (1, True)
+    restored = run(app, ["restore", str(tmp_path / "b.gz"), "--store", f"sqlite:///{tmp_path}/r.db"])
+    assert (restored.exit_code, "5 events, 4 catalogue" in restored.output) == (0, True)
+    missing = run(app, ["backup", str(tmp_path / "c.gz"), "--store", f"sqlite:///{tmp_path}/none.db"])
+    assert (missing.exit_code, "there is no store" in missing.output) == (1, True)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_an_older_store_is_migrated_before_it_is_backed_up(store_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+    engine = sa.create_engine(store_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+    with pytest.raises(SchemaError, match="python -m features migrate"):
+        back_up(store_url, tmp_path / "b.gz")
