@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from features.catalogue import Catalogue, Level
 from features.events import Id
@@ -49,7 +49,12 @@ def to_json(proposals: Proposals) -> str:
 
 def from_json(text: str | bytes) -> dict[str, dict[str, Proposal]]:
     """The proposals of a document. Raises ValueError naming the first thing that is none."""
-    return _FILE.validate_json(text)
+    try:
+        return _FILE.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ValueError(f"{where}: {first['msg']}") from None
 
 
 def proposals_file(lake: Path, tenant: str) -> Path:

@@ -24,12 +24,14 @@ AT_MOST: Final = 3
 FLOOR: Final = 0.5
 """Below this confidence nothing is proposed."""
 DEFAULT: Final = (-2.45, 3.84, 11.77)
-"""Weights fitted to MARS (1,167 items, 38 skills) with all-MiniLM-L6-v2; `python -m benchmarks.skills` prints them."""
+"""Weights fitted to MARS (1,105 items, 38 skills) with all-MiniLM-L6-v2; `python -m benchmarks.skills` prints them."""
 LEVELS: Final[Mapping[str | None, float]] = {None: 2.0, "beginner": 1.5, "intermediate": 3.0, "advanced": 4.0}
 """Level by difficulty where no item of that difficulty has skills to take the mean of."""
 
+MOST_SURE: Final = 0.99
+"""No text is proof."""
+
 _PRECISION: Final = np.array([1.0, 0.1, 0.04])  # of the prior: standard deviations 1, 3 and 5
-_STEPS = 50
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 """float32[n, d] unit vectors of n texts."""
@@ -102,18 +104,18 @@ def calibrate(candidates: Candidates, right: NDArray[np.bool_], given: NDArray[n
 
 
 def logistic(signs: Floats, right: Floats) -> Floats:
-    """The most probable weights, float64[3], of signs float64[p, 3] and outcomes 0 or 1, by Newton's method."""
+    """The most probable weights, float64[3], of signs float64[p, 3] and outcomes 0 or 1."""
+    from scipy.optimize import minimize  # here, so that the command line answers at once
+
     prior = np.array(DEFAULT)
-    weights = prior.copy()
-    for _ in range(_STEPS):
-        sure = sigmoid(signs @ weights)
-        slope = signs.T @ (sure - right) + _PRECISION * (weights - prior)
-        curve = (signs * (sure * (1 - sure))[:, None]).T @ signs + np.diag(_PRECISION)
-        step = np.linalg.solve(curve, slope)
-        weights = weights - step
-        if np.abs(step).max() < 1e-9:
-            break
-    return weights
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        """Negative log posterior and its gradient."""
+        z, off = signs @ weights, weights - prior
+        value = np.logaddexp(0, z).sum() - right @ z + 0.5 * (_PRECISION * off**2).sum()
+        return float(value), signs.T @ (sigmoid(z) - right) + _PRECISION * off
+
+    return np.asarray(minimize(loss, prior, jac=True, method="L-BFGS-B").x, dtype=np.float64)
 
 
 def sigmoid(x: Floats) -> Floats:
@@ -139,5 +141,7 @@ def _chosen(
 ) -> dict[str, Proposal]:
     order = np.argsort(-sure, kind="stable")[:at_most]
     return {
-        skills[closest[k]].id: Proposal(level=level, confidence=round(float(sure[k]), 3)) for k in order if sure[k] >= floor
+        skills[closest[k]].id: Proposal(level=level, confidence=min(round(float(sure[k]), 3), MOST_SURE))
+        for k in order
+        if sure[k] >= floor
     }
