@@ -20,6 +20,7 @@ from features.store import (
     PutResult,
     TenantSession,
 )
+from features.store.tables import DECISIONS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -319,6 +320,61 @@ def test_threads_write_while_others_read(acme: TenantSession) -> None:
         thread.join()
     assert failures == []
     assert acme.counts().events == 60
+
+
+def test_what_follows_an_unfinished_batch_is_not_seen_before_it(acme: TenantSession) -> None:
+    later = threading.Thread(target=acme.append, args=([event("second")],))
+    with acme._writing(EVENTS) as connection:
+        acme._store(connection, [acme.prepare(event("first"))])
+        later.start()
+        later.join(timeout=0.3)
+        assert list(acme.events()) == []  # a watermark after `second` would never meet `first`
+    later.join()
+    assert [found.event_id for _, found in acme.events()] == ["first", "second"]
+
+
+def test_decisions_are_seen_in_their_order_too(acme: TenantSession) -> None:
+    later = threading.Thread(target=acme.record, args=([decision("second")],))
+    with acme._writing(DECISIONS) as connection:
+        acme._insert(connection, DECISIONS, [acme._decision_row(decision("first"))])
+        later.start()
+        later.join(timeout=0.3)
+        assert list(acme.decisions()) == []
+    later.join()
+    assert [found.decision_id for _, found in acme.decisions()] == ["first", "second"]
+
+
+def test_whoever_follows_a_watermark_misses_nothing_that_many_write(store: EventStore, acme: TenantSession) -> None:
+    writers, batches, size = 4, 15, 20
+    sizes = [0] * writers
+
+    def write(writer: int) -> None:
+        session = store.tenant("acme")
+        for batch in range(batches):
+            rows = [event(f"{writer}-{batch}-{n}") for n in range(size)]
+            sizes[writer] += session.append(rows).accepted
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(writers)]
+    for thread in threads:
+        thread.start()
+    seen: list[str] = []
+    watermark = 0
+    while True:
+        running = any(thread.is_alive() for thread in threads)
+        for seq, found in acme.events(after=watermark):
+            watermark = seq
+            seen.append(found.event_id)
+        if not running:
+            break
+    assert sizes == [batches * size] * writers
+    assert len(seen) == len(set(seen)) == writers * batches * size
+
+
+def test_other_tenants_do_not_wait_for_each_other(store: EventStore, acme: TenantSession) -> None:
+    if store.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks its file")
+    with acme._writing(EVENTS):
+        assert store.tenant("other").append([event("e1", tenant="other")]).accepted == 1
 
 
 def test_a_reader_does_not_wait_for_a_writer(acme: TenantSession) -> None:
