@@ -6,7 +6,7 @@ DuckDB and on Spark (`docs/spark.md`). Columns are those of `features.columns`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +14,13 @@ import ibis
 import pyarrow as pa
 from ibis.expr.types import Table
 
-from features.columns import EPOCH, EVENT
+from features.columns import EVENT
 from features.events import FINISHING_VERBS, INTERACTION_VERBS, Verb
 from features.lake import SNAPSHOTS, event_files, snapshot_file
 from features.partitions import schema
 
 _FINISHED = sorted({Verb.COMPLETED, Verb.PASSED} & FINISHING_VERBS)
-_DAY_S = 86_400.0
+_DAY_US = 86_400e6
 _COLUMNS = {"events": EVENT, **SNAPSHOTS}
 
 
@@ -86,7 +86,9 @@ def recent_popularity(events: Table, *, until: datetime, half_life_days: float) 
     if half_life_days <= 0:
         raise ValueError(f"half_life_days must be above 0, not {half_life_days}")
     latest = taken_up(events).group_by(item_id="object_id", learner_id="learner_id").agg(at=lambda t: t.occurred_at.max())
-    days = ((until - EPOCH).total_seconds() - latest.at.epoch_seconds()) / _DAY_S
+    # Not epoch_seconds: DuckDB's has the fraction of a second and Spark's has not.
+    now = ibis.literal(until.astimezone(UTC).replace(tzinfo=None), "timestamp")
+    days = now.delta(latest.at.cast("timestamp"), unit="microsecond") / _DAY_US
     weighed = latest.mutate(weight=(-days / half_life_days * ibis.literal(2.0).ln()).exp())
     return weighed.group_by("item_id").agg(weight=lambda t: t.weight.sum()).order_by(ibis.desc("weight"), "item_id")
 

@@ -135,6 +135,7 @@ def _reading(
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         opened = EventStore.open(store)
         try:
+            _same_store(opened.tenant(tenant), watermark)
             for start in (datetime.fromisoformat(text) for batch in batches for text in batch.column(0).to_pylist()):
                 found = opened.tenant(tenant).between(start, start + length)
                 table = lake.event_table(row for row in found if row[0] <= watermark)
@@ -144,6 +145,13 @@ def _reading(
             opened.close()
 
     return read
+
+
+def _same_store(session: TenantSession, watermark: int) -> None:
+    """ValueError when a worker opened another store, perhaps a new and empty one: its days would be empty as well."""
+    last = next(session.events(after=watermark - 1, limit=1), (0,))[0]
+    if watermark and last != watermark:
+        raise ValueError(f"a worker found no event {watermark} of {session.tenant}: the URL leads it to another store")
 
 
 def _write(rows: "DataFrame", folder: Path, tenant: str, days: Sequence[date]) -> None:
@@ -200,6 +208,7 @@ def _settings() -> dict[str, str]:
     logging = folder / "log4j2.properties"
     logging.write_text(_LOGGING, encoding="utf-8")
     return {
+        "spark.checkpoint.dir": str(folder / "checkpoints"),  # long iterations overflow the stack without one
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{logging} -Duser.timezone=UTC",

@@ -2,9 +2,11 @@
 
 import json
 import random
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ import pytest
 from features import columns, lake
 from features.catalogue import Item, Learner, Role, Skill
 from features.events import Event, Result, Verb
+from features.partitions import LakeError
 from features.store import EventStore, TenantSession
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -226,3 +229,152 @@ def test_what_followed_a_recommendation_is_flagged(acme: TenantSession, tmp_path
     led = {people.ids[row] + " " + items.ids[item] for row, item, flag in entries if flag}
     assert led == {"ann a", "bob d", "cem a"}
     assert len(table.items) == 6
+
+
+# -- a lake that is damaged, of another time, or in other hands --
+
+
+def of_day(folder: Path, kind: str = "events") -> Path:
+    return next((folder / kind / "tenant=acme").rglob("part.parquet"))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def without_a_column(path: Path) -> None:
+    table = pq.ParquetFile(path).read()
+    pq.write_table(table.drop_columns([table.column_names[1]]), path)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut, without_a_column])
+@pytest.mark.parametrize("kind", ["events", "months", "items", "learners"])
+def test_damage_is_refused_by_readers_and_healed_by_the_next_run(
+    acme: TenantSession, tmp_path: Path, kind: str, damage: Any
+) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + 40 * DAY)])
+    report, before = lake.materialize(acme, tmp_path), files(tmp_path)
+    damage(of_day(tmp_path, kind))
+    if kind != "events":  # days are what is written; months are what is read
+        with pytest.raises(LakeError, match=r"part.parquet .* run `python -m features materialize --tenant acme`"):
+            lake.interactions(tmp_path, "acme")
+    healed = lake.materialize(acme, tmp_path)
+    assert healed.digest == report.digest
+    assert healed.days_written == (1 if kind == "events" else 0)
+    without_manifest = [
+        {name: body for name, body in found.items() if "manifests" not in name} for found in (before, files(tmp_path))
+    ]
+    assert without_manifest[0] == without_manifest[1]
+
+
+def test_files_that_the_manifest_does_not_name_are_neither_read_nor_touched(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a")])
+    lake.materialize(acme, tmp_path)
+    stray = of_day(tmp_path).with_name("part-2.parquet"), tmp_path / "months/tenant=acme/month=2031-01/part.parquet"
+    for path in stray:
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(of_day(tmp_path), path)
+    (tmp_path / "events/tenant=acme/notes.txt").write_text("mine")
+    lake.materialize(acme, tmp_path)
+    assert lake.read_events(tmp_path, "acme").num_rows == 1
+    assert all(path.is_file() for path in stray)
+
+
+def change_manifest(folder: Path, **more: object) -> None:
+    path = folder / "manifests/acme.json"
+    body = json.loads(path.read_text()) | more
+    path.write_text(json.dumps({name: value for name, value in body.items() if value is not None}))
+
+
+def test_an_older_schema_is_not_read_and_written_anew(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY)])
+    report = lake.materialize(acme, tmp_path)
+    change_manifest(tmp_path, schema=0)
+    with pytest.raises(LakeError, match=r"has schema 0, not 1: run `python -m features materialize --tenant acme`"):
+        lake.read_events(tmp_path, "acme")
+    again = lake.materialize(acme, tmp_path)
+    assert (again.days_written, again.digest) == (2, report.digest)
+    assert lake.read_events(tmp_path, "acme").num_rows == 2
+
+
+def test_a_newer_schema_is_neither_read_nor_overwritten(acme: TenantSession, tmp_path: Path) -> None:
+    lake.materialize(acme, tmp_path)
+    change_manifest(tmp_path, schema=99)
+    for use in (lambda: lake.read_events(tmp_path, "acme"), lambda: lake.materialize(acme, tmp_path)):
+        with pytest.raises(LakeError, match=r"acme.json has format 1, schema 99, this program knows .*delete it or upgrade"):
+            use()
+
+
+def test_a_manifest_from_before_months_and_schemas_still_reads(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY)])
+    report = lake.materialize(acme, tmp_path)
+    written = json.loads((tmp_path / "manifests/acme.json").read_text())["files"]
+    bare = {day: {"rows": file["rows"], "sha256": file["sha256"]} for day, file in written.items()}
+    change_manifest(tmp_path, schema=None, months=None, snapshots=None, files=bare)
+    shutil.rmtree(tmp_path / "months")
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e2"]
+    assert len(lake.learners(tmp_path, "acme")) == 3
+    again = lake.materialize(acme, tmp_path)
+    assert (again.days_written, again.digest) == (0, report.digest)
+    assert of_day(tmp_path, "months").is_file()
+
+
+def test_a_manifest_of_another_tenant_is_refused(acme: TenantSession, tmp_path: Path) -> None:
+    lake.materialize(acme, tmp_path)
+    change_manifest(tmp_path, tenant="other")
+    with pytest.raises(LakeError, match="is the manifest of tenant 'other'"):
+        lake.read_events(tmp_path, "acme")
+
+
+def test_two_at_once_are_refused_and_a_lock_left_behind_is_none(acme: TenantSession, tmp_path: Path) -> None:
+    def second(*_: Any) -> None:
+        with pytest.raises(LakeError, match="another process materializes tenant 'acme'"):
+            lake.materialize(acme, tmp_path)
+
+    acme.append([event("e1", "ann", "a")])
+    with pytest.raises(LakeError, match="is missing"):  # this first one writes nothing
+        lake.materialize(acme, tmp_path, write=second)
+    assert (tmp_path / "manifests/acme.lock").is_file()
+    assert lake.materialize(acme, tmp_path).days_written == 1
+
+
+def test_a_run_that_dies_between_days_is_taken_up_by_the_next(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + 40 * DAY)])
+    lake.materialize(acme, tmp_path)
+
+    def half(session: TenantSession, folder: Path, days: Sequence[date], watermark: int) -> None:
+        lake.write_days(session, folder, days[:1], watermark)
+        raise KeyboardInterrupt
+
+    acme.append([event("e3", "bob", "a"), event("e4", "bob", "b", at=NOON + 40 * DAY)])
+    with pytest.raises(KeyboardInterrupt):
+        lake.materialize(acme, tmp_path, write=half)
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e2"]  # one moment, the old one
+    lake.materialize(acme, tmp_path)
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e3", "e2", "e4"]
+
+
+def test_a_disk_that_is_full_leaves_the_lake_as_it_was(acme: TenantSession, tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    acme.append([event("e1", "ann", "a")])
+    lake.materialize(acme, folder)
+    before = files(folder)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    acme.append([event("e2", "bob", "a")])
+    with pytest.raises(OSError, match="No space left"):
+        lake.materialize(acme, folder, write=full)
+    assert files(folder) == before
+
+
+def test_only_months_with_news_are_joined_again(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY), event("e3", "ann", "b", at=NOON + 40 * DAY)])
+    lake.materialize(acme, tmp_path)
+    march, april = (tmp_path / f"months/tenant=acme/month=2026-{m}/part.parquet" for m in ("03", "04"))
+    stood = march.stat().st_mtime_ns, april.stat().st_mtime_ns
+    acme.append([event("late", "bob", "a")])
+    lake.materialize(acme, tmp_path)
+    assert (march.stat().st_mtime_ns == stood[0], april.stat().st_mtime_ns == stood[1]) == (False, True)
+    assert pq.ParquetFile(march).read()["event_id"].to_pylist() == ["e1", "late", "e2"]
