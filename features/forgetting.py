@@ -12,7 +12,6 @@ smaller, and simultaneous ones lengthen nothing, whatever their order.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -52,8 +51,7 @@ def lengthening(gap_s: float) -> float:
     return 1.0 + min(gap_s / DAY, GAP_DAYS) / GAP_DAYS
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """The retrievals of one skill since its last failure: distinct times, ascending, in seconds since 1970.
 
     `after[k]`: the factor that retrievals k + 1, k + 2 ... give together. `failed_at`: `NEVER` without a failure.

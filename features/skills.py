@@ -146,13 +146,15 @@ def _pieces(
     for event, item in standing:
         kind = KINDS.get(event.verb)
         if event.verb is Verb.FAILED:
-            failed |= {skill: _later(event, failed.get(skill)) for skill, _, _ in _skills(event, item, proposals)}
+            failed |= {skill: _later(event, failed.get(skill)) for skill in _skills(event, item, proposals)}
         elif kind is not None and _succeeded(event):
-            when = event.occurred_at.timestamp()
-            for skill, taught, proposed in _skills(event, item, proposals):
+            when, event_id, thing, proposed = event.occurred_at.timestamp(), event.event_id, _thing(event, item), None
+            for skill, taught in _skills(event, item, proposals).items():
+                if isinstance(taught, Proposal):
+                    proposed, taught = taught, taught.level
                 level = _counted(taught, event)
                 if level is None or level > 0:
-                    found[skill].append(_Piece(when, event.event_id, event, _thing(event, item), kind, level, proposed))
+                    found[skill].append(_Piece(when, event_id, event, thing, kind, level, proposed))
     return found, failed
 
 
@@ -192,15 +194,13 @@ def _succeeded(event: Event) -> bool:
     return result is None or result.success is not False
 
 
-def _skills(event: Event, item: Item | None, proposals: Proposals) -> Iterable[tuple[str, float | None, Proposal | None]]:
-    """(skill, level taught or stated, proposal behind it) of each skill that one event is about."""
+def _skills(event: Event, item: Item | None, proposals: Proposals) -> Mapping[str, float | Proposal | None]:
+    """Skill -> level taught, stated or proposed, of each skill that one event is about."""
     if event.object_id.startswith(SKILL_PREFIX):
-        return ((event.object_id[len(SKILL_PREFIX) :], _stated(event), None),)
+        return {event.object_id[len(SKILL_PREFIX) :]: _stated(event)}
     if item is None:
-        return ()
-    if item.skills:
-        return [(skill, level, None) for skill, level in item.skills.items()]
-    return [(skill, one.level, one) for skill, one in proposals.get(item.id, {}).items()]
+        return {}
+    return item.skills or proposals.get(item.id, {})
 
 
 def _stated(event: Event) -> float | None:
@@ -258,7 +258,8 @@ def _state(faded: Sequence[_Faded]) -> SkillState:
     for one in faded:
         if (one.level, one.half_life) > (level, half_life):
             level, half_life = one.level, one.half_life
-        strongest = max(strongest, one.piece.kind.evidence)
+        if one.piece.kind.evidence > strongest:
+            strongest = one.piece.kind.evidence
     for one in _independent(faded):
         doubt *= 1.0 - one.confidence
     ids = tuple([one.piece.event_id for one in faded])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,3 +267,33 @@ def test_what_came_after_a_moment_has_no_influence_on_it(events: list[Event], da
 def test_revoking_everything_gives_the_empty_profile(events: list[Event]) -> None:
     things = {one.object_id for one in events}
     assert profile([*events, *(event(Verb.REVOKED, thing) for thing in things)], ITEMS, NOW, PROPOSED) == {}
+
+
+def test_the_worked_example_of_the_documentation() -> None:
+    items = {
+        "course": Item(id="course", title="Course", skills={"spreadsheets": 3}),
+        "check": Item(id="check", title="Check", skills={"spreadsheets": 4}),
+    }
+    events = [
+        event(Verb.COMPLETED, "course", days_ago=180),
+        event(Verb.PASSED, "check", days_ago=90, result=Result(score=0.9)),
+        event(Verb.APPLIED, "skill:spreadsheets", days_ago=45),
+    ]
+    state, why = profile(events, items, NOW)["spreadsheets"], explain(events, items, NOW)["spreadsheets"]
+    at = fades_below(why, 3)
+    assert at is not None
+    shown = [[one.event.verb, f"{one.shown:.1f}", f"{one.half_life.days}"] for one in reversed(why)]
+    now = [[f"{one.level / one.shown:.4f}", f"{one.level:.3f}", f"{one.confidence:.3f}"] for one in reversed(why)]
+    page = (Path(__file__).parents[2] / "docs" / "skills.md").read_text("utf-8")
+    table = [
+        line.strip("| ").split(" | ")
+        for line in page.splitlines()
+        if line.startswith(("| completed | 1", "| passed,", "| applied |"))
+    ]
+    said = [[row[0].split(",")[0], row[2].split(",")[0], row[3].split("= ")[1]] for row in table]
+    assert said == [["completed", "3.0", "1095"], ["passed", "3.6", "1620"], ["applied", "3.6", "2190"]] == shown
+    assert [row[4:] for row in table] == now
+    assert f"Level {state.level:.3f}, confidence" in page
+    assert f"= {state.confidence:.3f}. A role that expects 3 is met for another {(at - NOW).days} days" in page
+    for verb, kind in KINDS.items():
+        assert any(verb in line and f"| {kind.confidence:g} | {kind.half_life_days:g} |" in line for line in page.splitlines())
