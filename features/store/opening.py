@@ -43,11 +43,18 @@ def _sqlite(url: sa.URL, wait_s: float) -> tuple[sa.Engine, Path | None]:
     return engine, file
 
 
+def for_reading(engine: sa.Engine) -> sa.Engine:
+    """An engine for single statements. On PostgreSQL they open no transaction: that would be two more ways to the server."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return sa.create_engine(engine.url, isolation_level="AUTOCOMMIT")
+
+
 def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
-    # A pooled connection is asked whether it lives: a restart of the server costs no request.
-    given = {"connect_timeout": max(2, math.ceil(wait_s))} if "connect_timeout" not in url.query else {}
+    query = {"connect_timeout": str(max(2, math.ceil(wait_s))), **url.query}
     try:
-        engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), connect_args=given, pool_pre_ping=True)
+        # A pooled connection is asked whether it lives: a restart of the server costs no write.
+        engine = sa.create_engine(url.set(drivername="postgresql+psycopg", query=query), pool_pre_ping=True)
     except ImportError:
         raise ImportError("PostgreSQL needs its driver: pip install 'nextwise[postgresql]'") from None
 

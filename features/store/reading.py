@@ -6,6 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from features.store.opening import for_reading
+
 Compiled = tuple[str, tuple[str, ...]]
 """SQL for the driver's cursor and the order of its parameters (empty: by name)."""
 
@@ -16,14 +18,14 @@ def compiled(query: sa.SelectBase, dialect: sa.Dialect) -> Compiled:
 
 
 class Readers:
-    """Where single statements are read: for SQLite one open connection a thread, else one of the pool for each.
+    """Where single statements are read: for SQLite one open connection a thread, else one of a pool for each.
 
-    A request of the service makes five small reads; fetching a connection from the pool costs as much as a read. SQLite
-    ends a read with its last row, so an open connection holds no lock and sees every commit.
+    A request of the service makes five small reads; fetching a connection from the pool costs as much as a read of SQLite,
+    which ends with its last row: an open connection holds no lock and sees every commit.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+        self._engine = for_reading(engine)
         self._own = threading.local()
         self._open: list[Any] = []
 
@@ -32,18 +34,34 @@ class Readers:
         sql, order = statement
         given = tuple(values[name] for name in order) if order else values
         if self._engine.dialect.name != "sqlite":
-            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-                cursor.execute(sql, given)
-                return list(cursor.fetchall())
+            return self._from_server(sql, given)
         if not hasattr(self._own, "connection"):
             self._own.connection = self._engine.raw_connection()
             self._open.append(self._own.connection)
-        with closing(self._own.connection.cursor()) as cursor:
-            cursor.execute(sql, given)
-            return list(cursor.fetchall())
+        return _rows(self._own.connection, sql, given)
+
+    def _from_server(self, sql: str, given: Any) -> list[Any]:
+        with closing(self._engine.raw_connection()) as connection:
+            try:
+                return _rows(connection, sql, given)
+            except self._engine.dialect.loaded_dbapi.Error as error:
+                if not self._engine.dialect.is_disconnect(error, connection.driver_connection, None):
+                    raise
+                connection.invalidate(error)
+        # The server was restarted, and every connection that waits in the pool is as dead as this one.
+        self._engine.dispose()
+        with closing(self._engine.raw_connection()) as connection:
+            return _rows(connection, sql, given)
 
     def close(self) -> None:
         for connection in self._open:
             connection.close()
         self._open.clear()
         self._own = threading.local()
+        self._engine.dispose()
+
+
+def _rows(connection: Any, sql: str, given: Any) -> list[Any]:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(sql, given)
+        return list(cursor.fetchall())
