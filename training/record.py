@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, JsonValue
 
+from training import card as cards
 from training.bundle import Provenance, load_bundle, write_bundle
 from training.config import Config
+from training.estimates import Estimate
 from training.evaluate import Evaluation
 from training.fit import BLEND, Incumbent, Outcome, Report
 from training.models.base import Fitted, Model
-from training.summary import Row, rows
+from training.summary import Row, loop, rows
 from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
 
 RANKS = "ranks.npz"
@@ -57,10 +59,16 @@ def record(
         _log_recipe(run, outcome, source)
         _log_splits(run, outcome)
         _log_figures(run, outcome, tables, folder)
+        _log_loop(run, outcome)
         run.metrics({"fit_seconds": fit_seconds, "peak_mb": peak_mb(), "bundle_mb": megabytes(bundles[CHALLENGER])})
+        _log_curves(run, outcome)
         tags = _tags(outcome, against)
-        example, at = _example(outcome), _at(outcome)
-        found = {role: run.register(path, role=role, example=example, at=at, tags=tags[role]) for role, path in bundles.items()}
+        run.tags(_run_tags(outcome))
+        found: dict[str, Version] = {}
+        for role, path in bundles.items():
+            card, about = _card(run, outcome, tables, role, path, fit_seconds)
+            given: dict[str, Any] = {"example": _example(outcome), "at": _at(outcome), "tags": tags[role]}
+            found[role] = run.register(path, role=role, card=card, description=about, **given)
     registry.point(CHALLENGER, found[CHALLENGER])
     return Recorded(tables, found[CHALLENGER], found[BASELINE])
 
@@ -179,6 +187,59 @@ def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], fo
             run.file(path, f"plots/{prefix}")
     save_ranks(folder / RANKS, outcome.reports[0])
     run.file(folder / RANKS)
+
+
+def _log_curves(run: Run, outcome: Outcome) -> None:
+    """By epoch, how each served part was learned that keeps a curve (`training.models.base.Learned`)."""
+    for name, part in outcome.blend.parts.items():
+        for what, values in getattr(part, "curve", {}).items():
+            run.curve(f"{name}.{what}", values)
+
+
+def _card(
+    run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], role: str, bundle: Path, fit_seconds: float
+) -> tuple[Path, str]:
+    """The card of a bundle: written to the run as page and JSON, a file for the model, a paragraph for the version."""
+    serves = BLEND if role == CHALLENGER else outcome.baseline_name
+    score_ms = outcome.reports[0].costs.get(serves, float("nan"))
+    costs = {"fit_seconds": fit_seconds, "peak_mb": peak_mb(), "bundle_mb": megabytes(bundle), "score_ms": score_ms}
+    known = {name: value for name, value in costs.items() if np.isfinite(value)}
+    chosen: Any = _recipe(outcome, serves)["chosen"]
+    found = cards.card(outcome, tables, serves=serves, bundle=bundle.name, costs=known, chosen=chosen)
+    folder = bundle.parent / f"card_{role}"
+    folder.mkdir()
+    page = folder / "model_card.md"
+    page.write_text(cards.markdown(found), "utf-8")
+    into = "" if role == CHALLENGER else f"{role}/"
+    run.text(page.read_text("utf-8"), f"{into}model_card.md")
+    run.text(json.dumps(found, indent=1, allow_nan=False) + "\n", f"{into}model_card.json")
+    return page, cards.description(found)
+
+
+def _run_tags(outcome: Outcome) -> dict[str, str]:
+    """What runs are filtered and grouped by."""
+    table, data = outcome.table.interactions, outcome.config.data
+    return {
+        "kind": "fit",
+        "tenant": outcome.table.tenant,
+        "data.digest": table.digest(),
+        "data.use": data.use,
+        "split.digest": outcome.reports[0].digest,
+        "baseline": outcome.baseline_name,
+        "blend": " ".join(outcome.choices.weights),
+    }
+
+
+def _log_loop(run: Run, outcome: Outcome) -> None:
+    """How much was recommended, and what that does to the blend."""
+    table, measured = outcome.table.interactions, outcome.config.evaluation
+    run.metrics({"data.interactions": len(table.items), "data.recommended": int(np.count_nonzero(table.recommended))})
+    for report in outcome.reports:
+        found = loop(report, resamples=measured.bootstrap, seed=measured.seed)
+        for name, one in {} if found is None else {"all": found.every, "organic": found.organic}.items():
+            if isinstance(one, Estimate):
+                at = f"{report.protocol.replace(' ', '_')}.loop.{name}"
+                run.metrics({at: one.value, f"{at}_low": one.low, f"{at}_high": one.high})
 
 
 def _metrics(prefix: str, table: Sequence[Row]) -> dict[str, float]:

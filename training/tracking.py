@@ -131,13 +131,27 @@ class Run:
     def text(self, text: str, file: str) -> None:
         mlflow.log_text(text, file)
 
-    def register(self, bundle: Path, *, role: str, example: Mapping[str, Any], at: str, tags: Mapping[str, str]) -> Version:
-        """Log a bundle folder as a model that ranks without this project, and register it as the next version."""
+    def register(
+        self,
+        bundle: Path,
+        *,
+        role: str,
+        example: Mapping[str, Any],
+        at: str,
+        tags: Mapping[str, str],
+        card: Path | None = None,
+        description: str = "",
+    ) -> Version:
+        """Log a bundle folder as a model that ranks without this project, and register it as the next version.
+
+        `card`, a file, is kept in the model's folder beside the bundle; `description` is Markdown for the version.
+        """
+        beside = {} if card is None else {"card": str(card)}
         with tempfile.TemporaryDirectory() as code:
             info = mlflow.pyfunc.log_model(
                 name=role,
                 python_model=str(Path(__file__).with_name("pyfunc.py")),
-                artifacts={"bundle": str(bundle)},
+                artifacts={"bundle": str(bundle), **beside},
                 code_paths=[str(path) for path in copy_sources("training.bundle", Path(code))],
                 signature=_SIGNATURE,
                 input_example=([dict(example)], {"limit": 10, "at": at}),
@@ -145,7 +159,7 @@ class Run:
                 metadata={"bundle": bundle.name, "role": role},
             )
         given = {"bundle": bundle.name, "role": role, **tags}
-        return Version(_next_version(self._model_name, info, self.run_id, given), self.run_id, given)
+        return Version(_next_version(self._model_name, info, self.run_id, given, description), self.run_id, given)
 
 
 class Registry:
@@ -226,7 +240,7 @@ def _ending(active: mlflow.ActiveRun, model_name: str) -> Iterator[Run]:
     mlflow.end_run(run.status)
 
 
-def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str]) -> int:
+def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str], description: str) -> int:
     """Register a logged model. By the client, which says nothing on standard error and sets the tags in one step."""
     client = mlflow.MlflowClient()
     try:
@@ -234,7 +248,9 @@ def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, st
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    found = client.create_model_version(name, info.model_uri, run_id, dict(tags), model_id=info.model_id)
+    found = client.create_model_version(
+        name, info.model_uri, run_id, dict(tags), description=description or None, model_id=info.model_id
+    )
     return int(found.version)
 
 
