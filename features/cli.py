@@ -12,6 +12,7 @@ import typer
 
 from features.checks import Check, check, failed
 from features.ingest_cli import ingest_command
+from features.lock import LockedError, held
 from features.propose_cli import accept_command, propose_command
 from features.store_cli import backup_command, migrate_command, restore_command
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
@@ -68,7 +69,10 @@ def materialize_command(
     with session(store, tenant) as opened, progress("Writing Parquet") as _:
         try:
             write = _write_days_on_spark(store) if engine is Writer.SPARK else write_days
-            report = materialize(opened, lake, write=write)
+            with held(lake, tenant, store, work="materialize"):
+                report = materialize(opened, lake, write=write)
+        except LockedError as error:
+            fail(str(error), code=75)  # EX_TEMPFAIL, as `training refresh` has it
         except (ValueError, OSError) as error:
             fail(str(error))
         checks = check(opened, now=datetime.now(UTC))
