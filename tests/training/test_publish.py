@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from training.bundle import BundleError, Pointer, bundle_folder, load_bundle, read_pointer
-from training.publish import publish, roll_back
+from training.bundle import BundleError, Pointer, bundle_folder, load_bundle, read_pointer, write_pointer
+from training.publish import prune, publish, roll_back
 
 WriteBundle = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
@@ -141,3 +141,34 @@ def test_a_kill_at_any_moment_leaves_a_pointer_to_a_sound_bundle(first: Path, se
         assert all(load_bundle(folder) for folder in (bundles / "acme").iterdir() if len(folder.name) == 16)
         shutil.rmtree(bundles / "gone", ignore_errors=True)
         publish(first, bundles, "acme")
+
+
+def old(folder: Path, hours: float) -> None:
+    os.utime(folder, (time.time() - 3600 * hours,) * 2)
+
+
+def test_pruning_keeps_the_newest_and_what_any_pointer_names(tmp_path: Path, bundles: Path, tiny_bundle: WriteBundle) -> None:
+    """Seven bundles, the first two of which a pointer of a deployment's own and the way back name."""
+    made = [tiny_bundle(tmp_path / "registry", seed=seed) for seed in range(7)]
+    for source in made:
+        publish(source, bundles, "acme")
+    names = [source.name for source in made]
+    write_pointer(bundles, "acme", Pointer(bundle=names[1], previous=names[0]))
+    (bundles / "acme" / "kiosk").write_text(Pointer(bundle=names[2]).model_dump_json())
+    for age, name in enumerate(reversed(names)):
+        old(bundles / "acme" / name, 2 + age)
+    assert prune(bundles, "acme", keep=2) == (names[4], names[3])
+    left = {path.name for path in (bundles / "acme").iterdir()}
+    assert left == {*names[:3], *names[5:], "champion", "kiosk"}
+
+
+def test_nothing_goes_while_the_pointer_cannot_be_read_or_it_is_young(first: Path, second: Path, bundles: Path) -> None:
+    publish(first, bundles, "acme")
+    publish(second, bundles, "acme")
+    roll_back(bundles, "acme")
+    assert prune(bundles, "acme", keep=1) == ()
+    (bundles / "acme" / "champion").write_text("{")
+    for path in (bundles / "acme").glob("[0-9a-f]" * 16):
+        old(path, 5)
+    assert prune(bundles, "acme", keep=0) == ()
+    assert prune(bundles, "globex") == ()
