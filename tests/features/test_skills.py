@@ -60,7 +60,8 @@ def test_starting_failing_being_waived_and_a_wrong_answer_show_nothing() -> None
 
 def test_what_happens_or_becomes_known_later_has_no_influence() -> None:
     late = event(Verb.COMPLETED, "excel-1", days_ago=9, recorded_at=NOW + timedelta(seconds=1))
-    assert profile([event(Verb.COMPLETED, "excel-1", days_ago=-1), late], ITEMS, NOW) == {}
+    skewed = event(Verb.COMPLETED, "excel-1", days_ago=-1 / 1440, recorded_at=NOW)  # by a clock that is a minute ahead
+    assert profile([event(Verb.COMPLETED, "excel-1", days_ago=-1), late, skewed], ITEMS, NOW) == {}
     assert profile([late.model_copy(update={"backfill": True})], ITEMS, NOW)["excel"].level > 0
 
 
@@ -219,7 +220,7 @@ def events_of(verbs: Sequence[Verb], name: str, most: int) -> st.SearchStrategy[
 
 
 ANY = events_of([*POSITIVE, Verb.FAILED, Verb.REVOKED, Verb.WAIVED], "e", 8)
-LATER = st.sampled_from([NOW, NOW + timedelta(days=1), NOW + timedelta(days=700)])
+LATER = st.sampled_from([NOW, NOW + timedelta(days=1), NOW + timedelta(days=700), NOW + timedelta(days=3000)])
 
 
 @given(ANY, st.randoms(use_true_random=False))
@@ -237,6 +238,23 @@ def test_more_evidence_never_lowers_level_or_confidence(events: list[Event], mor
         assert after[skill].level >= state.level - 1e-12
         assert after[skill].confidence >= state.confidence - 1e-12
         assert after[skill].evidence >= state.evidence
+
+
+TIMES = st.lists(st.integers(0, 200), min_size=1, max_size=6)
+
+
+@given(TIMES, TIMES, st.integers(0, 200), st.sampled_from([NEVER, 50 * 86_400.0]))
+def test_more_retrievals_never_shorten_a_half_life(times: list[int], more: list[int], since: int, failed_at: float) -> None:
+    fewer, all_of_them = (Chain.of([day * 86_400.0 for day in days], failed_at) for days in (times, [*times, *more]))
+    assert all_of_them.factor(since * 86_400.0) >= fewer.factor(since * 86_400.0) - 1e-12
+
+
+def test_an_earlier_completion_counts_where_retrieval_made_it_last_longer() -> None:
+    first, second = (event(Verb.COMPLETED, "excel-1", days_ago=days, event_id=f"c{days}") for days in (200, 100))
+    passed = event(Verb.PASSED, "skill:excel", days_ago=110)
+    at = NOW + timedelta(days=3000)
+    once, again = (profile(some, ITEMS, at)["excel"].confidence for some in ([first, passed], [first, passed, second]))
+    assert again >= once
 
 
 @given(ANY, events_of([Verb.FAILED, Verb.WAIVED, Verb.SHOWN, Verb.STARTED], "other", 3), LATER)
