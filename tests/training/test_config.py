@@ -79,7 +79,7 @@ OTHER: dict[str, Any] = {
 }
 RUN_OPTIONS = {"models.als.threads", "models.als.engine", "models.bpr.threads"}
 """Change where a fit is computed and how long it takes."""
-ELSEWHERE = {"models.sequence", "models.als.engine"}
+ELSEWHERE = {"models.sequence"}
 """What the tests of the model itself flip: a fit of it takes seconds."""
 
 
