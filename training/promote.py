@@ -8,13 +8,15 @@ import numpy as np
 
 from training.bundle import BundleError, Pointer, read_pointer
 from training.estimates import Estimate, Inconclusive
-from training.evaluate import Evaluation, paired_difference
+from training.evaluate import ORGANIC, Evaluation, paired_difference
 from training.gate import Difference, Incumbent, Verdict, decide
 from training.publish import roll_back
 from training.record import RANKS, load_ranks
 from training.tracking import BASELINE, CHALLENGER, CHAMPION, Registry, TrackingError, Version
 
 _ROLLED_BACK = "rolled back"
+ORGANIC_ENOUGH = 200
+"""Targets that nobody recommended from which on the gate asks them too."""
 _SEED = 11  # of the paired bootstrap: the same fit gives the same verdict
 
 
@@ -81,7 +83,25 @@ def judge(ranks: dict[str, Evaluation], challenger: Version, champion: Version |
         baseline=baseline,
         champion=_incumbent(ranks, challenger, champion) if champion is not None else None,
     )
+    if verdict.serve == "challenger" and champion is not None:
+        verdict = _unless_fed(verdict, ranks, model, challenger.tags["gate.champion_row"])
     return replace(verdict, reason=f"{verdict.reason} ({protocol})")
+
+
+def _unless_fed(verdict: Verdict, ranks: dict[str, Evaluation], model: str, champion: str) -> Verdict:
+    """The verdict, or that the champion stays: the challenger is clearly behind on what learners chose by themselves."""
+    organic = ranks[model].slices.get(ORGANIC)
+    if organic is None or organic.all() or np.count_nonzero(organic) < ORGANIC_ENOUGH or model == champion:
+        return verdict
+    found = difference({name: ranks[name].within(ORGANIC) for name in (model, champion)}, model, champion)
+    if isinstance(found, Inconclusive):
+        return verdict
+    differs = f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    said = f"on {np.count_nonzero(organic):,} organic targets NDCG differs by {differs}"
+    if found.high >= 0:
+        return replace(verdict, reason=f"{verdict.reason}; {said}")
+    why = "the challenger gains only where learners were led to, so the champion stays"
+    return Verdict(False, "champion", f"{verdict.reason}; but {said}: {why}")
 
 
 def difference(ranks: dict[str, Evaluation], a: str, b: str) -> Difference:

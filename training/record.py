@@ -16,7 +16,7 @@ from training import card as cards
 from training.bundle import Provenance, load_bundle, write_bundle
 from training.config import Config
 from training.estimates import Estimate
-from training.evaluate import Evaluation
+from training.evaluate import ORGANIC, Evaluation
 from training.fit import BLEND, Incumbent, Outcome, Report
 from training.models.base import Fitted, Model
 from training.summary import Row, loop, rows
@@ -87,6 +87,7 @@ def save_ranks(path: Path, report: Report) -> None:
     pooled = report.pooled()
     first = next(iter(pooled.values()))
     ranks: dict[str, Any] = {f"rank.{name}": evaluation.rank for name, evaluation in pooled.items()}
+    ranks |= {ORGANIC: first.slices[ORGANIC]} if ORGANIC in first.slices else {}
     np.savez_compressed(path, k=first.k, target=first.target, learner=first.learner, weight=first.weight, **ranks)
 
 
@@ -95,7 +96,8 @@ def load_ranks(path: Path) -> dict[str, Evaluation]:
     with np.load(path, allow_pickle=False) as found:
         same = (found["target"], found["learner"], found["weight"])
         names = [name.removeprefix("rank.") for name in found.files if name.startswith("rank.")]
-        return {name: Evaluation(found[f"rank.{name}"], *same, {}, None, int(found["k"])) for name in names}
+        slices = {ORGANIC: found[ORGANIC]} if ORGANIC in found.files else {}
+        return {name: Evaluation(found[f"rank.{name}"], *same, slices, None, int(found["k"])) for name in names}
 
 
 def peak_mb() -> float:

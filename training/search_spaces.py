@@ -78,6 +78,12 @@ SPACES: Mapping[str, Space] = {
         "discount": Reals(0, 1),
         "decay": Reals(0.2, 1),
     },
+    "bpr": {
+        "factors": Integers(16, 128, log=True),
+        "learning_rate": Reals(0.01, 0.5, log=True),
+        "regularization": Reals(1e-4, 0.1, log=True),
+        "decay": Reals(0.2, 1),
+    },
     "sequence": {
         "dim": Choice((32, 64, 128)),
         "blocks": Integers(1, 2),
@@ -86,4 +92,4 @@ SPACES: Mapping[str, Space] = {
         "negatives": Integers(64, 1024, log=True),
     },
 }
-"""By family; the bounds are wide of every setting that ever won on the data sets of the benchmarks."""
+"""By family, wide of the defaults."""

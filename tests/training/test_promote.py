@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.evaluate import Evaluation
+from training.evaluate import ORGANIC, Evaluation
 from training.fit import Report
 from training.promote import difference, judge
 from training.record import load_ranks, save_ranks
@@ -69,3 +69,46 @@ def test_ranks_survive_the_file(tmp_path: Path) -> None:
     assert set(found) == set(RANKS)
     assert found["blend"].rank.tolist() == RANKS["blend"].rank.tolist()
     assert found["blend"].metric("ndcg") == pytest.approx(0.8)
+
+
+def led(organic: float, recommended: float, *, learners: int = 400) -> Evaluation:
+    """Two targets a learner, the second one recommended; of each kind a share of hits at the first place."""
+    first = np.arange(learners) < learners * organic
+    second = np.arange(learners) < learners * recommended
+    rank = np.where(np.concatenate([first, second]), 1.0, 50.0)
+    who = np.tile(np.arange(learners, dtype=np.int32), 2)
+    slices = {ORGANIC: np.repeat([True, False], learners)}
+    return Evaluation(rank, np.zeros(2 * learners, dtype=np.int32), who, np.ones(2 * learners), slices, None, 10)
+
+
+def test_a_challenger_that_gains_only_by_recommended_take_ups_is_not_promoted() -> None:
+    ranks = {"blend": led(0.3, 0.9), "champion": led(0.4, 0.5), "recent": led(0.1, 0.1)}
+    verdict = judge(ranks, challenger("champion", "c0"), CHAMPION)
+    assert verdict.serve == "champion"
+    assert "but on 400 organic targets NDCG differs by -0.1000" in verdict.reason
+    assert "gains only where learners were led to" in verdict.reason
+
+
+def test_a_challenger_that_holds_on_organic_targets_is_promoted_and_it_is_said() -> None:
+    ranks = {"blend": led(0.5, 0.9), "champion": led(0.4, 0.5), "recent": led(0.1, 0.1)}
+    verdict = judge(ranks, challenger("champion", "c0"), CHAMPION)
+    assert verdict.serve == "challenger"
+    assert "on 400 organic targets NDCG differs by +0.1000" in verdict.reason
+
+
+def test_few_organic_targets_decide_nothing() -> None:
+    ranks = {
+        "blend": led(0.3, 0.9, learners=190),
+        "champion": led(0.4, 0.5, learners=190),
+        "recent": led(0.1, 0.1, learners=190),
+    }
+    verdict = judge(ranks, challenger("champion", "c0"), CHAMPION)
+    assert verdict.serve == "challenger"
+    assert "organic" not in verdict.reason
+
+
+def test_what_was_recommended_survives_the_file(tmp_path: Path) -> None:
+    report = Report("rolling origin", "", (), {"blend": (led(0.5, 0.5),)}, (), {})
+    save_ranks(tmp_path / "ranks.npz", report)
+    found = load_ranks(tmp_path / "ranks.npz")["blend"]
+    assert found.slices[ORGANIC].tolist() == led(0.5, 0.5).slices[ORGANIC].tolist()
