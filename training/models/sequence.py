@@ -26,7 +26,7 @@ class SequenceModel(BaseModel):
     """`dim`, `blocks`, `heads`: the network; `max_length`: how much of a history it reads; `times`: time gaps, where known.
 
     `epochs` bounds the training, which ends where `patience` epochs in a row did not improve NDCG@10 on the inner
-    validation. `batch`: take-ups in one step, fewer for small data (a thirty-second of all of them); `negatives`: items
+    validation. `batch`: take-ups in one step, fewer for small data (a thirty-second of all, at least 64); `negatives`: items
     drawn beside those of the batch. `threads` and `device` change the time, and the last digits of the weights.
     """
 

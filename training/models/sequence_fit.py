@@ -24,7 +24,7 @@ from training.models.windows import Windows, pairs
 HELD_OUT = 2_000
 FEW = 30  # held-out take-ups below which NDCG says nothing: all epochs are run
 NEGLIGIBLE = 1 / 50  # share of the take-ups that may stay unlearned
-STEPS = 32  # an epoch of small data has at least this many
+STEPS, LEAST = 32, 64  # an epoch has at least this many steps, unless one would hold fewer take-ups than `LEAST`
 WARM_UP = 100  # steps until the learning rate is reached
 
 _LOG = logging.getLogger("nextwise.sequence")
@@ -145,7 +145,7 @@ class _Training:
     ) -> float:
         """One pass over all windows; the mean loss of a take-up."""
         network.train()
-        total, size = 0.0, min(self.config.batch, max(1, int(self.windows.length.sum()) // STEPS))
+        total, size = 0.0, min(self.config.batch, max(LEAST, int(self.windows.length.sum()) // STEPS))
         for which in batches(self.windows.length, size, rng):
             loss = self._loss(network, which, rng)
             optimiser.zero_grad()

@@ -10,7 +10,7 @@ from training.models.sequence import FittedSequence, SequenceModel
 from training.models.sequence_fit import FEW, batches, best_epoch, device, hold_out, validate
 
 M = 12
-SMALL = SequenceModel(dim=8, dropout=0.1, learning_rate=0.02, epochs=6, patience=2)
+SMALL = SequenceModel(dim=8, dropout=0.1, learning_rate=0.02, epochs=6, patience=2, batch=16)
 
 
 def courses(n: int = 120, seed: int = 0) -> Interactions:
