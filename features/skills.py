@@ -225,7 +225,7 @@ def _counted(level: float | None, event: Event) -> float | None:
 
 def _fade(pieces: list[_Piece], failure: Event | None, now: float) -> list[_Faded]:
     """Each piece, in the order given, with what is left of it at `now`."""
-    retrievals = [piece.at for piece in pieces if piece.kind.retrieval]
+    retrievals = [piece.at for piece in pieces if piece.kind.retrieval] if len(pieces) > 1 else ()
     chain = None
     if retrievals and pieces[0].at < retrievals[-1]:
         chain = Chain.of(retrievals, NEVER if failure is None else failure.occurred_at.timestamp())

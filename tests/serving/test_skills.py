@@ -251,3 +251,13 @@ def test_answers_are_pure_and_of_the_bundle(stock: Prepared) -> None:
     assert json.loads(first.model_dump_json()) == json.loads(second.model_dump_json())
     assert first.bundle == stock.bundle.name
     assert {item.id for item in ITEMS} >= {one.why[0].object_id for one in first.skills}
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"safe": {"listening": {"level": 9, "confidence": 1}}}'])
+def test_a_bundle_whose_proposals_were_changed_does_not_load(proposing: Path, damage: str) -> None:
+    from training.bundle import BundleError, load_bundle
+
+    assert load_bundle(proposing).proposals == PROPOSED
+    (proposing / "proposals.json").write_text(damage)
+    with pytest.raises(BundleError, match=r"proposals\.json"):
+        load_bundle(proposing)
