@@ -240,15 +240,24 @@ def _alone(lake: Path, tenant: str) -> Iterator[None]:
 
 
 def _days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tuple[set[str], int]:
-    """The days to write: those with news since the watermark, and those whose file is not what the manifest says."""
+    """The days to write: those with news since the watermark, and those whose file is not what the manifest says.
+
+    All, where the store does not hold the last event of the lake: it was restored to an earlier state, or it is another one.
+    """
     files, watermark = before.get("files", {}), int(before.get("watermark", 0))
-    outdated = before.get("schema", 1) < SCHEMA
-    tenant = session.tenant
-    days = {day for day in files if outdated or not partitions.is_sound(day_path(lake, tenant, day), files[day])}
+    if anew := before.get("schema", 1) < SCHEMA or not holds(session, watermark):
+        watermark = 0
+    days = {day for day in files if anew or not partitions.is_sound(day_path(lake, session.tenant, day), files[day])}
     for seq, at in session.arrivals(after=watermark):
         days.add(at.date().isoformat())
         watermark = max(watermark, seq)
     return days, watermark
+
+
+def holds(session: TenantSession, watermark: int) -> bool:
+    """Whether the store holds the event that a watermark names; 0 is that of an empty lake."""
+    found = next(session.events(after=watermark - 1, limit=1), None)
+    return watermark == 0 or (found is not None and found[0] == watermark)
 
 
 def _described(lake: Path, tenant: str, before: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:

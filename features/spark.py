@@ -149,8 +149,7 @@ def _reading(
 
 def _same_store(session: TenantSession, watermark: int) -> None:
     """ValueError when a worker opened another store, perhaps a new and empty one: its days would be empty as well."""
-    last = next(session.events(after=watermark - 1, limit=1), (0,))[0]
-    if watermark and last != watermark:
+    if not lake.holds(session, watermark):
         raise ValueError(f"a worker found no event {watermark} of {session.tenant}: the URL leads it to another store")
 
 

@@ -378,3 +378,17 @@ def test_only_months_with_news_are_joined_again(acme: TenantSession, tmp_path: P
     lake.materialize(acme, tmp_path)
     assert (march.stat().st_mtime_ns == stood[0], april.stat().st_mtime_ns == stood[1]) == (False, True)
     assert pq.ParquetFile(march).read()["event_id"].to_pylist() == ["e1", "late", "e2"]
+
+
+def test_a_store_that_went_back_in_time_makes_the_lake_anew(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY)])
+    lake.materialize(acme, tmp_path / "lake")
+    restored = EventStore.open(f"sqlite:///{tmp_path}/restored.db")
+    session = restored.tenant("acme")
+    session.append([event("e1", "ann", "a")])
+    report = lake.materialize(session, tmp_path / "lake")
+    assert (report.events, report.watermark) == (1, 1)
+    session.append([event("e3", "ann", "c", at=NOON + DAY)])  # would have gone unseen below the old watermark
+    assert lake.materialize(session, tmp_path / "lake").events == 2
+    assert lake.read_events(tmp_path / "lake", "acme")["event_id"].to_pylist() == ["e1", "e3"]
+    restored.close()
