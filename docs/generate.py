@@ -7,6 +7,7 @@ python docs/generate.py --check    exit 1 and say what differs
 import importlib
 import inspect
 import re
+import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -179,7 +180,18 @@ def _first_paragraph(text: str | None) -> str:
     return " ".join(inspect.cleandoc(text or "").split("\n\n")[0].split())
 
 
-PAGES: dict[str, Callable[[], str]] = {"command-line.md": command_line, "contracts.md": contracts, "http.md": http}
+def model_card() -> str:
+    """A model card as a fit writes it, of a small simulated organisation."""
+    page: str = runpy.run_path(str(ROOT / "docs" / "example_card.py"))["page"]()
+    return page
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "command-line.md": command_line,
+    "contracts.md": contracts,
+    "http.md": http,
+    "model-card.md": model_card,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
