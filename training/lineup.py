@@ -24,7 +24,7 @@ BLENDED = tuple(name for name, family in FAMILIES.items() if family.blended)
 
 def settings(name: str, n_items: int, vectors: Vectors | None) -> Sequence[Model]:
     """The settings of one family that are tried on validation. Errors: KeyError for an unknown name or the blend."""
-    return tuple(_bound(found, vectors) for found in FAMILIES[name].settings(n_items))
+    return tuple(bound(found, vectors) for found in FAMILIES[name].settings(n_items))
 
 
 def missing(name: str, interactions: Interactions, vectors: Vectors | None) -> str | None:
@@ -34,7 +34,8 @@ def missing(name: str, interactions: Interactions, vectors: Vectors | None) -> s
     return f"no {needs}" if needs is not None and lacks[needs] else None
 
 
-def _bound(found: Settings, vectors: Vectors | None) -> Model:
+def bound(found: Settings, vectors: Vectors | None) -> Model:
+    """The model of some settings. Errors: ValueError where it needs texts and there are none."""
     if not isinstance(found, ContentConfig):
         return found
     if vectors is None:
