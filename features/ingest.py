@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from features.catalogue import CatalogueRow, canonical_json, kind_of
-from features.events import Event
-from features.readers.base import Located, Reading, Refusal
+from features.readers.base import Reading, Refusal
+from features.seen import Seen, key
 from features.store import MAX_BATCH, STORED, PutResult, StoredEvent, TenantSession
 
 SHOWN: Final = 10
@@ -138,8 +138,8 @@ def _catalogue(reading: Reading, refusals: Refusals) -> Iterator[CatalogueRow]:
         if isinstance(row, Refusal):
             refusals.catalogue(row)
             continue
-        key, body = (kind_of(row.row), row.row.id), canonical_json(row.row)
-        if seen.setdefault(key, body) != body:
+        name, body = (kind_of(row.row), row.row.id), canonical_json(row.row)
+        if seen.setdefault(name, body) != body:
             refusals.catalogue(row.refuse("id", f"{row.row.id!r}: " + OTHER_CONTENT.format(where="in the file")))
         else:
             yield row.row
@@ -147,36 +147,29 @@ def _catalogue(reading: Reading, refusals: Refusals) -> Iterator[CatalogueRow]:
 
 def _spool(session: TenantSession, reading: Reading, refusals: Refusals, spool: IO[str], advance: Advance) -> int:
     """Lays the good events aside, a batch a line; their number."""
-    seen: dict[int, int] = {}
     batch: list[_Spooled] = []
     good = 0
-    for row in reading.events:
-        checked = row if isinstance(row, Refusal) else _once(session.prepare(row.row), row, seen)
-        if isinstance(checked, Refusal):
-            refusals.event(checked)
-        else:
-            batch.append(checked)
-        if len(batch) == MAX_BATCH:
-            good += _lay_aside(session, batch, refusals, spool)
-            advance(len(batch))
-            batch = []
-    return good + _lay_aside(session, batch, refusals, spool)
+    with Seen() as seen:
+        for row in reading.events:
+            if isinstance(row, Refusal):
+                refusals.event(row)
+            else:
+                batch.append((row.file, row.line, session.prepare(row.row)))
+            if len(batch) == MAX_BATCH:
+                good += _lay_aside(session, batch, refusals, spool, seen)
+                advance(len(batch))
+                batch = []
+        return good + _lay_aside(session, batch, refusals, spool, seen)
 
 
-def _once(stored: StoredEvent, row: Located[Event], seen: dict[int, int]) -> _Spooled | Refusal:
-    # Two numbers an event instead of two texts: the ids of a long file must fit in memory.
-    content = int(stored["content_hash"][:15], 16)
-    if seen.setdefault(hash(stored["event_id"]), content) != content:
-        return row.refuse("event_id", f"{stored['event_id']!r}: " + OTHER_CONTENT.format(where="in the file"))
-    return row.file, row.line, stored
-
-
-def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: Refusals, spool: IO[str]) -> int:
+def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: Refusals, spool: IO[str], seen: Seen) -> int:
     known = session.known([stored["event_id"] for _, _, stored in batch])
+    keys = [key(stored["event_id"]) for _, _, stored in batch]
+    twice = seen.differs(keys, [int(stored["content_hash"][:15], 16) for _, _, stored in batch])
     kept: list[_Spooled] = []
-    for file, line, stored in batch:
-        if known.get(stored["event_id"], stored["content_hash"]) != stored["content_hash"]:
-            refusals.event(_conflict(file, line, stored))
+    for (file, line, stored), other in zip(batch, twice, strict=True):
+        if other or known.get(stored["event_id"], stored["content_hash"]) != stored["content_hash"]:
+            refusals.event(_conflict(file, line, stored, "file" if other else "store"))
         else:
             kept.append((file, line, stored))
     # Values without their names: half the text, half the time.
@@ -184,8 +177,8 @@ def _lay_aside(session: TenantSession, batch: list[_Spooled], refusals: Refusals
     return len(kept)
 
 
-def _conflict(file: str, line: int, stored: StoredEvent) -> Refusal:
-    return Refusal(file, line, "event_id", f"{stored['event_id']!r}: " + OTHER_CONTENT.format(where="in the store"))
+def _conflict(file: str, line: int, stored: StoredEvent, where: str) -> Refusal:
+    return Refusal(file, line, "event_id", f"{stored['event_id']!r}: " + OTHER_CONTENT.format(where=f"in the {where}"))
 
 
 def _batches(spool: IO[str]) -> Iterator[list[_Spooled]]:
@@ -200,7 +193,7 @@ def _append(session: TenantSession, batch: list[_Spooled], found: Ingested, refu
     found.duplicates += done.duplicates
     for (file, line, stored), outcome in zip(batch, done.outcomes, strict=True):
         if outcome == "conflict":  # someone else wrote the id since the first pass
-            refusals.event(_conflict(file, line, stored))
+            refusals.event(_conflict(file, line, stored, "store"))
     advance(len(batch))
 
 

@@ -118,7 +118,10 @@ def _ingest(
     if skip_bad:
         _check_target(target, [*reading.files, _database(store)])
     with session(store, tenant) as opened, progress("Checking, then storing rows") as advance:
-        found = ingest(opened, reading, now=now, skip_bad=skip_bad, refused=target, advance=advance)
+        try:
+            found = ingest(opened, reading, now=now, skip_bad=skip_bad, refused=target, advance=advance)
+        except OSError as error:
+            fail(f"{error}. Rows that were stored until then stay; run the same command again.")
         if found.stored:
             opened.record_import({**facts, **summary(found)})
     return found

@@ -161,10 +161,28 @@ def test_a_killed_run_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, when: s
     assert counted(again) == (good, 0, bad)
     assert again.resumed_after == (41 if when == "after" else 31)
     assert session.counts().events == good
-    assert counted(ingest(session, file, skip_bad=skip_bad)) == (0, good, bad)
     if skip_bad:
         assert [json.loads(one)["line"] for one in Path("bad.jsonl").read_text().splitlines()] == list(range(2, 72, 10))
+    assert counted(ingest(session, file, skip_bad=skip_bad)) == (0, good, bad)
     store.close()
+
+
+def test_a_run_may_be_ended_again_before_it_gets_on(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 2)
+    file = given(*map(line, range(7)), "broken\n")
+    calls = 0
+
+    def stop(_: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in (3, 4):  # after three batches, and after the first of the run that takes it up
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            ingest(session, file, skip_bad=True, advance=stop)
+    found = ingest(session, file, skip_bad=True)
+    assert (counted(found), found.resumed_after, session.counts().events) == ((7, 0, 1), 7, 7)
 
 
 def test_a_file_changed_after_a_kill_begins_anew(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:

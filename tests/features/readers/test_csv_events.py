@@ -266,10 +266,13 @@ def test_a_column_twice_that_nobody_asked_for_is_no_fault(tmp_path: Path) -> Non
 
 
 def test_clock_changes_are_counted(tmp_path: Path) -> None:
-    rows = [("ann", "passed", "excel", at) for at in ("2025-10-26 02:30:00", "2025-10-26 02:40:00", "2025-10-26 05:00:00")]
+    rows = [
+        ("ann", "passed", "excel", at)
+        for at in ("2025-10-26 02:30:00", "2025-10-26 02:40:00", "2025-10-26 02:50:00", "2025-10-26 05:00:00")
+    ]
     found = read(table(tmp_path / "a.csv", OWN, *rows, timezone="Europe/Paris", separator=","))
     assert found.notes[1:] == [
-        "2 local times exist twice or never in Europe/Paris (clock changes): the first offset was taken"
+        "3 local times exist twice or never in Europe/Paris (clock changes): the first offset was taken"
     ]  # fmt: skip
 
 
