@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import DBAPIError
 
 from features.store import EventStore, TenantSession
+from features.store.opening import shown
 
 
 def _tenant(value: str) -> str:
@@ -39,11 +40,11 @@ def session(store: str, tenant: str) -> Iterator[TenantSession]:
     try:
         opened = EventStore.open(store)
     except (ValueError, ImportError, OSError, DBAPIError) as error:
-        fail(f"the store {store!r} cannot be opened: {getattr(error, 'orig', error)}", code=2)
+        fail(f"the store {shown(store)} cannot be opened: {getattr(error, 'orig', error)}", code=2)
     try:
         yield opened.tenant(tenant)
     except DBAPIError as error:
-        fail(f"the store {store!r} cannot be used: {error.orig}")
+        fail(f"the store {shown(store)} cannot be used: {error.orig}")
     finally:
         opened.close()
 
