@@ -10,7 +10,9 @@ import mlflow
 import numpy as np
 import optuna
 import pytest
+from typer.testing import CliRunner
 
+from training.cli import app
 from training.config import SECTIONS, Config, read_config
 from training.fit import DataError, Table
 from training.models.families import FAMILIES
@@ -265,3 +267,24 @@ def test_toml_keeps_dates_words_and_choices() -> None:
     body["models"] = {"linear": "choose", "popularity": {}, "content": {"encoder": 'a "quoted" \\ name'}}
     config = Config.model_validate(body)
     assert Config.model_validate(tomllib.loads(toml(config))) == config
+
+
+# -- the command --
+
+
+def typed(*arguments: str) -> Any:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["tune", "--tenant", "clubs", *arguments])
+
+
+def test_a_family_nobody_knows_and_a_folder_that_is_not_there_are_usage(tmp_path: Path) -> None:
+    assert typed("--models", "linear,oracle").exit_code == 2
+    assert "unknown model 'oracle'; known: popularity" in typed("--models", "oracle").output
+    assert typed("--out", str(tmp_path / "none" / "r.toml")).exit_code == 2
+
+
+def test_no_lake_is_said_with_what_to_run(tmp_path: Path) -> None:
+    found = typed(
+        "--lake", str(tmp_path), "--tracking", f"sqlite:///{tmp_path}/m.db", "--storage", f"sqlite:///{tmp_path}/t.db"
+    )
+    assert found.exit_code == 1
+    assert "features materialize" in found.output
