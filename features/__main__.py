@@ -1,4 +1,4 @@
-"""`python -m features synthesize|ingest|check|materialize`."""
+"""`python -m features VERB`: from learning logs to a store, and from there to a lake. `--help` lists the verbs."""
 
 from features.cli import app
 

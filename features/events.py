@@ -151,7 +151,7 @@ class Event(BaseModel):
     decision_id: Id | None = None
     result: Result | None = None
     context: Annotated[dict[str, JsonValue], AfterValidator(_storable)] = Field(default_factory=dict, max_length=32)
-    source: Annotated[str, Field(max_length=64)] = "api"
+    source: Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f]*$")] = "api"
     backfill: bool = False
     schema_version: int = Field(default=1, ge=1, le=1)
 

@@ -15,16 +15,32 @@ MAY_IMPORT = {
     "serving": ("features", "training.bundle", "training.models", "experiments.assignment"),
     "experiments": ("features",),
 }
+MIGRATIONS = [path.stem for path in (ROOT / "features/store/migrations").glob("v*.py")]
 ONLY_IN = {
     "mlflow": {"training.tracking", "training.pyfunc"},
     "bentoml": {"serving.service"},
     "torch": {f"training.models.{name}" for name in ("sampled_softmax", "sequence_fit", "transformer")} | {"features.text"},
     "sentence_transformers": {"features.text"},
+    "alembic": {"features.migrate", *(f"features.store.migrations.{name}" for name in MIGRATIONS)},
+    "optuna": {"training.tune"},
     "implicit": {"training.models.als", "training.models.bpr"},
 }
 """Libraries that one place stands on. `training.pyfunc` is the script MLflow loads a model from."""
 
-LIGHT = ("mlflow", "torch", "sentence_transformers", "pandas", "pyarrow", "ibis", "duckdb", "implicit")
+LIGHT = (
+    "mlflow",
+    "torch",
+    "sentence_transformers",
+    "pandas",
+    "pyarrow",
+    "ibis",
+    "duckdb",
+    "implicit",
+    "alembic",
+    "psycopg",
+    "pyspark",
+    "optuna",
+)
 """What the running service must do without."""
 
 
