@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from training.config import Config
 from training.fit import Table
@@ -45,6 +46,7 @@ def recipe_digest(config: Config) -> str:
     return _digest(json.dumps(config.model_dump(mode="json"), sort_keys=True))
 
 
+@cache
 def program_digest() -> str:
     """The sources that read the lake, fit, evaluate and judge: a new version of them is a reason to fit again."""
     files = {path for module in _PROGRAM for path in needed_sources(module)}
