@@ -51,6 +51,19 @@ def choose(models: Sequence[Model], train: Interactions, validation: Task, *, rn
     return Choice(best.model, best.fitted, tuple(table))
 
 
+def settle(
+    models: Sequence[Model], train: Interactions, validation: Task | None, *, rng: np.random.Generator, k: int = 10
+) -> tuple[Model, Fitted]:
+    """The setting that validation prefers, and its fit on `train`: how leaderboard and recipe both come to a model.
+
+    A single setting needs no trial; without anything to validate on, the first stands.
+    """
+    if len(models) == 1 or validation is None or not len(validation):
+        return models[0], models[0].fit(train, rng=rng)
+    choice = choose(models, train, validation, rng=rng, k=k)
+    return choice.model, choice.fitted
+
+
 def _try(model: Model, train: Interactions, validation: Task, rng: np.random.Generator, k: int) -> tuple[Fitted, Trial]:
     start = time.perf_counter()
     fitted = model.fit(train, rng=rng)

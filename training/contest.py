@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from features.interactions import Histories, Interactions
 from training import lineup
-from training.choose import choose
+from training.choose import settle
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
@@ -136,12 +136,9 @@ def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator)
 
 
 def _choose(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Model, Fitted]:
-    """The setting that validation prefers and its fit on the early part; a single setting needs no trial."""
+    """The setting that validation prefers and its fit on the early part."""
     models = lineup.settings(name, this.early.n_items, contest.vectors)
-    if len(models) == 1 or this.validation is None:
-        return models[0], models[0].fit(this.early, rng=rng)
-    choice = choose(models, this.early, this.validation, rng=rng, k=contest.k)
-    return choice.model, choice.fitted
+    return settle(models, this.early, this.validation, rng=rng, k=contest.k)
 
 
 def _blend(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:

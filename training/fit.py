@@ -18,7 +18,7 @@ from features.interactions import Histories, Interactions
 from features.proposals import Proposals
 from features.vocabulary import Vocabulary
 from training import lineup
-from training.choose import choose
+from training.choose import settle
 from training.config import Config
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
@@ -321,11 +321,8 @@ def _model(config: Config, name: str, settings: Mapping[str, Model], vectors: Ve
 
 def _search(config: Config, name: str, train: Interactions, task: Task) -> tuple[Model, Fitted]:
     """The best settings of a model's grid on validation, and that model fitted; the first of the grid without validation."""
-    models, rng = lineup.settings(name, train.n_items, None), _rng(config, name)
-    if len(models) == 1 or not len(task):
-        return models[0], models[0].fit(train, rng=rng)
-    found = choose(models, train, task, rng=rng, k=config.evaluation.k)
-    return found.model, found.fitted
+    models = lineup.settings(name, train.n_items, None)
+    return settle(models, train, task, rng=_rng(config, name), k=config.evaluation.k)
 
 
 def _rng(config: Config, name: str) -> np.random.Generator:

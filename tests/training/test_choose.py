@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
-from training.choose import choose
+from training.choose import choose, settle
 from training.splits import leave_last_out
 
 
@@ -60,3 +60,19 @@ def test_the_same_seed_gives_the_same_fit() -> None:
 def test_no_settings_are_an_error() -> None:
     with pytest.raises(ValueError, match="no settings"):
         choose([], SPLIT.train, SPLIT.validation, rng=np.random.default_rng(0))
+
+
+def test_settling_takes_the_best_and_its_fit() -> None:
+    model, fitted = settle([Towards(-1.0), Towards(1.0)], SPLIT.train, SPLIT.validation, rng=np.random.default_rng(0))
+    assert model == Towards(1.0)
+    assert isinstance(fitted, Fits)
+    assert fitted.sign == 1.0
+
+
+def test_settling_without_validation_takes_the_first() -> None:
+    nothing = leave_last_out(Interactions.of_histories(Histories.of([[0, 1]], 30))).validation
+    for task in (None, nothing):
+        model, fitted = settle([Towards(-1.0), Towards(1.0)], SPLIT.train, task, rng=np.random.default_rng(0))
+        assert model == Towards(-1.0)
+        assert isinstance(fitted, Fits)
+        assert fitted.drawn == np.random.default_rng(0).random()  # the generator as it came: nothing was tried
