@@ -5,6 +5,7 @@ most a third of those who have two. The epoch with the best NDCG@10 there wins. 
 fiftieth of all take-ups, the model is then fitted again on everything for that many epochs; else its weights stand as they are.
 """
 
+import copy
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ FEW = 30  # held-out take-ups below which NDCG says nothing: all epochs are run
 NEGLIGIBLE = 1 / 50  # share of the take-ups that may stay unlearned
 STEPS, LEAST = 32, 64  # an epoch has at least this many steps, unless one would hold fewer take-ups than `LEAST`
 WARM_UP = 100  # steps until the learning rate is reached
+AVERAGED = 0.995  # what the average of the weights keeps in a step; it holds about the last 200
 
 _LOG = logging.getLogger("nextwise.sequence")
 _SCORED = 256  # histories of the inner validation scored at once
@@ -115,45 +117,32 @@ class _Training:
 
     def _run(self, inner: Inner | None, epochs: int) -> FittedSequence:
         rng = np.random.default_rng([self.seed, 1])
-        network = Transformer(self.config.shapes(len(self.known)), self.config.dropout).to(self.device)
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.98))
-        warm = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
+        learner = _Learner.of(self.config, len(self.known), self.device)
         losses: list[float] = []
         scores: list[float] = []
-        best = self._fitted(network)
+        best = self._fitted(learner.mean)
         for epoch in range(1, epochs + 1 if len(self.windows) else 1):
-            losses.append(self._epoch(network, optimiser, warm, rng))
-            now = self._fitted(network)
-            if inner is None or not len(inner.targets):
-                best = now
-                _LOG.info("epoch %d of %d: loss %.4f", epoch, epochs, losses[-1])
-                continue
-            scores.append(validate(now, inner))
-            _LOG.info("epoch %d of at most %d: loss %.4f, validation NDCG@10 %.4f", epoch, epochs, losses[-1], scores[-1])
-            if scores[-1] > max(scores[:-1], default=-1.0):
+            losses.append(self._epoch(learner, rng))
+            now = self._fitted(learner.mean)
+            scores += [validate(now, inner)] if inner is not None and len(inner.targets) else []
+            reached = f", validation NDCG@10 {scores[-1]:.4f}" if scores else ""
+            _LOG.info("epoch %d of at most %d: loss %.4f%s", epoch, epochs, losses[-1], reached)
+            if not scores or scores[-1] > max(scores[:-1], default=-1.0):
                 best = now
             elif epoch - (1 + int(np.argmax(scores))) >= self.config.patience:
                 break
         return replace(best, curve={"loss": tuple(losses), "validation_ndcg": tuple(scores)})
 
-    def _epoch(
-        self,
-        network: Transformer,
-        optimiser: torch.optim.Optimizer,
-        warm: torch.optim.lr_scheduler.LambdaLR,
-        rng: np.random.Generator,
-    ) -> float:
+    def _epoch(self, learner: "_Learner", rng: np.random.Generator) -> float:
         """One pass over all windows; the mean loss of a take-up."""
-        network.train()
-        total, size = 0.0, min(self.config.batch, max(LEAST, int(self.windows.length.sum()) // STEPS))
+        learner.network.train()
+        taken = int(self.windows.length.sum())
+        total, size = 0.0, min(self.config.batch, max(LEAST, taken // STEPS))
         for which in batches(self.windows.length, size, rng):
-            loss = self._loss(network, which, rng)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            warm.step()
+            loss = self._loss(learner.network, which, rng)
+            learner.step(loss)
             total += float(loss.detach()) * int(self.windows.length[which].sum())
-        return total / int(self.windows.length.sum())
+        return total / taken
 
     def _loss(self, network: Transformer, which: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         places, filled = self.windows.places(which), self.windows.filled(which)
@@ -172,6 +161,34 @@ class _Training:
         weights = network.arrays()
         weights["item"][~self.known] = 0
         return FittedSequence(weights, self.config.times)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    """A network, the running mean of its weights, which is what is served, and what changes them."""
+
+    network: Transformer
+    mean: Transformer
+    optimiser: torch.optim.Optimizer
+    rate: torch.optim.lr_scheduler.LambdaLR
+
+    @classmethod
+    def of(cls, config: SequenceModel, n_items: int, device: torch.device) -> "_Learner":
+        network = Transformer(config.shapes(n_items), config.dropout).to(device)
+        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98))
+        rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
+        return cls(network, copy.deepcopy(network), optimiser, rate)
+
+    def step(self, loss: Tensor) -> None:
+        """One step of Adam (Kingma, Ba 2015); the mean (Polyak, Juditsky 1992) is exponential once there are enough."""
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.rate.step()
+        share = max(1 - AVERAGED, 9 / (10 + self.rate.last_epoch))
+        with torch.no_grad():
+            for mean, weight in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(weight, share)
 
 
 def validate(fitted: FittedSequence, inner: Inner) -> float:
