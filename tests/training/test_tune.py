@@ -81,6 +81,7 @@ def test_no_test_of_either_protocol_has_been_seen(club_table: Table) -> None:
     )
     assert len(questions) > 20
     assert not tests & (entries | questions | histories)
+    assert not questions & entries  # nor has a trial learned what it is asked
     assert train.at.max() < first.cut
 
 
