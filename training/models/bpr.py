@@ -47,10 +47,9 @@ class BPR(BaseModel):
             random_state=int(rng.integers(2**31)),
         )
         factors = np.zeros((interactions.n_items, self.factors + 1), dtype=np.float32)
-        taken = interactions.item_counts() > 0
-        if taken.any():
+        if len(interactions.items):
             model.fit(interactions.matrix(), show_progress=False)
-            factors[taken] = model.item_factors[taken]
+            factors[:] = model.item_factors  # zero where nobody took up an item
         return FittedBPR(np.ascontiguousarray(factors[:, :-1]), factors[:, -1].copy(), self.decay)
 
 
