@@ -1,13 +1,18 @@
 """ALS by MLlib against the right answer, and against `implicit`. Needs Java 17 and PySpark, skipped where absent."""
 
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from features.readers import mars
+from training.evaluate import evaluate
 from training.models.als import ALS, FittedALS
 from training.models.spark_als import weighted_penalty
+from training.splits import leave_last_out
 
 pytest.importorskip("pyspark", reason="no PySpark: make spark")
 pytestmark = [
@@ -16,6 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:pyspark.*", "ignore::ResourceWarning"),
 ]
 
+MARS = Path(os.environ.get("NEXTWISE_DATA", Path(__file__).parents[3] / "../shared/data")) / "mars"
 M = 12
 MODEL = ALS(factors=2, iterations=10, engine="spark")
 
@@ -87,3 +93,14 @@ def test_the_penalty_is_per_take_up() -> None:
 def test_a_table_without_take_ups_has_no_factors() -> None:
     empty = Interactions.of_histories(Histories.of([[], []], 3))
     assert not MODEL.fit(empty, rng=np.random.default_rng(0)).item_factors.any()
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MARS.is_dir(), reason="the MARS files are not here (NEXTWISE_DATA)")
+def test_it_ranks_a_real_log_as_well_as_implicit() -> None:
+    """Recorded on validation at the default settings, three seeds: .2670 .2662 .2707, implicit .2695 .2646 .2691."""
+    parts = leave_last_out(Interactions.of_histories(mars.read_histories(MARS)[2]))
+    both = [ALS(engine="implicit"), ALS(engine="spark")]
+    fitted = [model.fit(parts.train, rng=np.random.default_rng(7)) for model in both]
+    theirs, ours = (evaluate(one, parts.validation, train=parts.train).metric("ndcg") for one in fitted)
+    assert ours == pytest.approx(theirs, abs=0.01)
