@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 
 PYSPARK := pyspark==4.3.0
 
-.PHONY: help setup spark demo serve mlflow test test-slow check check-static format lint types imports docs lock bento clean
+.PHONY: help setup spark demo serve mlflow test test-slow test-spark check check-static format lint types imports docs lock bento clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -53,6 +53,9 @@ test: setup ## all tests but the slow ones (below 6 minutes)
 
 test-slow: setup ## the slow tests
 	$(PY) -m pytest -m slow
+
+test-spark: spark ## the tests of the lake and of ALS on Spark
+	$(PY) -m pytest -m slow tests/features/test_spark.py tests/training/models/test_spark_als.py
 
 check: check-static test ## everything that must hold before a change lands
 
