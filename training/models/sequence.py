@@ -40,7 +40,7 @@ class SequenceModel(BaseModel):
     times: bool = True
     dropout: float = Field(default=0.4, ge=0, lt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
-    batch: int = Field(default=2048, ge=1)
+    batch: int = Field(default=1024, ge=1)
     negatives: int = Field(default=512, ge=1)
     epochs: int = Field(default=60, ge=1)
     patience: int = Field(default=5, ge=1)

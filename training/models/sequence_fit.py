@@ -27,7 +27,7 @@ FEW = 30  # held-out take-ups below which NDCG says nothing: all epochs are run
 NEGLIGIBLE = 1 / 50  # share of the take-ups that may stay unlearned
 STEPS, LEAST = 32, 64  # an epoch has at least this many steps, unless one would hold fewer take-ups than `LEAST`
 WARM_UP = 100  # steps until the learning rate is reached
-AVERAGED = 0.995  # what the average of the weights keeps in a step; it holds about the last 200
+AVERAGED = 200  # steps that the running mean of the weights holds; at most two epochs
 
 _LOG = logging.getLogger("nextwise.sequence")
 _SCORED = 256  # histories of the inner validation scored at once
@@ -104,6 +104,16 @@ class _Training:
         windows = pairs(histories, config.max_length, times=config.times)
         return cls(config, windows, known, targets / max(targets.sum(), 1), seed, device(config.device))
 
+    @property
+    def taken(self) -> int:
+        """Take-ups to predict."""
+        return int(self.windows.length.sum())
+
+    @property
+    def size(self) -> int:
+        """Take-ups in a batch."""
+        return min(self.config.batch, max(LEAST, self.taken // STEPS))
+
     def run(self, inner: Inner | None, epochs: int) -> FittedSequence:
         """Train; with validation the weights of the best epoch, else those of the last."""
         threads = torch.get_num_threads()
@@ -117,7 +127,7 @@ class _Training:
 
     def _run(self, inner: Inner | None, epochs: int) -> FittedSequence:
         rng = np.random.default_rng([self.seed, 1])
-        learner = _Learner.of(self.config, len(self.known), self.device)
+        learner = _Learner.of(self.config, len(self.known), self.device, min(AVERAGED, 2 * self.taken // self.size + 1))
         losses: list[float] = []
         scores: list[float] = []
         best = self._fitted(learner.mean)
@@ -136,13 +146,12 @@ class _Training:
     def _epoch(self, learner: "_Learner", rng: np.random.Generator) -> float:
         """One pass over all windows; the mean loss of a take-up."""
         learner.network.train()
-        taken = int(self.windows.length.sum())
-        total, size = 0.0, min(self.config.batch, max(LEAST, taken // STEPS))
-        for which in batches(self.windows.length, size, rng):
+        total = 0.0
+        for which in batches(self.windows.length, self.size, rng):
             loss = self._loss(learner.network, which, rng)
             learner.step(loss)
             total += float(loss.detach()) * int(self.windows.length[which].sum())
-        return total / taken
+        return total / self.taken
 
     def _loss(self, network: Transformer, which: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         places, filled = self.windows.places(which), self.windows.filled(which)
@@ -171,13 +180,14 @@ class _Learner:
     mean: Transformer
     optimiser: torch.optim.Optimizer
     rate: torch.optim.lr_scheduler.LambdaLR
+    window: int  # steps that the mean holds
 
     @classmethod
-    def of(cls, config: SequenceModel, n_items: int, device: torch.device) -> "_Learner":
+    def of(cls, config: SequenceModel, n_items: int, device: torch.device, window: int) -> "_Learner":
         network = Transformer(config.shapes(n_items), config.dropout).to(device)
-        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98))
+        optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
         rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
-        return cls(network, copy.deepcopy(network), optimiser, rate)
+        return cls(network, copy.deepcopy(network), optimiser, rate, window)
 
     def step(self, loss: Tensor) -> None:
         """One step of Adam (Kingma, Ba 2015); the mean (Polyak, Juditsky 1992) is exponential once there are enough."""
@@ -185,7 +195,7 @@ class _Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.rate.step()
-        share = max(1 - AVERAGED, 9 / (10 + self.rate.last_epoch))
+        share = max(1 / self.window, 9 / (10 + self.rate.last_epoch))
         with torch.no_grad():
             for mean, weight in zip(self.mean.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(weight, share)

@@ -8,6 +8,7 @@ from features.interactions import Histories, Interactions
 from training.models.base import Learned
 from training.models.sequence import FittedSequence, SequenceModel
 from training.models.sequence_fit import FEW, batches, best_epoch, device, hold_out, validate
+from training.models.transformer import Transformer
 
 M = 12
 SMALL = SequenceModel(dim=8, dropout=0.1, learning_rate=0.02, epochs=6, patience=2, batch=16)
@@ -33,6 +34,16 @@ def test_it_learns_what_comes_next() -> None:
     assert np.argmax(scores, axis=1).tolist() == [(i + 2) % M for i in range(M)]
 
 
+def test_trained_weights_score_in_numpy_as_in_torch(fitted: FittedSequence) -> None:
+    network = Transformer(SMALL.shapes(M), dropout=0.1).eval()
+    network.load_state_dict({f"weights.{name}": torch.from_numpy(weight) for name, weight in fitted.weights.items()})
+    rows = [[4], [1, 2, 3], [5, 2, 9, 11, 0, 1, 5]]
+    with torch.no_grad():
+        states = [network(torch.tensor([row]), torch.zeros((1, len(row)), dtype=torch.int64))[0, -1] for row in rows]
+        expected = torch.stack(states) @ network.weights["item"].T
+    np.testing.assert_allclose(fitted.score(Histories.of(rows, M)), expected.numpy(), rtol=1e-5, atol=1e-5)
+
+
 def test_the_curve_has_a_value_for_each_epoch(fitted: FittedSequence) -> None:
     assert isinstance(fitted, Learned)
     loss, score = fitted.curve["loss"], fitted.curve["validation_ndcg"]
@@ -49,13 +60,14 @@ def test_it_stops_when_validation_no_longer_improves() -> None:
 
 def test_the_same_generator_gives_the_same_bits_whatever_was_drawn_before(fitted: FittedSequence) -> None:
     torch.manual_seed(99)
-    before = torch.random.get_rng_state()
-    threads = torch.get_num_threads()
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(3)
     again = SMALL.fit(courses(), rng=np.random.default_rng(0))
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(threads)
     for name, weight in fitted.weights.items():
         assert again.weights[name].tobytes() == weight.tobytes()
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.get_num_threads() == threads
 
 
 def test_what_is_held_out_comes_from_the_training_part_and_leaves_every_item_a_learner() -> None:
