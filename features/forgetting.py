@@ -12,7 +12,6 @@ smaller, and simultaneous ones lengthen nothing, whatever their order.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from features.events import Evidence, Verb
@@ -66,8 +65,8 @@ class Chain(NamedTuple):
         """From times in any order, repeated ones included."""
         times = tuple(sorted({at for at in retrievals if at > failed_at}))
         after = [1.0] * len(times)
-        for k, (earlier, later) in reversed(list(enumerate(pairwise(times)))):
-            after[k] = min(MOST, after[k + 1] * lengthening(later - earlier))
+        for k in range(len(times) - 2, -1, -1):
+            after[k] = min(MOST, after[k + 1] * lengthening(times[k + 1] - times[k]))
         return cls(times, tuple(after), failed_at)
 
     def factor(self, since: float) -> float:

@@ -37,8 +37,7 @@ _RATED: Final = frozenset({Verb.KNOWN, Verb.ENDORSED, Verb.ATTESTED})
 _NONE: Proposals = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class SkillState:
+class SkillState(NamedTuple):
     """One skill of one learner now: level 0-5, the strongest evidence, confidence 0..1, the events that say so.
 
     `half_life`: how long what carries the level takes to fade to half of it, if nothing happens.
@@ -69,12 +68,16 @@ class Contribution:
 
 
 class _Piece(NamedTuple):
-    """One piece of evidence about one skill; `level` None: it confirms whatever was shown before it."""
+    """One piece of evidence about one skill; `level` None: it confirms whatever was shown before it.
+
+    `fact`: equal for pieces that say the same again, of which one counts. All claims are one fact, and so are all
+    completions of one item.
+    """
 
     at: float
     event_id: str
     event: Event
-    thing: str
+    fact: object
     kind: Kind
     level: float | None
     proposed: Proposal | None
@@ -105,10 +108,10 @@ def profile(
 
 def explain(
     events: Iterable[Event], items: Mapping[str, Item], at: datetime, proposals: Proposals = _NONE
-) -> dict[str, tuple[Contribution, ...]]:
-    """Skill id -> what each event gives to `profile` of the same arguments, the largest first."""
+) -> dict[str, tuple[SkillState, tuple[Contribution, ...]]]:
+    """Skill id -> its state, as `profile` of the same arguments has it, and what each event gives to it, the largest first."""
     found, failed = _faded(events, items, at, proposals)
-    return {skill: _contributions(faded, failed.get(skill)) for skill, faded in found.items()}
+    return {skill: (_state(faded), _contributions(faded, failed.get(skill))) for skill, faded in found.items()}
 
 
 def gaps(known: Mapping[str, SkillState], role: Role | None) -> dict[str, float]:
@@ -148,13 +151,13 @@ def _pieces(
         if event.verb is Verb.FAILED:
             failed |= {skill: _later(event, failed.get(skill)) for skill in _skills(event, item, proposals)}
         elif kind is not None and _succeeded(event):
-            when, event_id, thing, proposed = event.occurred_at.timestamp(), event.event_id, _thing(event, item), None
+            when, event_id, fact, proposed = event.occurred_at.timestamp(), event.event_id, _fact(event, item, kind), None
             for skill, taught in _skills(event, item, proposals).items():
                 if isinstance(taught, Proposal):
                     proposed, taught = taught, taught.level
                 level = _counted(taught, event)
                 if level is None or level > 0:
-                    found[skill].append(_Piece(when, event_id, event, thing, kind, level, proposed))
+                    found[skill].append(_Piece(when, event_id, event, fact, kind, level, proposed))
     return found, failed
 
 
@@ -184,6 +187,12 @@ def _standing(events: Iterable[Event], items: Mapping[str, Item], at: datetime) 
 def _thing(event: Event, item: Item | None) -> str:
     """What an event is about, whichever alias it names."""
     return event.object_id if item is None else item.id
+
+
+def _fact(event: Event, item: Item | None, kind: Kind) -> object:
+    if kind.evidence is Evidence.COMPLETED:
+        return _thing(event, item)
+    return Evidence.DECLARED if kind.evidence is Evidence.DECLARED else (event.event_id,)
 
 
 def _succeeded(event: Event) -> bool:
@@ -225,21 +234,27 @@ def _counted(level: float | None, event: Event) -> float | None:
 
 def _fade(pieces: list[_Piece], failure: Event | None, now: float) -> list[_Faded]:
     """Each piece, in the order given, with what is left of it at `now`."""
-    retrievals = [piece.at for piece in pieces if piece.kind.retrieval] if len(pieces) > 1 else ()
+    if len(pieces) == 1:  # as most skills have, and nothing lengthens its half-life
+        (piece,) = pieces
+        return [_left(piece, UNSTATED_LEVEL if piece.level is None else piece.level, 1.0, now)]
+    retrievals = [piece.at for piece in pieces if piece.kind.retrieval]
     chain = None
     if retrievals and pieces[0].at < retrievals[-1]:
         chain = Chain.of(retrievals, NEVER if failure is None else failure.occurred_at.timestamp())
     # A retrieval proves all that was shown before it: it carries the whole chain, the rest what comes after it.
     whole = 1.0 if chain is None else chain.factor(pieces[0].at)
-    faded = []
-    for piece, shown in zip(pieces, _shown(pieces), strict=True):
-        kind, proposed = piece.kind, piece.proposed
-        factor = whole if chain is None or kind.retrieval else chain.factor(piece.at)
-        half_life = kind.half_life_days * DAY * factor
-        left = 0.5 ** (max(now - piece.at, 0.0) / half_life)
-        sure = kind.confidence * left if proposed is None else kind.confidence * left * proposed.confidence
-        faded.append(_Faded(piece, shown, half_life, shown * left, sure))
-    return faded
+    factors = [whole if chain is None or piece.kind.retrieval else chain.factor(piece.at) for piece in pieces]
+    return [_left(piece, shown, factor, now) for piece, shown, factor in zip(pieces, _shown(pieces), factors, strict=True)]
+
+
+def _left(piece: _Piece, shown: float, factor: float, now: float) -> _Faded:
+    """What is left at `now` of a piece whose half-life is `factor` times that of its kind."""
+    half_life = piece.kind.half_life_days * DAY * factor
+    left = 0.5 ** (max(now - piece.at, 0.0) / half_life)
+    sure = piece.kind.confidence * left
+    if piece.proposed is not None:
+        sure *= piece.proposed.confidence
+    return _Faded(piece, shown, half_life, shown * left, sure)
 
 
 def _shown(pieces: Sequence[_Piece]) -> list[float]:
@@ -256,7 +271,7 @@ def _shown(pieces: Sequence[_Piece]) -> list[float]:
 def _state(faded: Sequence[_Faded]) -> SkillState:
     level, half_life, strongest, doubt = 0.0, 0.0, Evidence.NONE, 1.0
     for one in faded:
-        if (one.level, one.half_life) > (level, half_life):
+        if one.level > level or (one.level == level and one.half_life > half_life):
             level, half_life = one.level, one.half_life
         if one.piece.kind.evidence > strongest:
             strongest = one.piece.kind.evidence
@@ -267,21 +282,15 @@ def _state(faded: Sequence[_Faded]) -> SkillState:
 
 
 def _independent(faded: Sequence[_Faded]) -> Iterable[_Faded]:
-    """Of equal facts the one that says most: all claims are one fact, and so are all completions of one item."""
+    """Of equal facts the one that says most."""
     if len(faded) == 1:
         return faded
     best: dict[object, _Faded] = {}
     for one in faded:
-        fact = _fact(one.piece)
+        fact = one.piece.fact
         if fact not in best or one.confidence > best[fact].confidence:
             best[fact] = one
     return best.values()
-
-
-def _fact(piece: _Piece) -> object:
-    if piece.kind.evidence is Evidence.COMPLETED:
-        return piece.thing
-    return Evidence.DECLARED if piece.kind.evidence is Evidence.DECLARED else (piece.event_id,)
 
 
 def _contributions(faded: Sequence[_Faded], failure: Event | None) -> tuple[Contribution, ...]:

@@ -28,6 +28,8 @@ from serving.storage import Storage
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
 REST_S: Final = 1.0
+LONG: Final = 500
+"""Events of a learner from which on an answer is worked out beside the event loop: ten thousand take a tenth of a second."""
 
 _LOG = logging.getLogger("nextwise")
 T = TypeVar("T")
@@ -55,6 +57,8 @@ class Runtime:
         self._rests_until = 0.0
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        # One alone: more would only contend with the event loop for the interpreter lock.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="long-history")
         self._log: DecisionLog | None = None
         self._spool: Spool | None = None
 
@@ -82,6 +86,7 @@ class Runtime:
             self._spool.close()
         self._readers.shutdown()
         self._writer.shutdown()
+        self._worker.shutdown()
         self._storage.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
@@ -90,7 +95,7 @@ class Runtime:
         if self._log is None:
             raise NotReadyError("the service is starting")
         learner, history, fallback = await self._known(tenant, request.learner_id, now)
-        decision = self._rank(stock, request, learner, history, now, fallback)
+        decision = await self.worked_out(len(history), lambda: self._rank(stock, request, learner, history, now, fallback))
         try:
             await self._log.record(decision)
         except Exception as error:
@@ -112,9 +117,9 @@ class Runtime:
             raise StoreDownError("the learner's events cannot be read at the moment")
         return learner, history
 
-    async def beside(self, work: Callable[[], T]) -> T:
-        """The result of long work, done in a thread so that other requests go on."""
-        return await self._in(self._readers, work)
+    async def worked_out(self, events: int, work: Callable[[], T]) -> T:
+        """The result of `work`, which takes time by a learner's number of events; with many of them other requests go on."""
+        return work() if events < LONG else await self._in(self._worker, work)
 
     async def append(self, tenant: str, events: Sequence[Event]) -> Appended:
         """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.standing import standing
-
-LONG: Final = 500
-"""Events from which on an answer is worked out beside the event loop."""
 
 Asked = Mapping[str, Sequence[str]]
 """The values of each query parameter, as they came."""
@@ -81,10 +78,9 @@ def skills_of(
     head = _head(stock, learner_id, learner, at)
     if head["fallback"] is not None:
         return SkillsAnswer(**head, skills=())
-    known = profile(events, stock.names, at, stock.bundle.proposals)
-    why = explain(events, stock.names, at, stock.bundle.proposals)
+    known = explain(events, stock.names, at, stock.bundle.proposals)
     role = _role(stock, learner)
-    found = [_skill(stock, skill, known[skill], why[skill], role, at) for skill in known if not wanted or skill in wanted]
+    found = [_skill(stock, skill, *shown, role, at) for skill, shown in known.items() if not wanted or skill in wanted]
     return SkillsAnswer(**head, skills=tuple(sorted(found, key=lambda one: (-one.level, one.skill))))
 
 
@@ -126,9 +122,7 @@ async def _answer(
     if learner is None and not events:
         words = f"learner {learner_id!r} was never heard of by {moment.isoformat()}: neither in the catalogue nor in an event"
         raise RefusedError(404, words, field="learner_id")
-    if len(events) < LONG:
-        return of(stock, learner, events, moment)
-    return await runtime.beside(lambda: of(stock, learner, events, moment))
+    return await runtime.worked_out(len(events), lambda: of(stock, learner, events, moment))
 
 
 def _query(kind: type[Q], asked: Asked) -> Q:

@@ -16,9 +16,9 @@ from features.proposals import Proposal
 from features.store import EventStore
 from serving import service
 from serving.prepared import Prepared
-from serving.runtime import Runtime
+from serving.runtime import LONG, Runtime
 from serving.settings import Settings
-from serving.skills import LONG, gaps_of, skills_of
+from serving.skills import gaps_of, skills_of
 
 SKILLS, GAPS = "/v1/learners/ana/skills", "/v1/learners/ana/gaps"
 DAY = timedelta(days=1)
