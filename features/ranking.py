@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Catalogue, Role
-from features.skills import SkillState
+from features.skills import LEAST_GAP, SkillState
 from features.vocabulary import Vocabulary
 
 FEATURES = ("gap_closed", "gap_skills", "level_step", "log_popularity", "age_days", "minutes")
@@ -103,9 +103,12 @@ def features(context: Context, table: ItemTable, candidates: NDArray[np.integer]
 
 
 def gap_closed(context: Context, levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32[n, s]: how far each item (rows of level gained) lifts the learner towards what the role expects."""
+    """float32[n, s]: how far each item (rows of level gained) lifts the learner towards what the role expects.
+
+    0 for less than `LEAST_GAP`.
+    """
     lifted = np.minimum(levels, context.expected) - context.present
-    return np.asarray(np.maximum(lifted, 0), dtype=np.float32)
+    return np.where(lifted >= np.float32(LEAST_GAP), lifted, np.float32(0))
 
 
 def _levels(skills: Vocabulary, levels: Mapping[str, float]) -> NDArray[np.float32]:

@@ -27,6 +27,8 @@ UNSTATED_LEVEL: Final = 1.0
 """The level that evidence shows when it states none and nothing before it showed more."""
 DECLARED_LEVEL: Final = 2.0
 """What a learner says of themselves counts up to this level; more takes evidence."""
+LEAST_GAP: Final = 0.05
+"""Less than this is no gap: what faded in the days since somebody learnt it is nothing to learn again."""
 RIGHT: Final = 0.5
 """An answer that only has a score is right from here on."""
 
@@ -115,11 +117,11 @@ def explain(
 
 
 def gaps(known: Mapping[str, SkillState], role: Role | None) -> dict[str, float]:
-    """Skill id -> expected minus present level, only where the role expects more. Empty without a role."""
+    """Skill id -> expected minus present level, only where it is `LEAST_GAP` or more. Empty without a role."""
     if role is None:
         return {}
     missing = {skill: expected - (known[skill].level if skill in known else 0.0) for skill, expected in role.expects.items()}
-    return {skill: gap for skill, gap in sorted(missing.items()) if gap > 0}
+    return {skill: gap for skill, gap in sorted(missing.items()) if gap >= LEAST_GAP}
 
 
 def fades_below(contributions: Iterable[Contribution], expected: float) -> datetime | None:

@@ -39,6 +39,6 @@ def invalid(error: ValidationError) -> RefusedError:
 def first_error(errors: list[Any]) -> tuple[str | None, str]:
     """(field, words) of pydantic's error list; a field inside a list reads `candidates.3`."""
     field = ".".join(str(part) for part in errors[0].get("loc", ())) or None
-    detail = errors[0].get("msg", "invalid")
+    detail = errors[0].get("msg", "invalid").removeprefix("Value error, ")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return field, f"{field or 'body'}: {detail}{more}"

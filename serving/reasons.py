@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from features.catalogue import Item, Learner, Role
 from features.interactions import Histories
-from features.skills import SkillState
+from features.skills import LEAST_GAP, SkillState
 from serving.prepared import Prepared
 from serving.scoring import causes, largest
 from serving.standing import Standing
@@ -58,7 +58,7 @@ def _role_gap(grounds: Grounds, item: Item) -> str | None:
         if skill in grounds.gaps
     }
     skill = max(steps, key=lambda one: (steps[one], one), default=None)
-    if skill is None or steps[skill] <= 0:
+    if skill is None or steps[skill] < LEAST_GAP:
         return None
     known = grounds.stock.bundle.catalogue.skills.get(skill)
     name = skill if known is None else known.name

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from features.catalogue import Learner, Role
 from features.events import Event, Id
-from features.skills import Contribution, SkillState, explain, fades_below, profile
+from features.skills import LEAST_GAP, Contribution, SkillState, explain, fades_below, profile
 from features.skills import gaps as gaps_between
 from serving.eligibility import Facts, eligible
 from serving.payloads import (
@@ -228,7 +228,7 @@ def _closing(stock: Prepared, skill: str, present: float, expected: float, open_
     found = [
         (closes * (proposed or 1.0), index, level, closes, proposed)
         for index, level, proposed in _teaching(stock, skill, open_items)
-        if (closes := min(level, expected) - present) > 0
+        if (closes := min(level, expected) - present) >= LEAST_GAP
     ]
     minutes, popularity = stock.table.minutes, stock.table.popularity
 

@@ -41,6 +41,12 @@ def test_each_column_by_hand(table: ItemTable) -> None:
     assert found["minutes"] == pytest.approx(15)
 
 
+def test_what_faded_in_a_week_is_nothing_to_close(table: ItemTable) -> None:
+    known = {"excel": SkillState(2.96, Evidence.COMPLETED, 0.4, ("e1",), timedelta(days=365))}
+    values = features(Context.of(table, known, ROLE, NOW), table, np.array([0]))[0]
+    assert values[FEATURES.index("gap_closed")] == values[FEATURES.index("gap_skills")] == 0
+
+
 def test_unknown_facts_are_nan_and_never_zero(table: ItemTable) -> None:
     values = features(Context.of(table, {}, ROLE, NOW), table, np.array([1]))
     found = dict(zip(FEATURES, values[0], strict=True))

@@ -203,6 +203,13 @@ def test_gap_is_expected_minus_present_and_only_where_positive() -> None:
     assert gaps(known, None) == {}
 
 
+def test_what_faded_since_last_week_is_no_gap_and_what_faded_in_a_month_is() -> None:
+    role = Role(id="analyst", name="Analyst", expects={"excel": 2})
+    last_week, last_month = (profile([event(Verb.COMPLETED, "excel-1", days_ago=days)], ITEMS, NOW) for days in (7, 30))
+    assert last_week["excel"].level < 2
+    assert (gaps(last_week, role), gaps(last_month, role)) == ({}, {"excel": pytest.approx(2 - 2 * 0.5 ** (30 / 365))})
+
+
 POSITIVE = [*KINDS]
 RESULTS = st.none() | st.builds(Result, score=st.none() | st.sampled_from([0.0, 0.3, 1.0]), success=st.none() | st.booleans())
 CONTEXTS = st.sampled_from([{}, {"level": 0}, {"level": 0.5}, {"level": 2}, {"level": 5}])
