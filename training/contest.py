@@ -131,7 +131,10 @@ def _milliseconds(fitted: Fitted, one: Histories) -> float:
 def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
     if name == lineup.BLEND:
         return _blend(this, contest, rng)
-    model, fitted = _choose(name, this, contest, rng)
+    models = lineup.settings(name, this.early.n_items, contest.vectors)
+    if len(models) == 1:  # no trial, and so no fit on the early part
+        return models[0].fit(this.train, rng=rng), words(models[0])
+    model, fitted = settle(models, this.early, this.validation, rng=rng, k=contest.k)
     return fitted if this.train is this.early else model.fit(this.train, rng=rng), words(model)
 
 
