@@ -241,6 +241,22 @@ def test_arrays_of_another_shape_or_type_make_no_model(case: Case) -> None:
 
 
 @each
+def test_numbers_that_no_fit_gives_make_no_model(case: Case) -> None:
+    """One entry of each array in turn that is not finite, and each parameter: a bundle may come from anywhere."""
+    fitted = board(case)
+    for name, array in fitted.arrays().items():
+        for wrong in (np.nan, np.inf, -np.inf) if array.dtype == np.float32 else ():
+            changed = np.array(array)
+            changed.flat[-1] = wrong
+            with pytest.raises(ValueError, match=r"not finite"):
+                type(fitted).from_arrays({**fitted.arrays(), name: changed}, fitted.params())
+    for name, value in fitted.params().items():
+        for number in (np.nan, np.inf, -1e300, 10**400) if isinstance(value, float) else ():
+            with pytest.raises((ValueError, OverflowError)):
+                type(fitted).from_arrays(fitted.arrays(), {**fitted.params(), name: number})
+
+
+@each
 def test_renaming_items_renames_the_scores(case: Case) -> None:
     if case.draws or case.texts:
         pytest.skip("draws by item index, or is bound to texts by item index")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, floats, tells_nothing
+from training.models.base import Arrays, columns, floats, number, tells_nothing
 
 _BATCH = 512  # histories solved at once: 8 MB of 64 x 64 systems
 _SMALL = 3_000  # items up to which a fit takes about a second
@@ -129,4 +129,4 @@ class FittedALS:
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
         factors = floats(arrays, "item_factors", None, None)
         gram = floats(arrays, "gram", factors.shape[1], factors.shape[1])
-        return cls(factors, gram, float(params["regularization"]), float(params["alpha"]))
+        return cls(factors, gram, number(params, "regularization", low=0), number(params, "alpha", low=1))

@@ -15,6 +15,8 @@ from features.interactions import Histories, Interactions
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @runtime_checkable
 class Fitted(Protocol):
@@ -72,12 +74,22 @@ class Model(Protocol):
 
 
 def floats(arrays: Arrays, name: str, *shape: int | None) -> NDArray[np.float32]:
-    """The array `name`, which must be float32 of this shape (None: any length). Errors: KeyError, ValueError."""
+    """The array `name`: finite float32 of this shape (None: any length). Errors: KeyError, ValueError."""
     found = arrays[name]
     fits = len(found.shape) == len(shape) and all(want in (None, have) for want, have in zip(shape, found.shape, strict=True))
     if found.dtype != np.float32 or not fits:
         wanted = ", ".join("any" if length is None else str(length) for length in shape)
         raise ValueError(f"{name} is {found.dtype}{list(found.shape)}, not float32[{wanted}]")
+    if found.size and not np.isfinite([found.min(), found.max()]).all():  # either is NaN where one entry is
+        raise ValueError(f"{name} holds a number that is not finite")
+    return found
+
+
+def number(params: Mapping[str, Any], name: str, *, low: float = -_LARGEST, high: float = _LARGEST) -> float:
+    """The parameter `name`, within `low` and `high`. Errors: KeyError, OverflowError, TypeError, ValueError."""
+    found = float(params[name])
+    if not low <= found <= high:
+        raise ValueError(f"{name} is {found}, not within {low:g} and {high:g}")
     return found
 
 

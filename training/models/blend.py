@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SkipValidation, model_validator
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, Fitted, Model, columns
+from training.models.base import Arrays, Fitted, Model, columns, number
 from training.models.families import FAMILIES
 from training.models.linear import FittedLinear
 from training.models.weights import choose_weights, standardise
@@ -102,7 +102,7 @@ class FittedBlend:
         counts = {name: part.n_items for name, part in parts.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(f"parts of different numbers of items: {counts}")
-        return cls(parts, {name: float(params[f"{name}.weight"]) for name in names})
+        return cls(parts, {name: number(params, f"{name}.weight") for name in names})
 
 
 def _of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:

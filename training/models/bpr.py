@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, decayed_sum, floats
+from training.models.base import Arrays, columns, decayed_sum, floats, number
 
 _SMALL = 3_000  # items up to which a fit takes about a second
 
@@ -99,7 +99,7 @@ class FittedBPR:
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
         factors = floats(arrays, "item_factors", None, None)
-        return cls(factors, floats(arrays, "bias", len(factors)), float(params["decay"]))
+        return cls(factors, floats(arrays, "bias", len(factors)), number(params, "decay", low=0, high=1))
 
 
 def grid(n_items: int) -> Sequence[BPR]:

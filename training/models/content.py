@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, decayed_sum, floats
+from training.models.base import Arrays, columns, decayed_sum, floats, number
 
 _NOTHING = 1e-5
 
@@ -100,4 +100,4 @@ class FittedContent:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
-        return cls(floats(arrays, "vectors", None, None), float(params["decay"]))
+        return cls(floats(arrays, "vectors", None, None), number(params, "decay", low=0, high=1))

@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, decayed_sum, floats, tells_nothing
+from training.models.base import Arrays, columns, decayed_sum, floats, number, tells_nothing
 
 _NEGLIGIBLE = 1e-3  # a decayed weight below this leaves the next-item regression
 _SMALL = 3_000  # items up to which a fit takes less than a second
@@ -123,9 +123,10 @@ class FittedLinear:
         known = np.asarray(arrays["known"])
         if known.dtype != bool or known.ndim != 1:
             raise ValueError(f"known is {known.dtype}{list(known.shape)}, not bool[any]")
+        decay = number(params, "decay", low=0, high=1)
         if "weights" in arrays:
-            return cls(np.asarray(floats(arrays, "weights", len(known), len(known))), known, float(params["decay"]))
-        return cls(_rows_of(arrays, len(known)), known, float(params["decay"]))
+            return cls(np.asarray(floats(arrays, "weights", len(known), len(known))), known, decay)
+        return cls(_rows_of(arrays, len(known)), known, decay)
 
 
 def _rows_of(arrays: Arrays, m: int) -> sparse.csr_matrix:
