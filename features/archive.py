@@ -55,30 +55,32 @@ def new_archive(target: Path) -> Iterator[Lines]:
 
 
 def read_archive(source: Path) -> Iterator[Line]:
-    """All lines, the header first. ValueError at the place where the file turns out to be damaged, cut off or of no format
-    that is known: the last line is only given when all before it are what they were.
+    """All lines, the header first. ValueError before the first where the file is damaged, cut off or of no known format.
+
+    It is read twice, so that no damage is taken for content: gzip gives out what it unpacked before it finds it to be wrong.
     """
-    digest, last = sha256(), None
+    _check(source)
+    with gzip.open(source, "rb") as file:
+        yield from map(json.loads, file)
+
+
+def _check(source: Path) -> None:
+    digest = sha256()
     try:
         with gzip.open(source, "rb") as file:
-            for number, data in enumerate(file, 1):
-                line: Line = json.loads(data)
-                if number == 1:
-                    _check_header(source, line)
-                if isinstance(line, dict) and "sha256" in line:
-                    last = line
-                    break
-                digest.update(data)
-                yield line
-            rest = file.read(1)
+            last = file.readline()
+            _check_header(json.loads(last))
+            for data in file:
+                digest.update(last)
+                last = data
+        end = json.loads(last)
     except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
         raise ValueError(f"{source} is no whole backup ({error}): take another one") from None
-    if last is None or rest or last["sha256"] != digest.hexdigest():
+    if not isinstance(end, dict) or end.get("sha256") != digest.hexdigest():
         raise ValueError(f"{source} is no whole backup (its end is missing, or does not belong to the rest): take another one")
-    yield last
 
 
-def _check_header(source: Path, line: Line) -> None:
+def _check_header(line: Any) -> None:
     found = line.get("format") if isinstance(line, dict) else None
     if found != FORMAT:
         raise ValueError(f"its format is {found!r}, this program knows {FORMAT}")

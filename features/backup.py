@@ -44,11 +44,13 @@ def back_up(url: str, target: Path, *, tenant: str | None = None, advance: Advan
     """Writes what the store holds at one moment to the file `target`, while others go on writing.
 
     With `tenant` only that tenant's rows. FileExistsError: `target` is never overwritten. ValueError: there is no store at
-    the URL, or one of another version.
+    the URL, or one of another version, or it has no row of the tenant.
     """
     with _reading(url) as connection, new_archive(target) as lines:
         lines.write(_header(connection, NEWEST, tenant))
         rows = {name: _write_table(connection, _table(connection, name), tenant, lines, advance) for name in _KEYS}
+        if tenant is not None and not any(rows.values()):
+            raise ValueError(f"the store has no row of the tenant {tenant!r}: nothing was written")
         found = lines.digest()
         lines.write({"rows": rows, "sha256": found})
     return Backup(NEWEST, tenant, rows, found)
@@ -143,7 +145,9 @@ def _prepare(connection: sa.Connection, wanted: str, url: sa.URL) -> None:
     one = sa.select(sa.literal(1)).limit(1)
     filled = [name for name in _KEYS if connection.execute(one.select_from(sa.table(name))).first()]
     if filled:
-        raise ValueError(f"the store at {url} has rows ({', '.join(filled)}): restore into an empty database, or a new file")
+        raise ValueError(
+            f"the store at {shown(url)} has rows ({', '.join(filled)}): restore into an empty database, or a new file"
+        )
     if wanted != NEWEST:
         raise ValueError(
             f"a backup of version {wanted} goes into a database without tables only: name a new one, or a new file"
@@ -184,7 +188,11 @@ def _flush(connection: sa.Connection, table: str, columns: Sequence[str], rows: 
 def _compare(connection: sa.Connection, header: Mapping[str, Any], trailer: Mapping[str, Any]) -> None:
     lines = Lines()
     lines.write(_header(connection, header["version"], header["tenant"]))
-    rows = {name: _write_table(connection, _table(connection, name), None, lines, lambda _: None) for name in trailer["rows"]}
+    rows = {
+        name: _write_table(connection, _table(connection, name), None, lines, lambda _: None)
+        for name in _KEYS
+        if name in trailer["rows"]
+    }
     if rows != trailer["rows"] or lines.digest() != trailer["sha256"]:
         raise ValueError(
             f"what was stored is not what the backup holds ({rows} rows of {trailer['rows']}): nothing was restored"

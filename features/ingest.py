@@ -127,9 +127,16 @@ def _cut(path: Path, line: int) -> None:
         path.write_text("")
         return
     rest = path.with_name(path.name + ".part")
-    with path.open(encoding="utf-8") as old, rest.open("w", encoding="utf-8") as new:
-        new.writelines(one for one in old if one.endswith("\n") and json.loads(one)["line"] <= line)
+    with path.open(encoding="utf-8", errors="replace") as old, rest.open("w", encoding="utf-8") as new:
+        new.writelines(one for one in old if _until(one, line))
     rest.replace(path)
+
+
+def _until(refusal: str, line: int) -> bool:
+    try:
+        return refusal.endswith("\n") and int(json.loads(refusal)["line"]) <= line
+    except (ValueError, KeyError, TypeError):
+        return False  # of another file, that had this name before
 
 
 def _catalogue(reading: Reading, refusals: Refusals) -> Iterator[CatalogueRow]:

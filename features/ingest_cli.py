@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from features.ingest import SHOWN, Ingested, ingest, refused_file, summary
+from features.ingest import Ingested, ingest, refused_file, summary
 from features.ingest_csv import ingest_csv
 from features.readers import read
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap, MapError, pairs, read_map
+from features.store import VersionError
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
 
@@ -122,6 +123,8 @@ def _ingest(
             found = ingest(opened, reading, now=now, skip_bad=skip_bad, refused=target, advance=advance)
         except OSError as error:
             fail(f"{error}. Rows that were stored until then stay; run the same command again.")
+        except VersionError as error:
+            fail(f"{error}: somebody else wrote it meanwhile. Run the same command again.")
         if found.stored:
             opened.record_import({**facts, **summary(found)})
     return found
@@ -176,8 +179,8 @@ def _print_ingested(found: Ingested, seconds: float, *, catalogue: bool) -> None
 def _print_refusals(found: Ingested, skip_bad: bool, target: Path) -> None:
     for refusal in found.first:
         typer.echo(str(refusal), err=True)
-    if found.bad > len(found.first):
-        typer.echo(f"... and {found.bad - SHOWN:,} more", err=True)
+    if found.bad > len(found.first) > 0:
+        typer.echo(f"... and {found.bad - len(found.first):,} more", err=True)
     if found.bad and skip_bad:
         typer.echo(f"{found.bad:,} refused rows are listed in {target}", err=True)
     if found.stopped:

@@ -22,7 +22,7 @@ from features.store import STORED, Progress, TenantSession
 
 APART_BYTES: Final = 4_000_000
 """From this size on a file is read by a process of its own, while this one writes."""
-_READING: Final = 1
+_READING: Final = 2
 """Changes with the meaning of a line number or an id, so that an older program's progress is not taken up."""
 _ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
 
@@ -55,6 +55,7 @@ def ingest_csv(
             run.stop(error)
     if found.stored:
         session.record_import({**facts, **summary(found)})
+    if run.complete:
         session.forget_progress(run.key)
     return found
 
@@ -65,6 +66,8 @@ def _of_file(given: CsvFile, error: FileError) -> Refusal:
 
 class _Run:
     refusals: Refusals
+    complete = False
+    """Whether all rows were read and the good ones stored."""
 
     def __init__(
         self, session: TenantSession, given: CsvFile, skip_bad: bool, found: Ingested, advance: Advance, apart_bytes: int
@@ -117,6 +120,7 @@ class _Run:
                 if batch.line > self.after:
                     self._append(batch)
                 self._advance(batch.good)
+        self.complete = True
         found.stored = bool(found.accepted or found.duplicates)
 
     def _append(self, batch: Batch) -> None:
@@ -153,12 +157,12 @@ class _Run:
             raise FileError("the file was changed while it was read; once it is complete, ingest it again")
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _state(path: Path) -> tuple[int, int, int]:
     try:
         found = os.stat(path)
     except FileNotFoundError:
         raise FileError("the file vanished while it was read") from None
-    return found.st_size, found.st_mtime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def reading_key(given: CsvFile, skip_bad: bool) -> str:

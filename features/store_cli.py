@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from features.backup import Backup, back_up, restore
 from features.migrate import migrate
-from features.store.opening import shown
+from features.store.opening import UrlError, shown
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, fail, progress
 
 
@@ -55,7 +55,9 @@ def restore_command(
 def _usable(store: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, ImportError, OSError) as error:
+    except (UrlError, ImportError) as error:
+        fail(str(error), code=2)
+    except (ValueError, OSError) as error:
         fail(str(error))
     except DBAPIError as error:
         fail(f"the store {shown(store)} cannot be used: {error.orig}")

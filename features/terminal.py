@@ -8,7 +8,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from features.store import EventStore, TenantSession
 from features.store.opening import shown
@@ -40,7 +40,8 @@ def session(store: str, tenant: str) -> Iterator[TenantSession]:
     try:
         opened = EventStore.open(store)
     except (ValueError, ImportError, OSError, DBAPIError) as error:
-        fail(f"the store {shown(store)} cannot be opened: {getattr(error, 'orig', error)}", code=2)
+        later = isinstance(error, OperationalError) and store.startswith("postgresql")  # a server may be up again
+        fail(f"the store {shown(store)} cannot be opened: {getattr(error, 'orig', error)}", code=1 if later else 2)
     try:
         yield opened.tenant(tenant)
     except DBAPIError as error:

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 _NUMBER = count()
+_FREE: list[str] = []
+"""Empty databases of the server that no test uses."""
 
 
 @pytest.fixture(scope="session")
@@ -27,18 +29,17 @@ def postgresql() -> Iterator[sa.URL]:
     except Exception as error:
         pytest.skip(f"PostgreSQL cannot be started here: {type(error).__name__}: {error}")
     url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:  # no test pulls the plug, and each makes a database
+    with _administrator(url) as connection:  # no test pulls the plug, and each makes a database
         connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+        connection.exec_driver_sql("ALTER SYSTEM SET full_page_writes = off")
         connection.exec_driver_sql("SELECT pg_reload_conf()")
-    engine.dispose()
     yield url
     server.cleanup()
 
 
 @pytest.fixture
 def postgresql_url(postgresql: sa.URL) -> Iterator[str]:
-    """A new, empty database on the server."""
+    """An empty database on the server."""
     with _database(postgresql) as url:
         yield url
 
@@ -52,13 +53,30 @@ def another_postgresql_url(postgresql: sa.URL) -> Iterator[str]:
 
 @contextmanager
 def _database(server: sa.URL) -> Iterator[str]:
+    """A database that is emptied for the next test: to drop it and make another takes four times as long."""
+    name = _FREE.pop() if _FREE else _create(server)
+    url = server.set(database=name)
+    yield url.render_as_string(hide_password=False)
+    with _administrator(url) as connection:
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        connection.exec_driver_sql(others, (name,)).all()
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    _FREE.append(name)
+
+
+def _create(server: sa.URL) -> str:
     name = f"store_{next(_NUMBER)}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with _administrator(server) as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        yield server.set(database=name).render_as_string(hide_password=False)
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()
+    return name
+
+
+@contextmanager
+def _administrator(url: sa.URL) -> Iterator[sa.Connection]:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -104,7 +104,8 @@ def _aware(at: datetime) -> datetime:
 
 def _plain(cell: str) -> float:
     if not _NUMBER.fullmatch(cell):
-        raise ValueError(f"{cell!r} is not a number")
+        hint = "; if it has a decimal comma, give --decimal comma" if "," in cell else ""
+        raise ValueError(f"{cell!r} is not a number{hint}")
     return float(cell)
 
 
@@ -143,17 +144,16 @@ def _yes_or_no(cell: str) -> bool:
 def _decimal_comma(cell: str) -> float:
     if "." in cell:
         raise ValueError(f"{cell!r} has a point where --decimal comma expects a comma")
-    return _plain(cell.replace(",", ".", 1))
+    try:
+        return _plain(cell.replace(",", ".", 1))
+    except ValueError:
+        raise ValueError(f"{cell!r} is not a number") from None
 
 
 def _share(cell: str, number: Callable[[str], float], scale: tuple[float, float], option: str) -> float:
     """The cell's place between the ends of its scale, 0 to 1. `80%` is 0.8 on any scale."""
     low, high = (0.0, 100.0) if cell.endswith("%") else scale
-    try:
-        value = number(cell.removesuffix("%").rstrip())
-    except ValueError as error:
-        hint = "; if it has a decimal comma, give --decimal comma" if "," in cell else ""
-        raise ValueError(f"{error}{hint}") from None
+    value = number(cell.removesuffix("%").rstrip())
     if not low <= value <= high:
         raise ValueError(f"{cell!r} lies outside the scale from {low:g} to {high:g}; give {option}, for example {option} 100")
     return (value - low) / (high - low)

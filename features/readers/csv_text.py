@@ -32,6 +32,8 @@ MOST_LINES: Final = 100
 
 _SAMPLE: Final = 1 << 20
 _LINES: Final = 4_000
+_CHARACTERS: Final = 8_000_000
+"""Of the lines that are in memory at once; lines of 2,000 characters and more are read fewer at a time."""
 
 Cells = list[str]
 
@@ -72,16 +74,34 @@ def check_file(path: Path, encoding: str) -> None:
 
 
 def _wrong_encoding(sample: bytes, encoding: str) -> str:
+    packed = next((name for magic, name in _PACKED.items() if sample.startswith(magic)), "")
+    if packed:
+        return f"this is {packed} and not a text: unpack it, or save the table as CSV"
     marked = sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    order = _order_of_utf_16(sample)
     if encoding.startswith("utf-16"):
-        no_16 = not marked and b"\0" not in sample
-        return "the text is not UTF-16; try --encoding utf-8 or --encoding cp1252" if no_16 else ""
+        if not marked and b"\0" not in sample:
+            return "the text is not UTF-16; try --encoding utf-8 or --encoding cp1252"
+        no_mark = encoding == "utf-16" and not marked
+        return f"the text has no mark that says which UTF-16 it is; try --encoding {order or 'utf-16-le'}" if no_mark else ""
     if marked:
         return f"the file begins with the mark of UTF-16, so it is not {encoding}; give --encoding utf-16"
+    if order:
+        return f"every other byte is 0, so it is not {encoding}; give --encoding {order}"
     if encoding in ("cp1252", "latin-1") and not sample.isascii() and _is_utf_8(sample):
         line = next(number for number, text in enumerate(sample.split(b"\n"), 1) if not text.isascii())
         return f"the text reads as UTF-8 (see line {line}), so it is not {encoding}; give --encoding utf-8"
     return ""
+
+
+_PACKED: Final = {b"\x1f\x8b": "a packed file (gzip)", b"PK\x03\x04": "a spreadsheet or a zip file"}
+
+
+def _order_of_utf_16(sample: bytes) -> str:
+    """Which UTF-16 a text without a mark is, by where the zeros of its first letters are; empty: none."""
+    start = sample[:40]
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    return "utf-16-le" if odd > 10 > even else "utf-16-be" if even > 10 > odd else ""
 
 
 def _is_utf_8(sample: bytes) -> bool:
@@ -116,7 +136,10 @@ def opened(path: Path, encoding: str) -> Iterator["Lines"]:
     """The lines of a file from its first on. Bytes that are not of the encoding become lone surrogates, but for UTF-16."""
     errors = "strict" if encoding.startswith("utf-16") else "surrogateescape"
     with path.open(encoding=ENCODINGS[encoding], errors=errors) as file:
-        yield Lines(file)
+        lines = Lines(file)
+        if encoding in ("utf-16-le", "utf-16-be"):
+            lines.skip_mark()
+        yield lines
 
 
 class Lines:
@@ -128,13 +151,22 @@ class Lines:
         self.number = 0
         """The line that was taken last."""
 
+    def skip_mark(self) -> None:
+        """Leaves out a byte order mark at the file's beginning, which these codecs take for text."""
+        first = self.take(1)
+        self.back([line and line.removeprefix("\ufeff") for line in first])
+
     def take(self, count: int) -> list[str | None]:
-        """The next `count` lines, fewer at the end of the file; FileError where they cannot be decoded."""
+        """The next `count` lines, fewer at the end of the file or where they are long (so that their memory is bounded).
+
+        FileError where they cannot be decoded.
+        """
         found = [self._returned.popleft() for _ in range(min(count, len(self._returned)))]
-        readline, whole = self._file.readline, LONGEST_LINE + 1
+        readline, whole, room = self._file.readline, LONGEST_LINE + 1, _CHARACTERS - sum(len(line or "") for line in found)
         try:
-            while len(found) < count and (line := readline(whole)):
+            while len(found) < count and room > 0 and (line := readline(whole)):
                 found.append(self._whole(line))
+                room -= len(line)
         except UnicodeError as error:
             raise FileError(f"the text is not {self._file.encoding}: {error}", self.number + len(found) + 1) from None
         self.number += len(found)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ from features.readers.base import (
     Import,
     LocalTimes,
     Located,
-    Occurrences,
     Reading,
     Refusal,
     build,
     check_time,
     json_rows,
 )
+from features.seen import Seen, key
 
 EVENTS_FILE = "events.jsonl"
+_ROWS = 2_000
 _IDENTITY = ("learner_id", "verb", "object_id", "occurred_at", "decision_id", "result", "context")
 
 
@@ -51,20 +53,28 @@ def _catalogue(folder: Path) -> CatalogueRows:
 
 
 def _events(path: Path, given: Import, notes: list[str]) -> EventRows:
-    occurrences = Occurrences()
     times = None if given.timezone is None else LocalTimes(given.timezone)
-    for row in json_rows(path):
-        yield row if isinstance(row, Refusal) else _event(row, given, occurrences, times)
+    lines = json_rows(path)
+    with Seen() as seen:
+        while rows := list(islice(lines, _ROWS)):
+            _give_ids([row.row for row in rows if not isinstance(row, Refusal)], given.tenant, seen)
+            yield from (row if isinstance(row, Refusal) else _event(row, given, times) for row in rows)
     notes.extend(times.notes() if times else [])
 
 
-def _event(located: Located[dict[str, Any]], given: Import, occurrences: Occurrences, times: LocalTimes | None) -> Any:
+def _give_ids(bodies: list[dict[str, Any]], tenant: str, seen: Seen) -> None:
+    """Gives rows that have no id one made of their fields and of how many equal rows came before."""
+    without = [body for body in bodies if body.setdefault("tenant", tenant) == tenant and "event_id" not in body]
+    said = [tuple(_identity(body)) for body in without]
+    times = seen.occurrences([key(row_event_id(fields, 0)) for fields in said])
+    for body, fields, time in zip(without, said, times, strict=True):
+        body["event_id"] = row_event_id(fields, time)
+
+
+def _event(located: Located[dict[str, Any]], given: Import, times: LocalTimes | None) -> Any:
     body = located.row
-    if body.setdefault("tenant", given.tenant) != given.tenant:
+    if body["tenant"] != given.tenant:
         return located.refuse("tenant", f"the line belongs to {body['tenant']!r}, this import to {given.tenant!r}")
-    if "event_id" not in body:
-        fields = tuple(_identity(body))
-        body["event_id"] = row_event_id(fields, occurrences.next(fields))
     for name in ("occurred_at", "recorded_at"):
         try:
             body.update(_localised(name, body.get(name), times))

@@ -4,6 +4,7 @@ SQLAlchemy Core on SQLite (WAL, every commit synced) or PostgreSQL. Every statem
 query without a tenant cannot be written.
 """
 
+from features.store.catalogue import VersionError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
@@ -25,4 +26,5 @@ __all__ = [
     "SchemaError",
     "StoredEvent",
     "TenantSession",
+    "VersionError",
 ]

@@ -4,17 +4,24 @@ from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import sqlalchemy as sa
 
 from features.catalogue import Assignment, Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json, kind_of
 from features.columns import instant, microseconds
 from features.store.outcomes import PutResult
-from features.store.rows import MAX_BATCH, TenantRows
+from features.store.rows import MAX_BATCH, TenantRows, among
 from features.store.tables import ALIASES, CATALOGUE, OPEN
 
 R = TypeVar("R", bound=CatalogueRow)
+_CURRENT: Final = (
+    "SELECT id, version, content_hash, valid_from FROM catalogue WHERE tenant = {} AND kind = {} AND valid_to IS NULL AND id {}"
+)
+
+
+class VersionError(ValueError):
+    """A version of a catalogue row would begin before one that stands already."""
 
 
 class CatalogueRows(TenantRows):
@@ -23,7 +30,7 @@ class CatalogueRows(TenantRows):
     def put(self, rows: Iterable[CatalogueRow], *, at: datetime) -> PutResult:
         """Stores catalogue rows as of `at`: equal content is a no-op, other content closes the old version and opens a new one.
 
-        Each `MAX_BATCH` rows are one transaction. ValueError when `at` lies before a version that stands already.
+        Each `MAX_BATCH` rows are one transaction. VersionError when `at` lies before a version that stands already.
         """
         total, source = PutResult(), iter(rows)
         while batch := list(islice(source, MAX_BATCH)):
@@ -58,7 +65,7 @@ class CatalogueRows(TenantRows):
         return {row.id: row for row in found}
 
     def _put(self, connection: sa.Connection, rows: list[CatalogueRow], at: int) -> PutResult:
-        current = self._current(connection, {kind_of(row) for row in rows})
+        current = self._current(connection, rows)
         fresh: dict[tuple[str, str], dict[str, Any]] = {}
         closed: list[int] = []
         inserted = unchanged = 0
@@ -70,7 +77,7 @@ class CatalogueRows(TenantRows):
                 unchanged += 1
                 continue
             if since > at:
-                raise ValueError(
+                raise VersionError(
                     f"{key[0]} {row.id!r} changed at {instant(since)}; a version from {instant(at)} comes too late"
                 )
             if version is not None:
@@ -91,12 +98,17 @@ class CatalogueRows(TenantRows):
         kind, row_id = key
         return {"tenant": self.tenant, "kind": kind, "id": row_id, "valid_from": at, "body": body, "content_hash": digest}
 
-    def _current(self, connection: sa.Connection, kinds: set[str]) -> dict[tuple[str, str], tuple[int | None, str, int]]:
-        table = CATALOGUE.c
-        query = sa.select(table.kind, table.id, table.version, table.content_hash, table.valid_from).where(
-            table.tenant == self.tenant, table.kind.in_(sorted(kinds)), OPEN
-        )
-        return {(kind, row_id): (version, digest, since) for kind, row_id, version, digest, since in connection.execute(query)}
+    def _current(
+        self, connection: sa.Connection, rows: Iterable[CatalogueRow]
+    ) -> dict[tuple[str, str], tuple[int | None, str, int]]:
+        ids: dict[str, list[str]] = {}
+        for row in rows:
+            ids.setdefault(kind_of(row), []).append(row.id)
+        return {
+            (kind, row_id): (version, digest, since)
+            for kind, named in ids.items()
+            for row_id, version, digest, since in among(connection, _CURRENT, (self.tenant, kind), named)
+        }
 
     def _close(self, connection: sa.Connection, versions: list[int], at: int) -> None:
         if versions:

@@ -1,13 +1,13 @@
 """Decisions: what was shown and why, written once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from features.columns import microseconds
 from features.decisions import Decision
-from features.store.rows import TenantRows
+from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows
 from features.store.tables import DECISIONS
 
 
@@ -32,6 +32,25 @@ class DecisionRows(TenantRows):
         query = sa.select(DECISIONS.c.seq, DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant).order_by(DECISIONS.c.seq)
         for seq, body in self._pages(query, DECISIONS.c.seq, after, limit):
             yield seq, Decision.model_validate_json(body)
+
+    def newest_decisions(self, limit: int, *, bundle: str, learners: Collection[str]) -> list[Decision]:
+        """Of the `limit` decisions that arrived last those by a bundle for some learners, in order of arrival."""
+        last = sa.select(DECISIONS.c.seq, DECISIONS.c.learner_id, DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant)
+        found: list[Decision] = []
+        for _, who, body in self._newest(last.order_by(DECISIONS.c.seq.desc()), limit):
+            if who in learners and bundle in body:  # most are told apart without being read
+                found.append(Decision.model_validate_json(body))
+        return [one for one in reversed(found) if one.bundle == bundle]
+
+    def _newest(self, query: Any, limit: int) -> Iterator[Any]:
+        before, left = NO_LIMIT, limit
+        while left > 0:
+            with self._engine.connect() as connection:
+                page = connection.execute(query.where(DECISIONS.c.seq < before).limit(min(left, MAX_BATCH))).all()
+            yield from page
+            if not page:
+                return
+            before, left = page[-1][0], left - len(page)
 
     def _decision_row(self, decision: Decision) -> dict[str, Any]:
         if decision.tenant != self.tenant:

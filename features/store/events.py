@@ -14,7 +14,7 @@ from features.events import Event, Result, Verb
 from features.store.bulk import insert_rows
 from features.store.imports import write_progress
 from features.store.outcomes import Appended, Outcome, Progress
-from features.store.rows import MAX_BATCH, TenantRows
+from features.store.rows import MAX_BATCH, TenantRows, among
 from features.store.tables import EVENTS, STORED, StoredEvent
 
 # What an event is rebuilt from, in this order.
@@ -123,12 +123,7 @@ class EventRows(TenantRows):
             yield seq, instant(at)
 
     def _known(self, connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, str]:
-        # One parameter for all ids: thousands of placeholders take longer to compile than to look up.
-        if connection.dialect.name == "postgresql":
-            found = connection.exec_driver_sql(_KNOWN.format("%s", "= ANY(%s)"), (self.tenant, list(event_ids)))
-        else:
-            ids = json.dumps(list(event_ids))
-            found = connection.exec_driver_sql(_KNOWN.format("?", "IN (SELECT value FROM json_each(?))"), (self.tenant, ids))
+        found = among(connection, _KNOWN, (self.tenant,), event_ids)
         return {row[0]: row[1] for row in found}
 
 

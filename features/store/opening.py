@@ -1,6 +1,7 @@
 """Connecting to the database of a URL: SQLite by a file, PostgreSQL by its driver psycopg."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,32 +15,41 @@ SQLITE_CHECKPOINT: Final = 4_000
 """Pages in the log before they are moved to the file: pages written again and again are moved once."""
 
 
+class UrlError(ValueError):
+    """The URL itself is wrong, whatever stands there."""
+
+
 def connect(url: str, wait_s: float) -> tuple[sa.Engine, Path | None]:
-    """The engine of a URL and its file, None for a server. ValueError for a bad URL, ImportError without its driver."""
+    """The engine of a URL and its file, None for a server. UrlError for a bad URL, ImportError without its driver."""
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
-        raise ValueError(f"{url!r} is not a database URL; write for example sqlite:///var/events.db") from None
+        raise UrlError(f"{shown(url)} is not a database URL; write for example sqlite:///var/events.db") from None
+    if "@" in (parsed.host or ""):
+        raise UrlError(f"{shown(url)}: write an @ in a name or password as %40")
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return _postgresql(parsed, wait_s), None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _sqlite(parsed, wait_s)
-    raise ValueError(f"no store on {parsed.drivername!r}: write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
+    raise UrlError(f"no store on {parsed.drivername!r}: write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
 
 
-def shown(url: str) -> str:
-    """The URL without its password, for messages."""
-    try:
-        return repr(sa.make_url(url).render_as_string())
-    except (sa.exc.ArgumentError, ValueError):
-        return repr(url)
+def shown(url: str | sa.URL) -> str:
+    """The URL without its password, for messages: a wrong URL may hold one too."""
+    text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+    return repr(_IN_QUERY.sub(r"\1***", _BEFORE_HOST.sub(r"\1***", text)))
+
+
+_BEFORE_HOST: Final = re.compile(r"^((?:[^:/?#]+://)?[^:/@?]*:)(?!//).*(?=@)")
+_IN_QUERY: Final = re.compile(r"([?&][a-z]*password=)[^&]*", re.IGNORECASE)
 
 
 def _sqlite(url: sa.URL, wait_s: float) -> tuple[sa.Engine, Path | None]:
     file = Path(url.database) if url.database and url.database != ":memory:" else None
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": wait_s})
+    pool = {} if file is None else {"pool_timeout": wait_s}
+    engine = sa.create_engine(url, connect_args={"timeout": wait_s}, **pool)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine, file
@@ -56,7 +66,9 @@ def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
     query = {"connect_timeout": str(max(2, math.ceil(wait_s))), **url.query}
     try:
         # A pooled connection is asked whether it lives: a restart of the server costs no write.
-        engine = sa.create_engine(url.set(drivername="postgresql+psycopg", query=query), pool_pre_ping=True)
+        engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg", query=query), pool_pre_ping=True, pool_timeout=wait_s
+        )
     except ImportError:
         raise ImportError("PostgreSQL needs its driver: pip install 'nextwise[postgresql]'") from None
 

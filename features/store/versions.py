@@ -5,6 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from features.store.locks import writing
+from features.store.opening import shown
 from features.store.tables import EVENTS, METADATA, VERSION
 
 KNOWN: Final = ("0001", "0002", "0003", "0004")
@@ -49,7 +50,7 @@ def require(found: str, url: sa.URL) -> None:
             f"the store is of version {found}, newer than this program, which knows {NEWEST}: upgrade the program"
         )
     if found != NEWEST:
-        command = f"python -m features migrate --store {url.render_as_string()}"
+        command = f"python -m features migrate --store {shown(url)}"
         raise SchemaError(
             f"the store is of version {found}, this program works with {NEWEST}: back it up, then run `{command}`"
         )

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,9 @@ def test_a_backup_of_a_newer_program_is_refused_by_name(sqlite_url: str, tmp_pat
     fill(sqlite_url)
     back_up(sqlite_url, tmp_path / "b.gz")
     lines = gzip.decompress((tmp_path / "b.gz").read_bytes()).splitlines(keepends=True)
-    (tmp_path / "newer.gz").write_bytes(gzip.compress(b"".join([header(lines, version="0999"), *lines[1:]])))
+    body = b"".join([header(lines, version="0999"), *lines[1:-1]])
+    end = json.dumps({**json.loads(lines[-1]), "sha256": sha256(body).hexdigest()}).encode()
+    (tmp_path / "newer.gz").write_bytes(gzip.compress(body + end))
     with pytest.raises(ValueError, match="version 0999, newer than this program"):
         restore(tmp_path / "newer.gz", f"sqlite:///{tmp_path}/second.db")
 
