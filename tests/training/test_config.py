@@ -80,7 +80,7 @@ OTHER: dict[str, Any] = {
 RUN_OPTIONS = {"models.als.threads", "models.als.engine", "models.bpr.threads"}
 """Change where a fit is computed and how long it takes."""
 ELSEWHERE = {"models.sequence"}
-"""What the tests of the model itself flip: a fit of it takes seconds."""
+"""Its settings are flipped in `tests/training/models/test_sequence_settings.py`: a recipe would fit it many times over."""
 
 
 def leaves(model: type[BaseModel] | BaseModel, prefix: str = "") -> set[str]:
