@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from features.catalogue import Learner
+from features.catalogue import Catalogue, Learner, Skill
 from features.events import Event, Verb
 from features.interactions import Histories, Interactions
 from features.lake import materialize
+from features.proposals import Proposal, write_proposals
 from features.store import EventStore
 from training.bundle import Pointer, bundle_folder, load_bundle, read_pointer
 from training.cli import app
@@ -41,6 +42,8 @@ parts = ["linear", "popularity"]
 
 
 PARTS = ("train", "validation", "test")
+PROPOSED = {"i03": {"walking": Proposal(level=2, confidence=0.75)}}
+"""What a text model said of an item that names no skill; it lies in the lake of the clubs."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def make_lake(folder: Path, table: Table, tenant: str = "clubs") -> None:
     store = EventStore.open(f"sqlite:///{folder / 'events.db'}")
     session, now = store.tenant(tenant), datetime(2026, 1, 1, tzinfo=UTC)
     learners = [Learner(id=f"l{row:02d}", audiences=("even", "odd")[row % 2 :]) for row in range(len(table.interactions))]
-    session.put([*table.catalogue.items.values(), *learners], at=now)
+    session.put([*table.catalogue.items.values(), *table.catalogue.skills.values(), *learners], at=now)
     session.append(
         [
             Event(
@@ -105,7 +108,9 @@ def make_lake(folder: Path, table: Table, tenant: str = "clubs") -> None:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory, club_table: Table) -> Path:
     folder = tmp_path_factory.mktemp("lake")
-    make_lake(folder, club_table)
+    skills = {"walking": Skill(id="walking", name="Walking")}
+    make_lake(folder, replace(club_table, catalogue=Catalogue(club_table.catalogue.items, skills, {})))
+    write_proposals(folder / "lake", "clubs", PROPOSED | {"i04": {"unheard-of": PROPOSED["i03"]["walking"]}})
     return folder / "lake"
 
 
@@ -135,6 +140,7 @@ def test_the_first_fit_is_promoted_published_and_loads(site: Site) -> None:
     assert isinstance(bundle.model, FittedBlend)
     assert bundle.manifest.audiences == ("even", "odd")
     assert bundle.population["popularity"].sum() > 300
+    assert bundle.proposals == PROPOSED  # those of the lake, as far as the catalogue knows the skill
 
 
 def test_a_run_holds_recipe_splits_figures_and_plots(site: Site, tmp_path: Path) -> None:
