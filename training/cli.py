@@ -139,8 +139,7 @@ def rollback(tenant: TenantName, bundles: Bundles = BUNDLES, tracking: Tracking 
         from training.tracking import Registry
 
         pointer, version = run_rollback(Registry(tenant, tracking), bundles, tenant)
-    where = f"alias champion is version {version.number}" if version else "no version in MLflow holds it: the alias stays"
-    console.print(f"serving {pointer.bundle} again; {where}", highlight=False)
+    console.print(f"serving {pointer.bundle} again; alias champion is version {version.number}", highlight=False)
 
 
 def _incumbent(registry: "Registry", version: "Version | None") -> "Incumbent | None":

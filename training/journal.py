@@ -30,6 +30,11 @@ class Journal:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def hint(self, name: str) -> dict[str, str]:
+        """One hint of several fields; {} where there is none."""
+        found = self.read().get(name)
+        return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
     def note(self, **hints: Any) -> None:
         """Add or replace hints, in one step."""
         _write(self._path, self.read() | hints)

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
+from features.proposals import proposals_file, to_json
 from training.config import Config
 from training.fit import Table
 from training.promote import settled
@@ -33,12 +36,19 @@ class Fingerprint:
 
 
 def data_digest(table: Table) -> str:
-    """What of the lake a bundle depends on: interactions, items, audiences and the whole catalogue.
+    """What of the lake a bundle depends on: interactions, items, audiences, the whole catalogue and the proposals for it.
 
     Events that are none (shown, saved, rated) leave it alone, also when they arrived later than all others.
     """
     parts = (table.interactions.digest(), table.items.digest, table.catalogue.digest)
-    return _digest(*parts, *table.audiences)
+    proposed = (to_json(table.proposals),) if table.proposals else ()
+    return _digest(*parts, *table.audiences, *proposed)
+
+
+def source_digest(lake: Path, tenant: str, digest: str) -> str:
+    """Names what a table is read from: the lake, by the `digest` of its report, and the file of proposals beside it."""
+    path = proposals_file(lake, tenant)
+    return _digest(digest, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
 
 
 def recipe_digest(config: Config) -> str:
@@ -54,12 +64,24 @@ def program_digest() -> str:
 
 
 def judged(registry: Registry, fingerprint: str) -> Version | None:
-    """The newest version of this fingerprint whose verdict is in force."""
-    same = (version for version in registry.versions() if version.tags.get(FINGERPRINT) == fingerprint)
-    return next((version for version in same if settled(registry, version)), None)
+    """The version that a refresh judged last, where it is of this fingerprint.
+
+    An older one of it is not enough: what came in between (a catalogue, a recipe, a store that was restored) may serve now.
+    """
+    refreshed = (version for version in registry.versions() if FINGERPRINT in version.tags)
+    last = next((version for version in refreshed if settled(registry, version)), None)
+    return last if last is not None and last.tags[FINGERPRINT] == fingerprint else None
 
 
-def waiting(registry: Registry, fingerprint: str, hint: dict[str, str]) -> Version | None:
+def unfinished(registry: Registry, fingerprint: str, hint: Mapping[str, str]) -> bool:
+    """Whether a fit of this fingerprint began (see `waiting`) and was never judged: one that was asked for and killed."""
+    if hint.get("fingerprint") != fingerprint:
+        return False
+    made = [version for version in registry.versions() if version.run_id == hint.get("run_id")]
+    return not any(settled(registry, version) for version in made)
+
+
+def waiting(registry: Registry, fingerprint: str, hint: Mapping[str, str]) -> Version | None:
     """A challenger of this fingerprint that was recorded and not judged yet, by a run that was killed in between.
 
     `hint`: fingerprint and MLflow run of the last fit that began, for a kill before its version was tagged. None where the
@@ -75,12 +97,15 @@ def waiting(registry: Registry, fingerprint: str, hint: dict[str, str]) -> Versi
 
 
 def overdue(version: Version, max_age_days: float, now: datetime) -> bool:
-    """Whether the fit of a version is older than the deadline (or does not say when it was)."""
+    """Whether the fit of a version is older than the deadline, or does not say when it was, or says a day to come.
+
+    The last is of a clock that was wrong: without it nothing would be overdue until then.
+    """
     try:
-        at = datetime.fromisoformat(version.tags.get(FITTED_AT, ""))
+        age = now.astimezone(UTC) - datetime.fromisoformat(version.tags.get(FITTED_AT, "")).astimezone(UTC)
     except ValueError:
         return True
-    return now.astimezone(UTC) - at > timedelta(days=max_age_days)
+    return not -timedelta(days=1) <= age <= timedelta(days=max_age_days)
 
 
 def _digest(*parts: str) -> str:

@@ -48,6 +48,8 @@ WINDOW = timedelta(days=14)
 SAMPLE = 400
 """Histories that are scored twice."""
 K = 10
+ASKED, DECISIONS_READ = 1_000, 50_000
+"""Slates are those of so many learners, among the newest decisions of the store: seconds of reading, however long the log."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,8 @@ def of_catalogue(served: Bundle, today: Catalogue, log: Log) -> list[Finding]:
 def of_scores(table: Table, served: Bundle, challenger: Bundle) -> list[Finding]:
     """Champion and challenger on the same histories, and the champion on them as they were when it learned."""
     ids = [name for name in served.vocabulary.ids if name in challenger.vocabulary]
+    if not ids:
+        return [silent("scores", "all", "champion and challenger have no item in common")]
     now = sample(table)
     ours, theirs = (_scored(bundle, table, now, ids) for bundle in (served, challenger))
     best, other = ([retrieve(row, K) for row in scored] for scored in (ours, theirs))
@@ -185,9 +189,11 @@ def sample(table: Table) -> Histories:
 
 def of_answers(bundle: str, log: Log, session: TenantSession, offline: Answers | Inconclusive, table: Table) -> list[Finding]:
     """How the bundle's logged slates fared, beside what was measured before it was published."""
-    slates = [one for _, one in session.decisions() if _counts_as_slate(one, bundle)]
+    taken = _some_learners(log.taken)
+    asked = set(taken.learner.tolist())
+    slates = [one for one in session.newest_decisions(DECISIONS_READ, bundle=bundle, learners=asked) if _counts_as_slate(one)]
     names = {alias: item.id for item in table.catalogue.items.values() for alias in (item.id, *item.aliases)}
-    online = answers(slates, log.taken, lambda name: names.get(name, name))
+    online = answers(slates, taken, lambda name: names.get(name, name))
     k = min([K, *(len(one.slate) for one in slates)])
     return [agreement(name, online, offline, max(k, 1)) for name in ("recall", "ndcg")]
 
@@ -227,8 +233,14 @@ def _next(steps: list[tuple[np.datetime64, str]], slate: Decision) -> str | None
     return next(later, None)
 
 
-def _counts_as_slate(one: Decision, bundle: str) -> bool:
-    return one.kind == "ranking" and one.fallback is None and one.bundle == bundle and bool(one.slate)
+def _some_learners(taken: Log) -> Log:
+    """The take-ups of up to `ASKED` learners, the same for the same log."""
+    names = np.unique(taken.learner.astype(str))
+    return taken.where(np.isin(taken.learner.astype(str), np.random.default_rng(0).permutation(names)[:ASKED]))
+
+
+def _counts_as_slate(one: Decision) -> bool:
+    return one.kind == "ranking" and one.fallback is None and bool(one.slate)
 
 
 def _scored(bundle: Bundle, table: Table, histories: Histories, ids: list[str]) -> Any:

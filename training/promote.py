@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.bundle import BundleError, Pointer, read_pointer
+from training.adopt import adopt
+from training.bundle import BundleError, Pointer, bundle_folder, load_bundle, read_pointer
 from training.estimates import Estimate, Inconclusive
 from training.evaluate import ORGANIC, Evaluation, paired_difference
 from training.gate import Difference, Incumbent, Verdict, decide
@@ -23,7 +24,8 @@ _SEED = 11  # of the paired bootstrap: the same fit gives the same verdict
 def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
     """Decide over the challenger, tag it with verdict and reason, and move the alias `champion` to what serves.
 
-    `note` is a person's own reason, kept beside the gate's. Raises TrackingError without a challenger, and for one that was
+    `note` is a person's own reason, kept beside the gate's: with one, what was rolled back may return, and a champion that
+    could not be measured is left out of the comparison. Raises TrackingError without a challenger, and for one that was
     rolled back when no reason is given.
     """
     challenger = registry.aliased(CHALLENGER)
@@ -41,19 +43,27 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
         ), champion
     with tempfile.TemporaryDirectory() as scratch:
         ranks = load_ranks(registry.fetch_file(challenger.run_id, RANKS, Path(scratch)))
-    verdict = judge(ranks, challenger, champion)
+    left_out = champion is not None and bool(note) and _unmeasurable(challenger, champion)
+    verdict = judge(ranks, challenger, None if left_out else champion)
     served = _serving(registry, verdict, challenger, champion)
     said = {"gate_verdict": verdict.words, "gate_reason": verdict.reason, **({"gate_note": note} if note else {})}
     registry.tag(challenger, **said)
     if verdict.serve == "baseline":
         registry.tag(served, **said)
+    for version in _taken_back(registry, served.bundle) if note else ():
+        registry.tag(version, gate_rollback=f"may serve again: {note}")
     registry.point(CHAMPION, served)  # last: what `settled` asks for
     return verdict, served
 
 
 def rolled_back(registry: Registry) -> set[str]:
     """Bundles that a person took back: equal data and recipe make the same bundle again, under another version."""
-    return {v.bundle for v in registry.versions() if v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK)}
+    return {v.bundle for v in _taken_back(registry)}
+
+
+def _taken_back(registry: Registry, bundle: str | None = None) -> list[Version]:
+    found = [v for v in registry.versions() if v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK)]
+    return [v for v in found if bundle in (None, v.bundle)]
 
 
 def settled(registry: Registry, challenger: Version) -> bool:
@@ -66,12 +76,8 @@ def settled(registry: Registry, challenger: Version) -> bool:
         return False
     moved = champion.bundle != challenger.tags.get("gate.compared_with")
     stays = challenger.tags["gate.verdict"] == "champion stays"
-    return moved or stays or champion.run_id == challenger.run_id or _taken_back(registry, challenger.run_id)
-
-
-def _taken_back(registry: Registry, run_id: str) -> bool:
-    back = [v for v in registry.versions() if v.run_id == run_id]
-    return any(v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK) for v in back)
+    done = moved or stays or champion.run_id == challenger.run_id
+    return done or any(v.run_id == challenger.run_id for v in _taken_back(registry))
 
 
 def judge(ranks: dict[str, Evaluation], challenger: Version, champion: Version | None) -> Verdict:
@@ -114,10 +120,23 @@ def difference(ranks: dict[str, Evaluation], a: str, b: str) -> Difference:
 def _incumbent(ranks: dict[str, Evaluation], challenger: Version, champion: Version) -> Incumbent:
     tags = challenger.tags
     row, baseline, model = tags["gate.champion_row"], tags["gate.baseline"], tags["model"]
-    if not row or tags["gate.compared_with"] != champion.bundle:
+    if _unmeasurable(challenger, champion):
+        stale = Inconclusive("its recipe is of another version of this program, so a person decides: promote with --reason")
+        return Incumbent(stale, stale)
+    if not row or not _met(challenger, champion):
         stale = Inconclusive("this fit did not measure the present champion: run fit again")
         return Incumbent(stale, stale)
     return Incumbent(difference(ranks, model, row), difference(ranks, row, baseline), same_recipe=row == model)
+
+
+def _unmeasurable(challenger: Version, champion: Version) -> bool:
+    """Whether the fit looked for this champion's recipe and could not read it."""
+    return not challenger.tags["gate.champion_row"] and _met(challenger, champion)
+
+
+def _met(challenger: Version, champion: Version) -> bool:
+    """Whether the fit had this champion before it, or the same model under the catalogue of then."""
+    return challenger.tags["gate.compared_with"] in (champion.bundle, champion.tags.get("reissue.of"))
 
 
 def _serving(registry: Registry, verdict: Verdict, challenger: Version, champion: Version | None) -> Version:
@@ -131,20 +150,22 @@ def _serving(registry: Registry, verdict: Verdict, challenger: Version, champion
     raise TrackingError(f"{registry.name}: the baseline of run {challenger.run_id} is not registered; run fit again")
 
 
-def rollback(registry: Registry, bundles: Path, tenant: str) -> tuple[Pointer, Version | None]:
-    """Move the pointer back, and the alias `champion` with it (None: no version of the registry holds that bundle).
+def rollback(registry: Registry, bundles: Path, tenant: str) -> tuple[Pointer, Version]:
+    """Move the pointer back, and the alias `champion` with it; a bundle that no version holds becomes one.
 
     The alias moves first, so that a publisher that follows it does not bring the bad bundle back. Raises BundleError when
-    there is nothing to roll back to.
+    there is nothing sound to roll back to.
     """
     current = read_pointer(bundles, tenant)
     if current.previous is None:
         raise BundleError(f"{tenant}: nothing to roll back to; {current.bundle} is the only bundle the pointer knows")
+    folder = bundle_folder(bundles, tenant, current.previous)
+    load_bundle(folder)
     left = registry.aliased(CHAMPION)
-    back = next((version for version in registry.versions() if version.bundle == current.previous), None)
-    if back is not None:
-        registry.point(CHAMPION, back)
-        registry.tag(back, gate_rollback=f"serves again after {current.bundle} was rolled back")
+    known = next((version for version in registry.versions() if version.bundle == current.previous), None)
+    back = known or adopt(registry, folder)
+    registry.point(CHAMPION, back)
+    registry.tag(back, gate_rollback=f"serves again after {current.bundle} was rolled back")
     if left is not None and left.bundle == current.bundle:
         registry.tag(left, gate_rollback=f"{_ROLLED_BACK} to {current.previous}")
     return roll_back(bundles, tenant), back

@@ -19,7 +19,7 @@ from training.estimates import Estimate
 from training.evaluate import ORGANIC, Evaluation
 from training.fit import BLEND, Incumbent, Outcome, Report
 from training.models.base import Fitted, Model
-from training.summary import Row, loop, rows
+from training.summary import Row, loop, rows, slices
 from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
 
 RANKS = "ranks.npz"
@@ -179,7 +179,9 @@ def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], fo
     from training.plots import save_plots  # altair takes a second to import: a refresh without news does without
 
     flat = [row.flat() for table in tables for row in table]
-    run.table({column: [row[column] for row in flat] for column in flat[0]}, "evaluation.json")
+    within = [row for report in outcome.reports for row in slices(report)]
+    columns = {column: [row.get(column, float("nan")) for row in [*flat, *within]] for column in flat[0]}
+    run.table(columns, "evaluation.json")
     for report, table in zip(outcome.reports, tables, strict=True):
         prefix = report.protocol.replace(" ", "_")
         run.metrics(_metrics(prefix, table))

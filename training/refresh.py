@@ -22,6 +22,7 @@ from features.lake import LakeReport, materialize
 from features.lock import held
 from features.store import EventStore
 from training import news, observe
+from training.adopt import adopt
 from training.bundle import Bundle, BundleError, bundle_folder, load_bundle
 from training.config import Config, read_config
 from training.drift import DriftReport
@@ -133,6 +134,7 @@ class _Run:
         self._clock = time.perf_counter()
         self.journal = Journal(self.places.journal, self.places.tenant)
         self.recipe: Config = read_config(self.places.config)
+        self._recipe_text = self.places.config.read_text("utf-8")  # now: the file may change while a fit runs
 
     def go(self) -> Summary:
         lake = self.materialize()
@@ -183,11 +185,14 @@ class _Run:
         with self._step("compare") as say:
             self.fingerprint = news.Fingerprint(self._data(lake), news.recipe_digest(self.recipe), news.program_digest())
             judged = news.judged(self.registry, self.fingerprint.whole)
+            self._adopt(say)
+            hint = self.journal.hint("fit")
             late = judged is not None and news.overdue(judged, self.options.max_age_days, self.started)
-            if judged is not None and not late and not self.options.force:
+            begun = judged is not None and news.unfinished(self.registry, self.fingerprint.whole, hint)
+            if judged is not None and not (late or begun or self.options.force):
                 say(f"nothing new since version {judged.number} was judged: {judged.tags['gate.verdict']}")
                 return judged, False
-            found = news.waiting(self.registry, self.fingerprint.whole, self.journal.read().get("fit", {}))
+            found = news.waiting(self.registry, self.fingerprint.whole, hint)
             if found is not None:
                 self._tag(found)
                 say(f"version {found.number} was fitted by a run that did not end: go on from there")
@@ -208,10 +213,8 @@ class _Run:
                 n_learners, n_items = table.interactions.shape
                 say(f"{len(self.recipe.models.names)} models on {n_learners:,} learners and {n_items:,} items")
             with self._step("evaluate") as say:
-                source, timezone = self.places.config.read_text("utf-8"), self.inputs[1]
-                found = record(
-                    outcome, self.registry, run, fit_seconds=seconds, source=source, timezone=timezone, against=champion
-                )
+                given: dict[str, Any] = {"source": self._recipe_text, "timezone": self.inputs[1], "against": champion}
+                found = record(outcome, self.registry, run, fit_seconds=seconds, **given)
                 self._tag(found.challenger)
                 best = found.rows[0][0]
                 say(f"best by {best.protocol}: {best.model}, NDCG {best.metrics['ndcg'][0]:.4f}; run {run.run_id}")
@@ -253,7 +256,7 @@ class _Run:
             if champion is None:
                 raise TrackingError(f"{self.registry.name} has no champion; run refresh with --force")
             pointer = current_pointer(self.places.bundles, self.places.tenant)
-            if pointer is not None and pointer.bundle == champion.bundle and self._sound(champion):
+            if pointer is not None and pointer.bundle == champion.bundle and self._sound(champion.bundle):
                 say(f"{champion.bundle} serves already")
                 return "champion stays"
             with tempfile.TemporaryDirectory() as scratch:
@@ -301,17 +304,27 @@ class _Run:
         return read_table(self.places.lake, self.places.tenant, self.watch.detail)
 
     def _data(self, lake: LakeReport) -> str:
-        """The digest of the table, remembered by the digest of the lake it was read from."""
-        held_before = self.journal.read().get("data", {})
-        if held_before.get("lake") == lake.digest:
-            return str(held_before["digest"])
+        """The digest of the table, remembered by the digest of what it was read from."""
+        known, source = self.journal.hint("data"), news.source_digest(self.places.lake, self.places.tenant, lake.digest)
+        if known.get("source") == source and "digest" in known:
+            return known["digest"]
         digest = news.data_digest(self.inputs[0])
-        self.journal.note(data={"lake": lake.digest, "digest": digest})
+        self.journal.note(data={"source": source, "digest": digest})
         return digest
+
+    def _adopt(self, say: Callable[[str], None]) -> None:
+        """A bundle that serves and that MLflow does not hold becomes the champion: MLflow was deleted, restored or replaced."""
+        pointer = current_pointer(self.places.bundles, self.places.tenant)
+        if pointer is None or any(version.bundle == pointer.bundle for version in self.registry.versions()):
+            return
+        if self._sound(pointer.bundle):
+            found = adopt(self.registry, self._published(pointer.bundle))
+            say(f"{pointer.bundle} serves and MLflow did not know it: version {found.number}, champion")
 
     def _why(self, judged: Version | None, late: bool) -> str:
         if judged is not None:
-            return "asked for" if self.options.force else f"the last fit is older than {self.options.max_age_days:g} days"
+            old = f"the last fit is older than {self.options.max_age_days:g} days"
+            return "asked for" if self.options.force else old if late else "the one that was begun did not end"
         last = next((v for v in self.registry.versions() if news.FINGERPRINT in v.tags), None)
         if last is None:
             return "the first refresh"
@@ -336,14 +349,14 @@ class _Run:
 
     def _folder(self, version: Version, scratch: Path) -> Path:
         """The bundle of a version: the published copy where it is sound, else MLflow's."""
-        return self._published(version) if self._sound(version) else self.registry.fetch_bundle(version, scratch)
+        return self._published(version.bundle) if self._sound(version.bundle) else self.registry.fetch_bundle(version, scratch)
 
-    def _published(self, version: Version) -> Path:
-        return bundle_folder(self.places.bundles, self.places.tenant, version.bundle)
+    def _published(self, bundle: str) -> Path:
+        return bundle_folder(self.places.bundles, self.places.tenant, bundle)
 
-    def _sound(self, version: Version) -> bool:
+    def _sound(self, bundle: str) -> bool:
         try:
-            return load_bundle(self._published(version)).manifest.tenant == self.places.tenant
+            return load_bundle(self._published(bundle)).manifest.tenant == self.places.tenant
         except BundleError:
             return False
 
@@ -359,8 +372,8 @@ class _Run:
         if champion is None or news.CATALOGUE in self._now(version).tags:
             return
         with tempfile.TemporaryDirectory() as scratch:
-            bundle = self._bundle(champion, Path(scratch))
-            found = reissue(self.registry, champion, bundle, self.inputs[0].catalogue)
+            bundle, table = self._bundle(champion, Path(scratch)), self.inputs[0]
+            found = reissue(self.registry, champion, bundle, table.catalogue, table.proposals)
         self.registry.tag(version, refresh_catalogue="as it was" if found is None else f"reissued as {found.bundle}")
 
     def _now(self, version: Version) -> Version:

@@ -34,8 +34,16 @@ class Exit(IntEnum):
     TEMPFAIL = 75
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FULL_WORDS = ("No space left", "disk is full", "disk I/O error", "File too large", "could not extend file")
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+_DISK_WORDS = (
+    "No space left",
+    "disk is full",
+    "disk I/O error",
+    "File too large",
+    "could not extend file",
+    "readonly database",
+    "unable to open database file",
+)
 _DOWN = (
     "OperationalError",
     "InterfaceError",
@@ -98,7 +106,7 @@ def exit_code(error: BaseException) -> Exit:
     said = " ".join(str(one) for one in chain)
     if "LockedError" in names:
         return Exit.TEMPFAIL
-    if any(isinstance(one, OSError) and one.errno in _FULL for one in chain) or any(word in said for word in _FULL_WORDS):
+    if any(isinstance(one, OSError) and one.errno in _DISK for one in chain) or any(word in said for word in _DISK_WORDS):
         return Exit.IOERR
     if names & set(_DOWN) or "failed with exception" in said:
         return Exit.UNAVAILABLE
@@ -122,7 +130,7 @@ _WORDS = {
     Exit.USAGE: "nothing was published",
     Exit.UNAVAILABLE: "a store or MLflow did not answer; nothing was published, run again when it does",
     Exit.SOFTWARE: "an error of the program; nothing was published",
-    Exit.IOERR: "the disk is full or failing; nothing was published, make room and run again",
+    Exit.IOERR: "the disk is full, failing or not writable; nothing was published, make room or give access and run again",
     Exit.TEMPFAIL: "nothing was done",
 }
 

@@ -28,7 +28,8 @@ class Row:
 
     def flat(self) -> dict[str, str | int | float]:
         """One level of columns, as tables want it."""
-        found: dict[str, str | int | float] = {"protocol": self.protocol, "model": self.model, "targets": self.targets}
+        found: dict[str, str | int | float] = {"protocol": self.protocol, "model": self.model, "slice": "all"}
+        found |= {"targets": self.targets}
         for name, (value, low, high) in self.metrics.items():
             found |= {name: value, f"{name}_low": low, f"{name}_high": high}
         return found | {"coverage": self.coverage, "score_ms": self.score_ms}
@@ -39,6 +40,20 @@ def rows(report: Report, *, resamples: int, seed: int) -> list[Row]:
     pooled = report.pooled()
     found = [_row(report, name, evaluation, resamples, seed) for name, evaluation in pooled.items()]
     return sorted(found, key=lambda row: (-row.metrics["ndcg"][0], row.model))
+
+
+def slices(report: Report) -> list[dict[str, str | int | float]]:
+    """Every model within every slice that has targets, named as in `Row.flat`, without intervals.
+
+    Those are on the card, for what serves. Audiences go by their number there too: `audience 0` is the first in order of name.
+    """
+    found: list[dict[str, str | int | float]] = []
+    for model, evaluation in report.pooled().items():
+        for name in (name for name, mask in evaluation.slices.items() if mask.any()):
+            part = evaluation.within(name)
+            found.append({"protocol": report.protocol, "model": model, "slice": name, "targets": len(part)})
+            found[-1] |= {metric: part.metric(metric) for metric in METRICS}
+    return found
 
 
 @dataclass(frozen=True)

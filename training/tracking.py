@@ -179,6 +179,9 @@ class Registry:
     def run(self, name: str, *, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
         """A new run; it ends FAILED when the block raises, KILLED on Ctrl-C."""
         experiment = self._client.get_experiment_by_name(self.name)
+        if experiment is not None and experiment.lifecycle_stage != "active":
+            how = f"restore it (mlflow experiments restore -x {experiment.experiment_id}) or remove it for good (mlflow gc)"
+            raise TrackingError(f"the experiment {self.name} was deleted in MLflow: {how}")
         found = experiment.experiment_id if experiment else self._client.create_experiment(self.name, self._artifacts)
         mlflow.set_experiment(experiment_id=found)
         with _ending(mlflow.start_run(run_name=name, tags=dict(tags or {})), self.name) as run:
@@ -215,7 +218,14 @@ class Registry:
     def fetch_bundle(self, version: Version, into: Path) -> Path:
         """The bundle folder of a version, copied under `into`."""
         uri = f"models:/{self.name}/{version.number}"
-        found = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into))) / "artifacts" / version.bundle
+        try:
+            copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into)))
+        except (MlflowException, FileNotFoundError) as error:
+            raise TrackingError(
+                f"the files of {self.name} version {version.number} (bundle {version.bundle}) cannot be fetched: {error}; "
+                "restore MLflow's artifacts, or point the alias in MLflow at a version that has its files"
+            ) from error
+        found = copied / "artifacts" / version.bundle
         if not version.bundle or not found.is_dir():
             raise TrackingError(f"{self.name} version {version.number} holds no bundle {version.bundle!r}; run fit again")
         return found

@@ -1,10 +1,16 @@
 """A tiny organisation for the training tests: five items, and a bundle of plain counts over them."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import nightly
 
 from features.catalogue import Catalogue, Item
 from features.interactions import Histories, Interactions
@@ -39,6 +45,30 @@ def _write(parent: Path, *, tenant: str = "acme", seed: int = 0) -> Path:
         population={"popularity": table.item_counts().astype(np.float32)},
         provenance=Provenance(recipe={"seed": seed}, data_digest=table.digest(), split_digest=""),
     )
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an MLflow that holds nothing, to be copied: making one takes two seconds."""
+    from training.tracking import Registry
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    Registry("nobody", f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts").versions()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def refreshed(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Path:
+    """A site after its first refresh: copy it (`nightly.copy`), do not work in it."""
+    from training.refresh import STEPS
+
+    site = nightly.Site(tmp_path_factory.mktemp("first"))
+    shutil.copyfile(empty_mlflow, site.folder / "mlflow.db")
+    nightly.fill(site, nightly.walks())
+    first = site.refresh()
+    assert (first.ending, first.verdict) == ("published", "promoted")
+    assert [step.name for step in first.steps] == [*STEPS[:-1]]
+    return site.folder
 
 
 @pytest.fixture(scope="session")

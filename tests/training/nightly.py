@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
-from features.catalogue import CatalogueRow, Item, Learner
+import numpy as np
+
+from features.catalogue import CatalogueRow, Item, Learner, Skill
 from features.events import Event, Verb
 from features.store import EventStore
 from training.bundle import load_bundle, read_pointer
@@ -127,11 +130,11 @@ class Killer:
         command = [sys.executable, "-W", "ignore", "-c", code]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def kill(self, site: Site, *, when: str = "", calls: str = "") -> None:
+    def kill(self, site: Site, *, when: str = "", calls: str = "", **options: object) -> None:
         """Kill a refresh of `site` when its watch hears `when`, or when it calls `METHOD WORD` of the registry."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([str(site.folder), when, calls]) + "\n")
+        self._process.stdin.write(json.dumps([str(site.folder), when, calls, options]) + "\n")
         self._process.stdin.flush()
         assert int(self._process.stdout.readline()) == -signal.SIGKILL, (when, calls)
 
@@ -148,12 +151,12 @@ def serve_kills() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            folder, when, calls = json.loads(line)
-            _doomed(Site(Path(folder)), when, calls)
+            folder, when, calls, options = json.loads(line)
+            _doomed(Site(Path(folder)), when, calls, options)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _doomed(site: Site, when: str, calls: str) -> NoReturn:
+def _doomed(site: Site, when: str, calls: str, options: dict[str, object]) -> NoReturn:
     if calls:
         method, word = calls.split()
         real = getattr(Registry, method)
@@ -165,7 +168,7 @@ def _doomed(site: Site, when: str, calls: str) -> NoReturn:
 
         setattr(Registry, method, dying)
     try:
-        site.refresh(Told(lambda said: _die() if said == when else None))
+        site.refresh(Told(lambda said: _die() if said == when else None), **options)
     finally:
         os._exit(3)  # it should not have come so far
 
@@ -179,10 +182,29 @@ def event(number: str, learner: str, item: str, at: datetime, verb: Verb = Verb.
     return Event.model_validate({**body, "occurred_at": at, "recorded_at": at})
 
 
+def walks(learners: int = 40) -> list[tuple[str, list[tuple[str, datetime]]]]:
+    """Each learner walks its club's items round in order from a random start, over a year."""
+    rng = np.random.default_rng(3)
+    found = []
+    for number in range(learners):
+        first, length = int(rng.integers(WALK)), int(rng.integers(5, 10))
+        items = [ITEMS[number % 2 * WALK + (first + step) % WALK] for step in range(length)]
+        days = np.sort(rng.choice(365, size=length, replace=False))
+        at = [NOW - timedelta(days=365 - int(day)) for day in days]
+        found.append((f"l{number:02d}", list(zip(items, at, strict=True))))
+    return found
+
+
+def copy(refreshed: Path, to: Path) -> Site:
+    """MLflow keeps absolute paths of artifacts: both sites read the first one's, each writes its own."""
+    shutil.copytree(refreshed, to, dirs_exist_ok=True)
+    return Site(to)
+
+
 def fill(site: Site, walks: Sequence[tuple[str, Sequence[tuple[str, datetime]]]]) -> None:
-    """A catalogue of 24 lessons, the learners of `walks` with what they took up and when, and the recipe."""
+    """A catalogue of 24 lessons and a skill, the learners of `walks` with what they took up and when, and the recipe."""
     site.recipe(RECIPE)
-    rows: list[CatalogueRow] = [Item(id=name, title=f"Lesson {name}") for name in ITEMS]
+    rows: list[CatalogueRow] = [Skill(id="walking", name="Walking"), *(Item(id=x, title=f"Lesson {x}") for x in ITEMS)]
     rows += [Learner(id=name, audiences=(("even", "odd")[number % 2],)) for number, (name, _) in enumerate(walks)]
     store = EventStore.open(site.places.store)
     session = store.tenant(TENANT)

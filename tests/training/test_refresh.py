@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,43 +11,22 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from nightly import ITEMS, NOW, RECIPE, TENANT, WALK, Killer, Site, Told, event, fill
+from nightly import ITEMS, NOW, RECIPE, TENANT, Killer, Site, Told, copy, event, fill, walks
 
 from features.catalogue import Item
 from features.events import Verb
 from features.lock import LockedError, held
+from features.proposals import Proposal, write_proposals
 from training.bundle import load_bundle, read_pointer
 from training.fit import DataError
-from training.promote import rollback
+from training.promote import promote, rollback
+from training.publish import publish
 from training.refresh import STEPS
 from training.tracking import CHAMPION
 
 WORK = ["fit", "evaluate", "drift", "gate"]
+PROPOSED = {"i03": {"walking": Proposal(level=2, confidence=0.6)}}
 WEAK = RECIPE.replace('["linear"]', '["popularity"]')
-
-
-def walks(learners: int = 40) -> list[tuple[str, list[tuple[str, datetime]]]]:
-    """Each learner walks its club's items round in order from a random start, over a year."""
-    rng = np.random.default_rng(3)
-    found = []
-    for number in range(learners):
-        first, length = int(rng.integers(WALK)), int(rng.integers(5, 10))
-        items = [ITEMS[number % 2 * WALK + (first + step) % WALK] for step in range(length)]
-        days = np.sort(rng.choice(365, size=length, replace=False))
-        at = [NOW - timedelta(days=365 - int(day)) for day in days]
-        found.append((f"l{number:02d}", list(zip(items, at, strict=True))))
-    return found
-
-
-@pytest.fixture(scope="module")
-def refreshed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site after its first refresh."""
-    site = Site(tmp_path_factory.mktemp("first"))
-    fill(site, walks())
-    first = site.refresh()
-    assert (first.ending, first.verdict) == ("published", "promoted")
-    assert [step.name for step in first.steps] == [*STEPS[:-1]]
-    return site.folder
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +37,9 @@ def killer() -> Iterator[Killer]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, refreshed: Path) -> Iterator[Site]:
+def site(tmp_path: Path, refreshed: Path) -> Site:
     """A copy of the site for a test alone."""
-    return _copy(refreshed, tmp_path)
-
-
-def _copy(refreshed: Path, to: Path) -> Site:
-    """MLflow keeps absolute paths of artifacts: both sites read the first one's, each writes its own."""
-    shutil.copytree(refreshed, to, dirs_exist_ok=True)
-    return Site(to)
+    return copy(refreshed, tmp_path)
 
 
 def names(told: Told) -> list[str]:
@@ -122,17 +95,68 @@ def test_a_champion_that_stays_gets_the_new_catalogue(site: Site) -> None:
     """Whoever retires an item does not wait for a better model."""
     before = load_bundle(site.places.bundles / TENANT / site.serving())
     site.put(Item(id="i07", title="Lesson i07", available_until=NOW), Item(id="i99", title="New"))
+    write_proposals(site.places.lake, TENANT, PROPOSED)
     site.recipe(WEAK)
     found = site.refresh()
     assert (found.ending, found.verdict) == ("published", "champion stays")
     after = load_bundle(site.places.bundles / TENANT / site.serving())
     assert after.catalogue.items["i07"].available_until == NOW
+    assert after.proposals == PROPOSED
     assert after.vocabulary.ids == before.vocabulary.ids
     assert all(np.array_equal(after.model.arrays()[name], array) for name, array in before.model.arrays().items())
     champion = site.registry.aliased(CHAMPION)
     assert champion is not None
     assert champion.tags["reissue.of"] == before.name
     assert site.refresh().ending == "nothing new"
+
+
+def test_skills_that_were_proposed_are_new_and_then_no_more(site: Site) -> None:
+    write_proposals(site.places.lake, TENANT, PROPOSED)
+    found = site.refresh()
+    assert (found.ending, "new since version 1: data" in found.steps[2].words) == ("published", True)
+    assert load_bundle(site.places.bundles / TENANT / site.serving()).proposals == PROPOSED
+    assert site.refresh().ending == "nothing new"
+
+
+@pytest.mark.slow
+def test_what_was_retired_and_brought_back_serves_as_it_is_today(site: Site) -> None:
+    """The data are those of the first version again, but it is not the first version's catalogue that serves."""
+    for until in (NOW, None):
+        site.put(Item(id="i07", title="Lesson i07", available_until=until))
+        site.refresh()
+        assert load_bundle(site.places.bundles / TENANT / site.serving()).catalogue.items["i07"].available_until == until
+
+
+@pytest.mark.slow
+def test_without_mlflow_what_serves_is_the_champion(site: Site) -> None:
+    """It was deleted: a weaker recipe is compared with the published bundle all the same."""
+    before = site.serving()
+    (site.folder / "mlflow.db").unlink()
+    shutil.rmtree(site.folder / "artifacts", ignore_errors=True)
+    site.recipe(WEAK)
+    found = site.refresh()
+    assert (found.ending, found.verdict, found.bundle) == ("champion stays", "champion stays", before)
+    assert f"{before} serves and MLflow did not know it: version 1, champion" in found.steps[2].words
+    assert site.refresh().ending == "nothing new"
+
+
+def test_a_champion_that_cannot_be_measured_stays_until_a_person_decides(
+    tmp_path: Path, empty_mlflow: Path, tiny_bundle: Callable[..., Path]
+) -> None:
+    """Published by an older program, whose recipe says nothing to this one; MLflow is new."""
+    site = Site(tmp_path)
+    fill(site, walks())
+    shutil.copyfile(empty_mlflow, site.folder / "mlflow.db")
+    publish(tiny_bundle(tmp_path / "old", tenant=TENANT), site.places.bundles, TENANT)
+    found = site.refresh()
+    assert found.verdict == "champion stays"
+    assert "so a person decides: promote with --reason" in found.reason
+    old = load_bundle(site.places.bundles / TENANT / site.serving())
+    assert old.vocabulary.ids[0] == "excel"
+    assert promote(site.registry)[0].serve == "champion"
+    assert promote(site.registry, note="the new one is better")[0].serve == "challenger"
+    assert site.refresh().ending == "published"
+    assert load_bundle(site.places.bundles / TENANT / site.serving()).vocabulary.ids == ITEMS
 
 
 @pytest.mark.slow
@@ -150,9 +174,10 @@ def test_drift_stops_before_the_gate_when_asked_to(site: Site) -> None:
     strangers = [event(f"x{n}", f"new{n}", ITEMS[n % 3 + 12], NOW + timedelta(days=200, minutes=n)) for n in range(90)]
     site.append(strangers)
     told = Told()
-    stopped = site.refresh(told, stop_on_drift=True)
+    site.refresh(stop_on_drift=True)
+    stopped = site.refresh(told, stop_on_drift=True)  # again, and nobody has looked
     assert stopped.ending == "stopped by drift"
-    assert names(told) == WORK[:-1]
+    assert names(told) == ["drift"]
     assert stopped.drift is not None
     assert "newcomers" in {one["name"] for one in stopped.drift["findings"] if one["drifted"]}
     assert site.serving() == before
@@ -196,6 +221,16 @@ def test_killed_after_the_fit_it_goes_on_from_there(site: Site, killer: Killer, 
     assert site.serving() != before
 
 
+@pytest.mark.parametrize(("at", "work"), [pytest.param("evaluate", WORK, marks=pytest.mark.slow), ("gate", WORK[2:])])
+def test_a_fit_that_was_asked_for_and_killed_is_carried_on(site: Site, killer: Killer, at: str, work: list[str]) -> None:
+    """Equal data were judged before, but not this fit."""
+    killer.kill(site, when=at, force=True)
+    told = Told()
+    assert site.refresh(told).ending == "champion stays"
+    assert names(told) == work
+    assert site.refresh().ending == "nothing new"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("calls", ["tag refresh_fingerprint", f"point {CHAMPION}"])
 def test_killed_between_two_facts_of_mlflow(site: Site, killer: Killer, calls: str) -> None:
@@ -230,9 +265,9 @@ def test_a_lost_partition_is_written_again(site: Site) -> None:
     assert any(day.iterdir())
 
 
-@pytest.mark.slow
-def test_a_journal_that_cannot_be_read_costs_time_only(site: Site) -> None:
-    (site.places.journal / TENANT / "journal.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", '{"fit": 3, "data": [], "checked": {}}'])
+def test_a_journal_that_cannot_be_read_costs_time_only(site: Site, text: str) -> None:
+    (site.places.journal / TENANT / "journal.json").write_text(text)
     assert site.refresh().ending == "nothing new"
 
 

@@ -90,7 +90,7 @@ def test_a_full_disk_keeps_the_champion_and_the_next_run_goes_on(tmp_path: Path)
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # noqa: E731
     full = subprocess.run(site.command(), cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
     assert full.returncode == Exit.IOERR, full.stderr
-    assert "make room and run again" in full.stderr
+    assert "make room or give access and run again" in full.stderr
     assert site.serving() == before
 
     again = site.run("--json")

@@ -6,7 +6,7 @@ those, and than gradient steps on fixed item factors; and whoever came yesterday
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -46,23 +46,27 @@ class BPR(BaseModel):
             num_threads=self.threads,
             random_state=int(rng.integers(2**31)),
         )
+        curve: list[float] = []
         factors = np.zeros((interactions.n_items, self.factors + 1), dtype=np.float32)
         if len(interactions.items):
-            model.fit(interactions.matrix(), show_progress=False)
+            told = lambda epoch, seconds, right, skipped: curve.append(right / max(len(interactions.items) - skipped, 1))  # noqa: E731
+            model.fit(interactions.matrix(), show_progress=False, callback=told)
             factors[:] = model.item_factors  # zero where nobody took up an item
-        return FittedBPR(np.ascontiguousarray(factors[:, :-1]), factors[:, -1].copy(), self.decay)
+        return FittedBPR(np.ascontiguousarray(factors[:, :-1]), factors[:, -1].copy(), self.decay, {"train_auc": tuple(curve)})
 
 
 @dataclass(frozen=True, eq=False)
 class FittedBPR:
     """item_factors: float32[n_items, f], zero for items nobody took up; bias: float32[n_items].
 
-    NaN for such items, and for a history that holds no other, or holds others so far back that their weight is nothing.
+    `curve`: by epoch, the share of the drawn pairs that were ranked right; not stored with the arrays. NaN for such items, and
+    for a history that holds no other, or holds others so far back that their weight is nothing.
     """
 
     item_factors: NDArray[np.float32]
     bias: NDArray[np.float32]
     decay: float
+    curve: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     kind: ClassVar[str] = "bpr"
 
     @property
