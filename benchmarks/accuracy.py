@@ -1,6 +1,7 @@
 """Accuracy on public data, with time and memory, against what is promised.
 
-python -m benchmarks.accuracy                 everything, writes benchmarks/results/accuracy.json
+python -m benchmarks.accuracy                 everything, most of it the sequence model on Beauty: up to half an hour or so;
+                                              writes benchmarks/results/accuracy.json
 python -m benchmarks.accuracy --quick         popularity, and linear on MARS, under leave-last-out: seconds, writes nothing
 python -m benchmarks.accuracy --data DIR      where amazon-beauty/ and mars/ are (or the variable NEXTWISE_DATA)
 """
@@ -62,11 +63,18 @@ def beauty(data: Path, *, quick: bool) -> Iterator[Check]:
     yield exactly("Beauty popularity NDCG@10", rows["popularity"]["ndcg_at_10"], 0.0056)
     if quick:
         return
+    yield from _alone("linear", dataset.interactions, ndcg=0.0540, seconds=150)
+    # SASRec as published reaches .0318 on this split, with a sampled softmax .0531.
+    yield from _alone("sequence", dataset.interactions, ndcg=0.0480, seconds=1_800)
+
+
+def _alone(name: str, interactions: Interactions, *, ndcg: float, seconds: float) -> Iterator[Check]:
+    """One model on Beauty, leave-last-out: what it reaches and what it takes."""
     start = time.perf_counter()
-    linear = _board(dataset.interactions, None, Protocol.LEAVE_LAST_OUT, ["linear"], "Beauty")["linear"]
-    yield Check("Beauty linear NDCG@10, no refit, relabelled", linear["ndcg_at_10"], low=0.0540)
-    yield Check("Beauty linear, fit and evaluation, seconds", time.perf_counter() - start, high=150, digits=0)
-    yield Check("Beauty linear, peak MB", linear["peak_mb"], high=6 * 1024, digits=0)
+    row = _board(interactions, None, Protocol.LEAVE_LAST_OUT, [name], "Beauty")[name]
+    yield Check(f"Beauty {name} NDCG@10, no refit, relabelled", row["ndcg_at_10"], low=ndcg)
+    yield Check(f"Beauty {name}, fit and evaluation, seconds", time.perf_counter() - start, high=seconds, digits=0)
+    yield Check(f"Beauty {name}, peak MB", row["peak_mb"], high=6 * 1024, digits=0)
 
 
 def mars(data: Path, *, quick: bool) -> Iterator[Check]:
@@ -84,7 +92,7 @@ def mars(data: Path, *, quick: bool) -> Iterator[Check]:
         return
     rolling = _board(dataset.interactions, vectors, Protocol.ROLLING_ORIGIN, models, "MARS EN")
     console.print(f"{encoded:.0f} s of the time below went into reading the files and encoding the item texts")
-    yield Check("MARS all models, both protocols, seconds", time.perf_counter() - start, high=90, digits=0)
+    yield Check("MARS all models, both protocols, seconds", time.perf_counter() - start, high=300, digits=0)
     peak = peak_mb() + max(row["peak_mb"] for row in (*last.values(), *rolling.values()))
     yield Check("MARS peak MB, this process and the largest other", peak, high=4 * 1024, digits=0)
 
