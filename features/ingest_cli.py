@@ -89,6 +89,8 @@ def ingest_command(
                 found = ingest_csv(opened, given, skip_bad=skip_bad, refused=target, facts=facts, advance=advance)
             except OSError as error:
                 fail(f"{error}. Run the same command again to go on from there.")
+            except KeyboardInterrupt:
+                fail("interrupted. Run the same command again to go on from there.", code=130)
     else:
         _no_csv_options({**flags, "map": columns, "mapping": mapping, "verb_map": verbs}, format)
         found = _ingest(path, tenant, format, timezone, skip_bad, target, store, facts, now)
@@ -123,6 +125,8 @@ def _ingest(
             found = ingest(opened, reading, now=now, skip_bad=skip_bad, refused=target, advance=advance)
         except OSError as error:
             fail(f"{error}. Rows that were stored until then stay; run the same command again.")
+        except KeyboardInterrupt:
+            fail("interrupted. Rows that were stored until then stay; run the same command again.", code=130)
         except VersionError as error:
             fail(f"{error}: somebody else wrote it meanwhile. Run the same command again.")
         if found.stored:

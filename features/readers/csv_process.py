@@ -41,9 +41,10 @@ def read_apart(given: CsvFile, *, ids: bool, after: int = 0) -> Generator[Batch,
 
 def _received(pipe: Connection) -> Batch | None:
     try:
-        kind, *values = marshal.loads(pipe.recv_bytes())
-    except EOFError:
+        message = pipe.recv_bytes()
+    except (EOFError, OSError):  # the second where it ended in the middle of a message
         raise ChildProcessError("the process that reads the file ended without a word (killed, or out of memory)") from None
+    kind, *values = marshal.loads(message)
     if kind == "file":
         raise FileError(*values)
     if kind == "error":

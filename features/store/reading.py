@@ -30,7 +30,14 @@ class Readers:
         self._open: list[Any] = []
 
     def fetch(self, statement: Compiled, values: dict[str, Any]) -> list[Any]:
-        """All rows of a compiled statement."""
+        """All rows of a compiled statement. DBAPIError, as by every other way to the database, where they cannot be read."""
+        driver = self._engine.dialect.loaded_dbapi.Error
+        try:
+            return self._rows_of(statement, values)
+        except driver as error:
+            raise sa.exc.DBAPIError.instance(statement[0], None, error, driver, dialect=self._engine.dialect) from error
+
+    def _rows_of(self, statement: Compiled, values: dict[str, Any]) -> list[Any]:
         sql, order = statement
         given = tuple(values[name] for name in order) if order else values
         if self._engine.dialect.name != "sqlite":

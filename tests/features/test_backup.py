@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -104,6 +107,13 @@ def test_one_tenant_can_be_taken_along(store_url: str, second_url: str, tmp_path
     opened.close()
 
 
+def test_a_backup_of_a_tenant_that_is_not_there_is_refused(store_url: str, tmp_path: Path) -> None:
+    fill(store_url)
+    with pytest.raises(ValueError, match="no row of the tenant 'amce'"):
+        back_up(store_url, tmp_path / "amce.gz", tenant="amce")
+    assert not list(tmp_path.glob("*.gz"))
+
+
 def test_a_backup_is_of_one_moment_while_others_write(store_url: str, tmp_path: Path) -> None:
     opened = EventStore.open(store_url)
     session = opened.tenant("acme")
@@ -155,11 +165,15 @@ def other_row(data: bytes) -> bytes:
     return gzip.compress(gzip.decompress(data).replace(b'"excel"', b'"word"', 1))
 
 
+def other_key(data: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(data).replace(b'"version"', b'"versiom"', 1))
+
+
 def no_backup(_: bytes) -> bytes:
     return b"PK\x03\x04"
 
 
-@pytest.mark.parametrize("spoil", [cut, without_end, other_row, no_backup])
+@pytest.mark.parametrize("spoil", [cut, without_end, other_row, other_key, no_backup])
 def test_a_damaged_backup_restores_nothing(spoil: Callable[[bytes], bytes], sqlite_url: str, tmp_path: Path) -> None:
     second_url = f"sqlite:///{tmp_path}/second.db"
     fill(sqlite_url)
@@ -169,6 +183,33 @@ def test_a_damaged_backup_restores_nothing(spoil: Callable[[bytes], bytes], sqli
         restore(tmp_path / "bad.gz", second_url)
     restore(tmp_path / "b.gz", second_url)  # nothing stands in its way
     assert everything(second_url) == everything(sqlite_url)
+
+
+def test_counts_that_do_not_belong_to_the_rows_restore_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    fill(sqlite_url)
+    back_up(sqlite_url, tmp_path / "b.gz")
+    lines = gzip.decompress((tmp_path / "b.gz").read_bytes())
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(lines.replace(b'"imports":2', b'"importz":2')))
+    with pytest.raises(ValueError, match="nothing was restored"):
+        restore(tmp_path / "bad.gz", f"sqlite:///{tmp_path}/second.db")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from features import backup
+backup._compare = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+backup.restore(Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+def test_a_killed_restore_leaves_nothing_and_can_be_run_again(store_url: str, tmp_path: Path) -> None:
+    source = f"sqlite:///{tmp_path}/source.db"
+    fill(source)
+    made = back_up(source, tmp_path / "b.gz")
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "b.gz"), store_url]
+    assert subprocess.run(words, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    assert restore(tmp_path / "b.gz", store_url) == made
 
 
 def header(lines: list[bytes], **fields: object) -> bytes:
@@ -209,6 +250,8 @@ def test_the_commands(store_url: str, tmp_path: Path) -> None:
     missing = run(app, ["backup", str(tmp_path / "c.gz"), "--store", f"sqlite:///{tmp_path}/none.db"])
     assert (missing.exit_code, "there is no store" in missing.output) == (1, True)
     assert not (tmp_path / "none.db").exists()
+    wrong = run(app, ["restore", str(tmp_path / "b.gz"), "--store", "postgresql://app:secret@host:port/x"])
+    assert (wrong.exit_code, "is not a database URL" in wrong.output, "secret" in wrong.output) == (2, True, False)
 
 
 def test_an_older_store_is_migrated_before_it_is_backed_up(store_url: str, tmp_path: Path) -> None:

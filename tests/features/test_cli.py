@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from features.catalogue import Item
 from features.cli import app
 from features.readers.base import Refusal
 from features.store import Counts, EventStore
@@ -339,6 +340,18 @@ def test_refused_rows_do_not_overwrite_a_file_of_the_folder() -> None:
     assert items.read_text() == "{\n"
     for _ in range(2):  # a file of its own may stand there, and be written anew
         assert ingest("org", "--skip-bad", "--refused", "org/refused.jsonl").exit_code == 0
+
+
+def test_a_catalogue_that_somebody_changed_meanwhile() -> None:
+    Path("org").mkdir()
+    events(GOOD, name="org/events.jsonl")
+    events({"id": "excel", "title": "Excel"}, name="org/items.jsonl")
+    with closing(EventStore.open("sqlite:///var/events.db")) as store:
+        store.tenant("acme").put([Item(id="excel", title="Other")], at=datetime.now(UTC) + timedelta(minutes=1))
+    done = ingest("org")
+    assert done.exit_code == 1
+    assert "item 'excel' changed at" in done.stderr
+    assert "Run the same command again" in done.stderr
 
 
 def test_one_learner_or_one_item_fails_the_check() -> None:

@@ -1,13 +1,16 @@
 """CSV files into the store: all or the good ones, once only, and on from where a killed run ended."""
 
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -20,12 +23,11 @@ from features.ingest_csv import ingest_csv, reading_key
 from features.readers import csv_text
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap
-from features.store import EventStore, TenantSession
+from features.store import EventStore, Progress, TenantSession
 
 ROOT = Path(__file__).parents[2]
 HEADER = "learner_id,verb,object_id,occurred_at\n"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-URL = "sqlite:///events.db"
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +36,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def session() -> Iterator[TenantSession]:
-    store = EventStore.open(URL)
+def session(store_url: str) -> Iterator[TenantSession]:
+    store = EventStore.open(store_url)
     yield store.tenant("acme")
     store.close()
 
@@ -67,15 +69,14 @@ def counted(found: Ingested) -> tuple[int, int, int]:
     return found.accepted, found.duplicates, found.refused
 
 
-def cli(*words: str) -> Result:
-    return CliRunner().invoke(app, ["ingest", "--format", "csv", "--tenant", "acme", "--store", URL, *words])
+def cli(*words: str, store: str = "sqlite:///events.db") -> Result:
+    return CliRunner().invoke(app, ["ingest", "--format", "csv", "--tenant", "acme", "--store", store, *words])
 
 
-@pytest.mark.parametrize("apart_bytes", [0, 10**9], ids=["in a process of its own", "in this process"])
-def test_a_file_is_stored_once(session: TenantSession, apart_bytes: int) -> None:
+def test_a_file_is_stored_once(session: TenantSession) -> None:
     file = given(line(1), line(1), line(2))
-    assert counted(ingest(session, file, apart_bytes=apart_bytes)) == (3, 0, 0)
-    assert counted(ingest(session, file, apart_bytes=apart_bytes)) == (0, 3, 0)
+    assert counted(ingest(session, file)) == (3, 0, 0)
+    assert counted(ingest(session, file)) == (0, 3, 0)
     assert session.counts().events == 3
     assert [facts["accepted"] for facts in session.imports()] == [3, 0]
     assert session.progress(reading_key(file, False)) is None
@@ -137,25 +138,26 @@ def killing(self, rows, **more):
 TenantSession.append_prepared = killing
 csv_text._LINES = 10
 file = CsvFile(Path("log.csv"), CsvMap(), "acme", datetime(2026, 3, 1, tzinfo=UTC))
-session = EventStore.open("sqlite:///events.db").tenant("acme")
+session = EventStore.open(sys.argv[3]).tenant("acme")
 ingest_csv(session, file, skip_bad=sys.argv[2] == "True", refused=Path("bad.jsonl"), facts={}, advance=lambda _: None)
 """
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("skip_bad", [False, True])
-def test_a_killed_run_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, when: str, skip_bad: bool) -> None:
+@pytest.mark.parametrize(("when", "skip_bad"), [("before", True), ("after", False)])
+def test_a_killed_run_is_taken_up_again(
+    session: TenantSession, store_url: str, monkeypatch: pytest.MonkeyPatch, when: str, skip_bad: bool
+) -> None:
     """Every third row is one of the same two, so ids hang on how often a row came before the kill. With bad rows each tenth."""
     lines = [line(n % 2, "same") if n % 3 == 0 else line(n) for n in range(70)]
     if skip_bad:
         lines[::10] = ["broken\n"] * 7
     file = given(*lines)
-    killed = subprocess.run([sys.executable, "-c", KILLED, when, str(skip_bad)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, when, str(skip_bad), store_url], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert killed.returncode == -signal.SIGKILL
     monkeypatch.setattr(csv_text, "_LINES", 10)
     bad, good = (7, 63) if skip_bad else (0, 70)
-    store = EventStore.open(URL)
-    session = store.tenant("acme")
     assert session.counts().events == (4 if when == "after" else 3) * (9 if skip_bad else 10)
     again = ingest(session, file, skip_bad=skip_bad)
     assert counted(again) == (good, 0, bad)
@@ -164,7 +166,6 @@ def test_a_killed_run_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, when: s
     if skip_bad:
         assert [json.loads(one)["line"] for one in Path("bad.jsonl").read_text().splitlines()] == list(range(2, 72, 10))
     assert counted(ingest(session, file, skip_bad=skip_bad)) == (0, good, bad)
-    store.close()
 
 
 def test_a_run_may_be_ended_again_before_it_gets_on(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,10 +233,12 @@ app(sys.argv[1:])
 """
 
 
-def test_a_full_disk_stops_and_the_next_run_goes_on(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_stops_and_the_next_run_goes_on(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = EventStore.open(sqlite_url)
+    session = store.tenant("acme")
     monkeypatch.setattr(csv_text, "_LINES", 2_000)
     given(*map(line, range(9_000)))
-    words = ["ingest", "--format", "csv", "--tenant", "acme", "--store", URL, "log.csv"]
+    words = ["ingest", "--format", "csv", "--tenant", "acme", "--store", sqlite_url, "log.csv"]
     full = subprocess.run(
         [sys.executable, "-c", FULL, *words], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
@@ -243,8 +246,107 @@ def test_a_full_disk_stops_and_the_next_run_goes_on(session: TenantSession, monk
     assert "cannot be used: " in full.stderr
     stored = session.counts().events
     assert 0 < stored < 9_000
-    done = cli("log.csv", "--json")
+    done = cli("log.csv", "--json", store=sqlite_url)
     assert json.loads(done.stdout)["accepted"] == session.counts().events == 9_000
+    store.close()
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_rows_are_accepted_duplicate_or_refused_and_never_two_of_these(session: TenantSession, skip_bad: bool) -> None:
+    """Of 12 lines one is blank and one of empty cells: 10 rows, whatever stands in the store already."""
+    ingest(session, given("e1," + line(1), "e2," + line(2), header=IDS))
+    bad = ["e5,broken\n", 'e6,"open,passed,excel,2026-01-31T09:00:00Z\n', "e2," + line(9), "e3," + line(9)] if skip_bad else []
+    good = ["e1," + line(1), "e2," + line(2), "e3," + line(3), "e3," + line(3), "e4," + line(4), "e7," + line(7)]
+    file = given(*good, "\n", ",,,,\n", *bad, header=IDS)
+    assert counted(ingest(session, file, skip_bad=skip_bad)) == (3, 3, len(bad))
+    assert counted(ingest(session, file, skip_bad=skip_bad)) == (0, 6, len(bad))
+
+
+def test_a_file_without_a_good_row_says_so_each_time(session: TenantSession, store_url: str) -> None:
+    file = given("broken\n", "ann,watched,excel,2026-01-31T09:00:00Z\n")
+    for _ in range(2):
+        done = cli("log.csv", "--skip-bad", "--refused", "bad.jsonl", store=store_url)
+        assert done.exit_code == 1
+        assert "log.csv, line 3: verb: unknown verb" in done.stderr
+        assert "earlier run" not in done.stdout
+    assert session.progress(reading_key(file, True)) is None
+
+
+def test_a_resumed_run_counts_what_it_does_not_list(
+    session: TenantSession, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 1)
+    file = given("broken\n", line(1))
+    key = reading_key(file, True)
+    session.append_prepared([], progress=Progress(key, line=2, refused=1))
+    done = cli("log.csv", "--skip-bad", "--refused", "bad.jsonl", store=store_url)
+    assert "2 rows = 1 accepted + 0 duplicate + 1 refused" in done.stdout
+    assert "... and" not in done.stderr
+
+
+def test_a_list_of_refusals_that_another_program_wrote_is_no_trouble(
+    session: TenantSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 1)
+    file = given(line(1), "broken\n")
+    session.append_prepared([], progress=Progress(reading_key(file, True), line=2, accepted=1))
+    Path("bad.jsonl").write_bytes(b"\xff no JSON\n7\n")
+    assert counted(ingest(session, file, skip_bad=True)) == (1, 0, 1)
+    assert [json.loads(one)["line"] for one in Path("bad.jsonl").read_text().splitlines()] == [3]
+
+
+def test_two_readings_of_one_file_at_once_store_it_once(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 5)
+    file = given(*map(line, range(60)), line(3))
+    store = EventStore.open(store_url)
+    found: list[Ingested] = []
+    runs = [Thread(target=lambda: found.append(ingest(store.tenant("acme"), file))) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [one.rows for one in found] == [61, 61]
+    assert sum(one.accepted for one in found) == store.tenant("acme").counts().events == 61
+    store.close()
+
+
+def test_the_end_of_the_reading_process_is_told_and_the_next_run_goes_on(sqlite_url: str) -> None:
+    store = EventStore.open(sqlite_url)
+    session = store.tenant("acme")
+    file = given(*map(line, range(9_000)))
+
+    def kill(_: int) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+
+    with pytest.raises(ChildProcessError, match="ended without a word"):
+        ingest(session, file, skip_bad=True, apart_bytes=0, advance=kill)
+    assert 0 < session.counts().events < 9_000
+    assert counted(ingest(session, file, skip_bad=True, apart_bytes=0)) == (9_000, 0, 0)
+    store.close()
+
+
+def test_another_file_of_the_same_size_and_time_is_noticed(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 2)
+    file = given(*map(line, range(6)))
+
+    def replace(_: int) -> None:
+        shutil.copy2("log.csv", "other.csv")
+        os.replace("other.csv", "log.csv")
+
+    found = ingest(session, file, skip_bad=True, advance=replace)
+    assert "the file was changed while it was read" in found.stopped
+
+
+def test_an_interrupted_run_says_how_to_go_on(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    given(line(1))
+    monkeypatch.setattr("features.store.TenantSession.append_prepared", interrupt)
+    done = cli("log.csv", store=sqlite_url)
+    assert (done.exit_code, "Run the same command again" in done.stderr) == (130, True)
 
 
 @pytest.mark.parametrize(

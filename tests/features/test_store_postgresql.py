@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from features.cli import app
 from features.events import Event, Verb
 from features.store import EventStore
 from features.store.histories import _history_statement
@@ -75,6 +78,51 @@ def test_no_other_database_is_tried() -> None:
         EventStore.open("mysql://host/events")
 
 
-def test_messages_show_no_password() -> None:
-    assert shown("postgresql://app:secret@db/events") == "'postgresql://app:***@db/events'"
-    assert "no URL" in shown("no URL")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:secret@db/events",
+        "postgresql://app:secret@db:port/events",
+        "postgresql://app:se/cret@db/events",
+        "postgresql://app:at@secret@db/events",
+        "postgresql://app@db/events?password=secret",
+        "mysql://app:secret@db/events",
+        "app:secret@db",
+    ],
+)
+def test_messages_show_no_password(url: str) -> None:
+    assert "cret" not in shown(url)
+    with pytest.raises((ValueError, sa.exc.DBAPIError)) as error:
+        EventStore.open(url.replace("@db", "@127.0.0.1:1"), wait_s=0.1).close()
+    assert "secret" not in str(error.value)
+
+
+def test_a_url_without_a_password_is_shown_as_it_is() -> None:
+    for url in ("sqlite:///var/a@b.db", "postgresql://app@db:5432/events?host=/tmp", "no URL"):
+        assert shown(url) == repr(url)
+
+
+def test_a_server_that_is_down_is_no_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("a,b\n")
+    words = ["ingest", "--tenant", "acme", "--format", "csv", str(tmp_path / "log.csv"), "--store"]
+    down = CliRunner().invoke(app, [*words, "postgresql://app:secret@127.0.0.1:1/x"])
+    assert (down.exit_code, "cannot be opened" in down.stderr, "secret" in down.stderr) == (1, True, False)
+    assert CliRunner().invoke(app, [*words, "postgres:x"]).exit_code == 2
+
+
+def test_a_server_that_is_gone_fails_every_read_alike(store: EventStore, postgresql: sa.URL) -> None:
+    session = store.tenant("acme")
+    session.history("ann")
+    server = sa.create_engine(postgresql, isolation_level="AUTOCOMMIT")
+    name = store.engine.url.database
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+        ).all()
+        for read in (session.catalogue, lambda: session.history("ann")):
+            with pytest.raises(sa.exc.DBAPIError):
+                read()
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    server.dispose()
+    assert session.history("ann") == []

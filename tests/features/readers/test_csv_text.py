@@ -1,5 +1,6 @@
 """From bytes to cells: encodings, separators, and lines that are broken."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ def test_line_ends_of_every_system(tmp_path: Path, end: bytes) -> None:
         ("latin-1", "é,1".encode("latin-1")),
         ("utf-16", "é,1".encode("utf-16")),
         ("utf-16-be", "é,1".encode("utf-16-be")),
+        ("utf-16-be", "\ufeffé,1".encode("utf-16-be")),
+        ("utf-16-le", "\ufeffé,1".encode("utf-16-le")),
     ],
 )
 def test_encodings(tmp_path: Path, encoding: str, data: bytes) -> None:
@@ -118,3 +121,26 @@ def test_utf_16_cut_in_half(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the text is not utf-16") as refused:
         rows(tmp_path / "a", "a,b\n1,2\n".encode("utf-16")[:-1], "utf-16")
     assert refused.value.line == 2
+
+
+def test_long_lines_are_taken_a_few_at_a_time(tmp_path: Path) -> None:
+    """4,000 lines of the greatest length would be 4 GB."""
+    (tmp_path / "a").write_bytes((b"x" * 999_999 + b"\n") * 20)
+    with opened(tmp_path / "a", "utf-8") as lines:
+        assert [len(lines.take(4_000)) for _ in range(4)] == [8, 8, 4, 0]
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "said"),
+    [
+        (gzip.compress(b"a,b"), "utf-8", "this is a packed file"),
+        (b"PK\x03\x04...", "cp1252", "this is a spreadsheet"),
+        ("learner_id,verb".encode("utf-16-le"), "utf-8", "give --encoding utf-16-le"),
+        ("learner_id,verb".encode("utf-16-be"), "utf-8", "give --encoding utf-16-be"),
+        ("learner_id,verb".encode("utf-16-le"), "utf-16", "try --encoding utf-16-le"),
+    ],
+)
+def test_what_is_no_text_of_the_encoding_is_named(tmp_path: Path, data: bytes, encoding: str, said: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(FileError, match=said):
+        check_file(tmp_path / "a", encoding)

@@ -40,6 +40,14 @@ def test_ids_are_made_of_the_fields_and_stay_the_same(tmp_path: Path) -> None:
     assert [e.event_id for e in events(path, LINE, LINE, reordered, now=datetime(2027, 1, 1, tzinfo=UTC))] == first
 
 
+def test_equal_rows_far_apart_are_counted(tmp_path: Path) -> None:
+    lines = [LINE if n % 3_000 == 0 else {**LINE, "object_id": str(n)} for n in range(6_001)]
+    found = [event.event_id for event in events(tmp_path / "log.jsonl", *lines)]
+    assert len(set(found)) == 6_001
+    three = [event.event_id for event in events(tmp_path / "log.jsonl", LINE, LINE, LINE)]
+    assert [found[0], found[3_000], found[6_000]] == three
+
+
 def test_zone_less_times_take_the_given_zone_and_others_keep_theirs(tmp_path: Path) -> None:
     local = {**LINE, "occurred_at": "2026-01-31T09:00:00"}
     zoned, utc = events(tmp_path / "log.jsonl", local, LINE, timezone="Europe/Paris")
