@@ -189,7 +189,7 @@ def test_counts_that_do_not_belong_to_the_rows_restore_nothing(sqlite_url: str, 
     fill(sqlite_url)
     back_up(sqlite_url, tmp_path / "b.gz")
     lines = gzip.decompress((tmp_path / "b.gz").read_bytes())
-    (tmp_path / "bad.gz").write_bytes(gzip.compress(lines.replace(b'"imports":2', b'"importz":2')))
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(lines.replace(b'"import_progress":2', b'"import_progresz":2')))
     with pytest.raises(ValueError, match="nothing was restored"):
         restore(tmp_path / "bad.gz", f"sqlite:///{tmp_path}/second.db")
 
