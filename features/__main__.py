@@ -1,6 +1,6 @@
 """`python -m features VERB`: from learning logs to a store, and from there to a lake. `--help` lists the verbs."""
 
-from features.cli import app
+if __name__ == "__main__":  # a process that reads a file imports this module too, and needs no command
+    from features.cli import app
 
-if __name__ == "__main__":
     app(prog_name="python -m features")

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from features.readers import events, mars
 from features.readers.base import Import, Reading, zone
 
 
 def read(format: str, path: Path, *, tenant: str, timezone: str | None, now: datetime) -> Reading:
     """Reads `path` as `mars` or `events`. ValueError for another format, for `sequences` and for an unknown time zone."""
+    from features.readers import events, mars  # not by a process that reads CSV: scipy takes a second and 40 MB
+
     given = Import(tenant, now.astimezone(UTC), zone(timezone))
     if format == "mars":
         return mars.read(path, given)
