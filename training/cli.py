@@ -236,4 +236,11 @@ def _complain(error: Exception) -> None:
 def _expected(error: Exception) -> bool:
     if isinstance(error, BundleError | ConfigError):
         return True
-    return type(error).__name__ in ("DataError", "TrackingError", "TextModelError", "MlflowException")
+    return type(error).__name__ in (
+        "DataError",
+        "TrackingError",
+        "TextModelError",
+        "MlflowException",
+        "SparkError",
+        "DeviceError",
+    )

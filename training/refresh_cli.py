@@ -54,7 +54,7 @@ _DOWN = (
     "ReadTimeout",
 )
 _WRONG = ("is not a database URL", "no store on", "needs its driver")
-_BAD = ("DataError", "ConfigError", "BundleError", "TrackingError", "TextModelError")
+_BAD = ("DataError", "ConfigError", "BundleError", "TrackingError", "TextModelError", "SparkError", "DeviceError")
 
 
 def _tenant(value: str) -> str:

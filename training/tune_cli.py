@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from training.tracking import Run
     from training.tune import Budget, Question, Swept
 
-_BAD = ("DataError", "TrackingError", "TextModelError", "MlflowException", "OperationalError", "StorageInternalError")
+_BAD = (
+    "DataError",
+    "DeviceError",
+    "MlflowException",
+    "OperationalError",
+    "SparkError",
+    "StorageInternalError",
+    "TextModelError",
+    "TrackingError",
+)
 
 
 def _tenant(value: str) -> str:

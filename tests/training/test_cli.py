@@ -221,6 +221,23 @@ def test_a_follower_mirrors_the_alias_and_survives_a_damaged_pointer(site: Site)
     assert read_pointer(site.bundles, "clubs").bundle == oldest.bundle
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('[models.als]\nengine = "spark"', "Spark needs Java 17 and PySpark: install a Java 17 and run `make spark`"),
+        ('[models.sequence]\ndevice = "cuda"', 'device = "cuda", but PyTorch finds no GPU here: use "auto" or "cpu"'),
+    ],
+    ids=["spark", "cuda"],
+)
+def test_what_a_recipe_asks_of_this_machine_in_vain_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch, section: str, said: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)  # as where it is not installed
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    found = site.fit(f"{RECIPE}\n{section}")
+    assert (found.exit_code, found.output.strip()) == (1, f"Error: {said}")
+
+
 def _soon(true: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not true() and time.monotonic() < deadline:

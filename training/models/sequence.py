@@ -54,7 +54,7 @@ class SequenceModel(BaseModel):
         return self
 
     def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedSequence":
-        """Errors: ValueError for `device = "cuda"` without one."""
+        """Errors: DeviceError (a ValueError) for `device = "cuda"` without one."""
         from training.models.sequence_fit import fit
 
         return fit(self, interactions, rng)

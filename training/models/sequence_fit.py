@@ -33,6 +33,10 @@ _LOG = logging.getLogger("nextwise.sequence")
 _SCORED = 256  # histories of the inner validation scored at once
 
 
+class DeviceError(ValueError):
+    """A recipe asks for a device that is not there."""
+
+
 @dataclass(frozen=True, eq=False)
 class Inner:
     """The inner split: `early` without the held-out take-ups, and what to ask. `targets` may be empty."""
@@ -211,7 +215,7 @@ def validate(fitted: FittedSequence, inner: Inner) -> float:
 
 
 def device(wanted: str) -> torch.device:
-    """Errors: ValueError for "cuda" where there is none; "auto" then takes the processor."""
+    """Errors: DeviceError for "cuda" where there is none; "auto" then takes the processor."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError('device = "cuda", but PyTorch finds no GPU here: use "auto" or "cpu"')
+        raise DeviceError('device = "cuda", but PyTorch finds no GPU here: use "auto" or "cpu"')
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
