@@ -5,6 +5,7 @@ pointer. So a run that was killed at any moment is simply run again: it goes on 
 serves changes only by the one atomic move of the pointer. The journal holds hints that save time.
 """
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -117,6 +118,8 @@ def refresh(places: Places, options: Options | None = None, watch: Watch | None 
     Raises LockedError when another process is at it, DataError for data that must not be learned from, ConfigError for the
     recipe, TrackingError and BundleError for what MLflow or the disk do not hold; the champion serves on in every case.
     """
+    if not re.fullmatch("[a-z0-9-]{1,63}", places.tenant):  # it names folders
+        raise DataError(f"{places.tenant!r} is no tenant: a tenant is a-z, 0-9 and -, at most 63 characters")
     with held(places.lake, places.tenant, places.store, work="refresh"):
         return _Run(places, options or Options(), watch or Silence()).go()
 
@@ -188,7 +191,8 @@ class _Run:
             self._adopt(say)
             hint = self.journal.hint("fit")
             late = judged is not None and news.overdue(judged, self.options.max_age_days, self.started)
-            begun = judged is not None and news.unfinished(self.registry, self.fingerprint.whole, hint)
+            ended = judged is not None and hint.get("run_id") == judged.run_id
+            begun = judged is not None and not ended and news.unfinished(self.registry, self.fingerprint.whole, hint)
             if judged is not None and not (late or begun or self.options.force):
                 say(f"nothing new since version {judged.number} was judged: {judged.tags['gate.verdict']}")
                 return judged, False
@@ -267,7 +271,7 @@ class _Run:
     def report(self, ending: Ending, version: Version) -> Summary:
         removed = prune(self.places.bundles, self.places.tenant, keep=self.options.keep)
         pointer = current_pointer(self.places.bundles, self.places.tenant)
-        tags = self._now(version).tags
+        tags = self.registry.again(version).tags
         found = Summary(
             self.places.tenant,
             ending,
@@ -314,8 +318,10 @@ class _Run:
 
     def _adopt(self, say: Callable[[str], None]) -> None:
         """A bundle that serves and that MLflow does not hold becomes the champion: MLflow was deleted, restored or replaced."""
-        pointer = current_pointer(self.places.bundles, self.places.tenant)
-        if pointer is None or any(version.bundle == pointer.bundle for version in self.registry.versions()):
+        pointer, champion = current_pointer(self.places.bundles, self.places.tenant), self.registry.aliased(CHAMPION)
+        if pointer is None or (champion is not None and champion.bundle == pointer.bundle):
+            return
+        if any(version.bundle == pointer.bundle for version in self.registry.versions()):
             return
         if self._sound(pointer.bundle):
             found = adopt(self.registry, self._published(pointer.bundle))
@@ -369,13 +375,9 @@ class _Run:
     def _see_to_catalogue(self, version: Version) -> None:
         """A champion that stays gets today's catalogue, once after each verdict (a rollback later is a person's will)."""
         champion = self.registry.aliased(CHAMPION)
-        if champion is None or news.CATALOGUE in self._now(version).tags:
+        if champion is None or news.CATALOGUE in self.registry.again(version).tags:
             return
         with tempfile.TemporaryDirectory() as scratch:
             bundle, table = self._bundle(champion, Path(scratch)), self.inputs[0]
             found = reissue(self.registry, champion, bundle, table.catalogue, table.proposals)
         self.registry.tag(version, refresh_catalogue="as it was" if found is None else f"reissued as {found.bundle}")
-
-    def _now(self, version: Version) -> Version:
-        """The version with the tags it has by now."""
-        return next((v for v in self.registry.versions() if v.number == version.number), version)

@@ -197,6 +197,11 @@ class Registry:
             raise
         return Version(int(found.version), found.run_id or "", dict(found.tags))
 
+    def again(self, version: Version) -> Version:
+        """A version with the tags it has by now."""
+        found = self._client.get_model_version(self.name, str(version.number))
+        return Version(version.number, version.run_id, dict(found.tags))
+
     def versions(self) -> list[Version]:
         """All registered versions, newest first."""
         found = self._client.search_model_versions(f"name = '{self.name}'")
@@ -217,18 +222,17 @@ class Registry:
 
     def fetch_bundle(self, version: Version, into: Path) -> Path:
         """The bundle folder of a version, copied under `into`."""
-        uri = f"models:/{self.name}/{version.number}"
+        uri, why = f"models:/{self.name}/{version.number}", "MLflow's artifacts hold no such folder"
         try:
             copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into)))
+            if version.bundle and (found := copied / "artifacts" / version.bundle).is_dir():
+                return found
         except (MlflowException, FileNotFoundError) as error:
-            raise TrackingError(
-                f"the files of {self.name} version {version.number} (bundle {version.bundle}) cannot be fetched: {error}; "
-                "restore MLflow's artifacts, or point the alias in MLflow at a version that has its files"
-            ) from error
-        found = copied / "artifacts" / version.bundle
-        if not version.bundle or not found.is_dir():
-            raise TrackingError(f"{self.name} version {version.number} holds no bundle {version.bundle!r}; run fit again")
-        return found
+            why = str(error)
+        raise TrackingError(
+            f"bundle {version.bundle!r} of {self.name} version {version.number} cannot be fetched: {why}; "
+            "restore MLflow's artifacts, or point the alias in MLflow at a version that has its files"
+        )
 
     def fetch_file(self, run_id: str, file: str, into: Path) -> Path:
         """An artifact of a run, copied under `into`."""

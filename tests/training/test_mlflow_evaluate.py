@@ -4,6 +4,7 @@ One row is one held-out item: `targets` holds that item alone, so MLflow's recal
 the item's place. The table has no ties and no restricted items, where the two would differ: see docs/mlflow.md.
 """
 
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,9 @@ class Registered:
 
 
 @pytest.fixture(scope="module")
-def registered(club_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Registered:
+def registered(club_table: Table, tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Registered:
     folder: Path = tmp_path_factory.mktemp("evaluate")
+    shutil.copyfile(empty_mlflow, folder / "mlflow.db")
     rng = np.random.default_rng(0)
     histories = Histories.of([rng.permutation(24)[: rng.integers(4, 12)].tolist() for _ in range(60)], 24)
     split = leave_last_out(Interactions.of_histories(histories))  # chance has no pattern: some hits at every place, many misses

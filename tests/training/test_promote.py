@@ -1,15 +1,20 @@
 """From per-target ranks and version tags to a verdict: who is compared with whom."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from training.adopt import adopt
+from training.bundle import BundleError, Pointer, read_pointer
 from training.evaluate import ORGANIC, Evaluation
 from training.fit import Report
-from training.promote import difference, judge
+from training.promote import difference, judge, rollback, rolled_back
+from training.publish import publish
 from training.record import load_ranks, save_ranks
-from training.tracking import Version
+from training.tracking import Registry, Version
 
 TAGS = {"bundle": "c1", "model": "blend", "gate.baseline": "recent", "gate.protocol": "rolling origin"}
 CHAMPION = Version(1, "run0", {"bundle": "c0"})
@@ -33,6 +38,41 @@ def test_a_better_challenger_replaces_the_champion_it_was_measured_against() -> 
     verdict = judge(RANKS, challenger("champion", "c0"), CHAMPION)
     assert verdict.serve == "challenger"
     assert verdict.reason.endswith("(rolling origin)")
+
+
+def test_a_bundle_that_mlflow_does_not_hold_is_rolled_back_to_for_good(
+    tmp_path: Path, tiny_bundle: Callable[..., Path], empty_mlflow: Path
+) -> None:
+    """MLflow was replaced after the first was published: without a version of it a follower would bring the second back."""
+    shutil.copyfile(empty_mlflow, tmp_path / "mlflow.db")
+    registry = Registry("acme", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    first, second = (tiny_bundle(tmp_path / "made", seed=seed) for seed in (0, 1))
+    for made in (first, second):
+        publish(made, tmp_path / "bundles", "acme")
+    bad = adopt(registry, second)
+    pointer, back = rollback(registry, tmp_path / "bundles", "acme")
+    assert pointer == Pointer(bundle=first.name)
+    champion = registry.aliased("champion")
+    assert champion is not None
+    assert (champion.number, champion.bundle) == (back.number, first.name)
+    assert champion.tags["model"] == "popularity"
+    assert rolled_back(registry) == {second.name}
+    assert registry.again(bad).tags["gate.rollback"] == f"rolled back to {first.name}"
+
+
+def test_a_damaged_bundle_moves_neither_pointer_nor_alias(
+    tmp_path: Path, tiny_bundle: Callable[..., Path], empty_mlflow: Path
+) -> None:
+    shutil.copyfile(empty_mlflow, tmp_path / "mlflow.db")
+    registry = Registry("acme", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    first, second = (tiny_bundle(tmp_path / "made", seed=seed) for seed in (0, 1))
+    for made in (first, second):
+        publish(made, tmp_path / "bundles", "acme")
+    (tmp_path / "bundles" / "acme" / first.name / "vocabulary.json").unlink()
+    with pytest.raises(BundleError, match=r"vocabulary\.json"):
+        rollback(registry, tmp_path / "bundles", "acme")
+    assert read_pointer(tmp_path / "bundles", "acme").bundle == second.name
+    assert registry.versions() == []
 
 
 def test_without_champion_the_baseline_decides() -> None:

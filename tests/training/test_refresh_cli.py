@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from nightly import ITEMS, NOW, ROOT, TENANT, Site, event, fill
 from features.lock import held
 from training.cli import app
 from training.fit import DataError
+from training.refresh import refresh
 from training.refresh_cli import Exit, exit_code
 
 
@@ -110,4 +112,20 @@ def test_errors_are_judged_by_what_they_came_from() -> None:
     assert exit_code(raised(OSError(errno.EDQUOT, "quota"), RuntimeError("MLflow"))) is Exit.IOERR
     assert exit_code(raised(ConnectionError("refused"), RuntimeError("MLflow"))) is Exit.UNAVAILABLE
     assert exit_code(raised(ValueError("a partition"), DataError("a partition"))) is Exit.BAD_DATA
+    assert exit_code(PermissionError(errno.EROFS, "Read-only file system")) is Exit.IOERR
+    locked = raised(type("OperationalError", (Exception,), {})("attempt to write a readonly database"), RuntimeError("MLflow"))
+    assert exit_code(locked) is Exit.IOERR
     assert exit_code(ZeroDivisionError()) is Exit.SOFTWARE
+
+
+@pytest.mark.parametrize("tenant", ["../clubs", "a/b", "A", ""])
+def test_a_tenant_named_like_a_path_touches_nothing(site: Site, tenant: str) -> None:
+    with pytest.raises(DataError, match="is no tenant"):
+        refresh(replace(site.places, tenant=tenant))
+    assert not site.places.lake.exists()
+
+
+def test_a_tenant_that_is_not_in_the_store_is_bad_data(site: Site) -> None:
+    result = run(site, "--tenant", "nobody")
+    assert result.exit_code == Exit.BAD_DATA
+    assert "no events of tenant 'nobody' are stored" in result.output

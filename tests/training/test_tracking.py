@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from training.bundle import load_bundle
@@ -26,8 +28,9 @@ class Logged:
 
 
 @pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Callable[..., Path]) -> Logged:
+def logged(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Callable[..., Path], empty_mlflow: Path) -> Logged:
     folder = tmp_path_factory.mktemp("tracking")
+    shutil.copyfile(empty_mlflow, folder / "mlflow.db")
     tracking = f"sqlite:///{folder / 'mlflow.db'}"
     registry = Registry("acme", tracking, folder / "artifacts")
     bundle = tiny_bundle(folder / "bundles")
@@ -70,13 +73,30 @@ def test_a_run_keeps_files(logged: Logged, tmp_path: Path) -> None:
 
 
 def test_a_run_names_its_data_by_our_digest(logged: Logged) -> None:
-    import mlflow
-
     run = mlflow.MlflowClient(logged.tracking).get_run(logged.version.run_id)
     (data,) = run.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("train", "a" * 36)
     assert "a" * 64 in data.dataset.source
     assert run.data.params == {"seed": "1", "evaluation.cuts": "8"}
+
+
+def test_files_that_are_gone_and_a_deleted_experiment_are_said_with_what_to_do(
+    tmp_path: Path, tiny_bundle: Callable[..., Path], empty_mlflow: Path
+) -> None:
+    shutil.copyfile(empty_mlflow, tmp_path / "mlflow.db")
+    registry = Registry("acme", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    with registry.run("fit") as run:
+        example = {"learner_id": "ann", "history": ["excel"], "history_at": []}
+        version = run.register(tiny_bundle(tmp_path / "made"), role="challenger", example=example, at=AT, tags={})
+    shutil.rmtree(tmp_path / "artifacts")
+    with pytest.raises(TrackingError, match=rf"'{version.bundle}' of .* cannot be fetched: .*restore MLflow's artifacts"):
+        registry.fetch_bundle(version, tmp_path / "into")
+    mlflow.delete_experiment(mlflow.get_run(run.run_id).info.experiment_id)
+    with (
+        pytest.raises(TrackingError, match="the experiment nextwise-acme was deleted in MLflow: restore it"),
+        registry.run("x"),
+    ):
+        pytest.fail("a run began")
 
 
 def test_tags_are_readable_again(logged: Logged) -> None:
@@ -88,7 +108,8 @@ def test_tags_are_readable_again(logged: Logged) -> None:
 def elsewhere(logged: Logged, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a new interpreter sees in an unrelated folder, where this project cannot be imported."""
     cwd = tmp_path_factory.mktemp("elsewhere")
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    ours = ("PYTHONPATH", "VIRTUAL_ENV", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")  # MLflow sets the last two itself
+    environment = {k: v for k, v in os.environ.items() if k not in ours}
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(cwd)}
     command = [sys.executable, "-P", "-c", ELSEWHERE, logged.tracking, AT]
     found = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
 """A sweep on the two clubs: equal budgets, nothing of a test looked at, and a study that survives being stopped."""
 
+import shutil
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +13,10 @@ import numpy as np
 import optuna
 import pytest
 from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from nightly import copy
 
 from training.cli import app
 from training.config import SECTIONS, Config, read_config
@@ -43,8 +49,9 @@ def asked(club_table: Table) -> Question:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> Registry:
     folder = tmp_path_factory.mktemp("tune")
+    shutil.copyfile(empty_mlflow, folder / "mlflow.db")
     return Registry("clubs", f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
 
@@ -290,3 +297,19 @@ def test_no_lake_is_said_with_what_to_run(tmp_path: Path) -> None:
     )
     assert found.exit_code == 1
     assert "features materialize" in found.output
+
+
+@pytest.mark.slow
+def test_the_recipe_that_tune_writes_is_one_that_fit_takes(tmp_path: Path, refreshed: Path) -> None:
+    site = copy(refreshed, tmp_path)
+    out, places = tmp_path / "tuned.toml", site.places
+    folders = ["--lake", str(places.lake), "--tracking", places.tracking, "--artifacts", str(places.artifacts)]
+    study = ["--storage", f"sqlite:///{tmp_path}/tuning.db", "--models", "linear,recent", "--trials", "2"]
+    found = typed(*folders, *study, "--config", str(places.config), "--out", str(out))
+    assert found.exit_code == 0, found.output
+    assert f"Next: python -m training fit --tenant clubs --config {out}" in found.output
+    before = len(site.registry.versions())
+    fitted = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["fit", "--tenant", "clubs", "--config", str(out), *folders])
+    assert fitted.exit_code == 0, fitted.output
+    assert len(site.registry.versions()) == before + 2
+    assert read_config(out).models.recent is not None
