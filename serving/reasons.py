@@ -10,7 +10,7 @@ from features.catalogue import Item, Learner, Role
 from features.interactions import Histories
 from features.skills import LEAST_GAP, SkillState
 from serving.prepared import Prepared
-from serving.scoring import causes, largest
+from serving.scoring import causes, explained, largest
 from serving.standing import Standing
 from training.models.blend import FittedBlend
 from training.models.content import FittedContent
@@ -40,11 +40,17 @@ def _reasons(grounds: Grounds, index: int, cause: int | None, parts: Mapping[str
     source = largest(parts)
     told = (
         _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]]),
-        _because(grounds, cause) if parts.get("linear", 1.0) > 0 else None,
+        _because(grounds, cause) if _lifted(grounds, parts) else None,
         _close_in_content(grounds, index) if source == "content" else None,
         _popular(grounds, source) if parts[source] > 0 else None,
     )
     return tuple(sentence for sentence in told if sentence is not None) or (_taken_up_by(grounds, index),)
+
+
+def _lifted(grounds: Grounds, parts: Mapping[str, float]) -> bool:
+    """Whether the part that names a past item as the cause speaks for this item at all."""
+    found = explained(grounds.stock.bundle.model)
+    return found is not None and parts.get(found[0], 0.0) > 0
 
 
 def _role_gap(grounds: Grounds, item: Item) -> str | None:

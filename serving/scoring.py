@@ -74,13 +74,14 @@ def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDA
 
 
 def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[int | None]:
-    """For each item, the past item that gave most to the linear part of its score; None where none gave anything.
+    """For each item, the past item that gave most to the `explained` part of its score; None where none gave anything.
 
     All items at once: the same figures as `FittedLinear.contributions`, which is far slower one by one.
     """
-    linear, taken = _linear(model), history[0]
-    if linear is None or not len(taken) or not len(items):
+    found, taken = explained(model), history[0]
+    if found is None or not len(taken) or not len(items):
         return [None] * len(items)
+    _, linear = found
     rows = linear.weights[taken]
     weights = rows.toarray()[:, items] if sparse.issparse(rows) else rows[:, items]
     given = weights * np.power(np.float32(linear.decay), history.age())[:, None]
@@ -89,8 +90,7 @@ def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[
     return [int(taken[at]) if value > 0 else None for at, value in zip(strongest, best.tolist(), strict=True)]
 
 
-def _linear(model: Fitted) -> FittedLinear | None:
-    if isinstance(model, FittedLinear):
-        return model
-    parts = model.parts.values() if isinstance(model, FittedBlend) else ()
-    return next((part for part in parts if isinstance(part, FittedLinear)), None)
+def explained(model: Fitted) -> tuple[str, FittedLinear] | None:
+    """The part of a model, with its name, whose scores are sums over the history: `linear` or `item_knn`."""
+    parts = model.parts if isinstance(model, FittedBlend) else {model.kind: model}
+    return next(((name, part) for name, part in parts.items() if isinstance(part, FittedLinear)), None)

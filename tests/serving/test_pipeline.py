@@ -12,10 +12,11 @@ from features.decisions import Decision
 from features.events import Event, Verb
 from features.interactions import Histories, Interactions
 from serving.payloads import RankRequest, RecommendationsRequest
-from serving.pipeline import HISTORY_UNAVAILABLE, rank
+from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import Policy
 from serving.prepared import Prepared
 from training.models.blend import Blend
+from training.models.item_knn import ItemKNN
 from training.models.linear import Linear
 from training.models.popularity import Popularity
 
@@ -84,6 +85,20 @@ def test_the_reason_names_the_past_item_that_weighs_most(stock: Prepared) -> Non
     assert "Because you finished Fire safety" in done.slate[0].reasons
     assert "Because you started Fire safety" in begun.slate[0].reasons
     assert sum(done.slate[0].parts.values()) == pytest.approx(done.slate[0].score, abs=1e-5)
+
+
+def test_a_past_item_is_no_reason_where_its_model_speaks_against_or_was_not_asked(stock: Prepared) -> None:
+    """Finishing safe led to calm eight times and to data once, which puts data below the mean of its neighbours."""
+    table = Interactions.of_histories(Histories.of([(3, 0)] * 8 + [(3, 1)] + [(2, 4)] * 8, len(stock)))
+    blend = Blend(parts=(ItemKNN(), Popularity()), weights={"item_knn": 1.0, "popularity": 0.1})
+    changed = stock.with_model(blend.fit(table, rng=np.random.default_rng(0)))
+    done = (event("ana", Verb.COMPLETED, "safe"),)
+    found = {item.item_id: item for item in recommend(changed, events=done).slate}
+    assert "Because you finished Fire safety" in found["calm"].reasons
+    assert found["data"].parts["item_knn"] < 0
+    assert not any("Because" in reason for reason in found["data"].reasons)
+    failed = recommend(changed, events=done, fallback=MODEL_FAILED).slate
+    assert not any("Because" in reason for item in failed for reason in item.reasons)
 
 
 def test_personalisation_off_uses_the_history_for_the_rules_alone(stock: Prepared) -> None:
