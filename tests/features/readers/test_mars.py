@@ -148,6 +148,7 @@ def test_histories_hold_all_items_and_keep_file_order_at_equal_times(tmp_path: P
     assert histories.at[0] == np.datetime64("2018-01-01", "us")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not REAL.is_dir(), reason="the MARS files are not here (NEXTWISE_DATA)")
 def test_the_real_log_is_read_to_the_last_row_and_only_once(tmp_path: Path) -> None:
