@@ -37,7 +37,8 @@ def blocks(slow: bool) -> Iterator[tuple[str, int, str]]:
 
 def walk_through(slow: bool) -> None:
     names: dict[str, object] = {"__name__": "operate"}
-    promised = {command: list(words) for command, words in SAID.items()}
+    typed = "".join(text for _, _, text in blocks(slow)).splitlines()
+    promised = {command: list(words) for command, words in SAID.items() if f"python -m training {command}" in typed}
     for language, line, text in blocks(slow):
         if language == "python":
             exec(compile("\n" * line + text, str(PAGE), "exec"), names)

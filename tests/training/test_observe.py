@@ -64,9 +64,11 @@ def test_slates_in_the_store_are_held_against_what_was_measured(
     lost = [slate(number, bundle, decision_id=f"f-{number}", fallback="popular") for number in range(40)]
     session.record([*old, *mine, *others, *lost])
     store.close()
+    events: list[Event] = []
     for number in range(40):
         item = unseen(number)[0] if number < hits else ITEMS[(number + 1) % 2 * WALK]  # the first one of the other club
-        site.append(answered(number, item, bundle))
+        events += answered(number, item, bundle)
+    site.append(events)
 
     read: list[int] = []
     monkeypatch.setattr(observe, "DECISIONS_READ", 120)  # the older ones are not read

@@ -96,6 +96,14 @@ def test_a_champion_that_this_fit_did_not_measure_stays() -> None:
     assert "did not measure the present champion: run fit again" in verdict.reason
 
 
+def test_a_champion_whose_recipe_could_not_be_read_stays_and_a_person_is_asked() -> None:
+    renewed = Version(3, "run0", {"bundle": "c2", "reissue.of": "c0"})  # the same model under a later catalogue
+    for champion in (CHAMPION, renewed):
+        verdict = judge(RANKS, challenger("", "c0"), champion)
+        assert verdict.serve == "champion"
+        assert "of another version of this program, so a person decides: promote with --reason" in verdict.reason
+
+
 def test_a_row_differs_from_itself_by_zero_and_the_verdict_is_repeatable() -> None:
     same = difference(RANKS, "blend", "blend")
     assert (same.value, same.low, same.high, same.n) == (0, 0, 0, 40)  # type: ignore[union-attr]

@@ -140,6 +140,7 @@ def test_without_mlflow_what_serves_is_the_champion(site: Site) -> None:
     assert site.refresh().ending == "nothing new"
 
 
+@pytest.mark.slow
 def test_a_champion_that_cannot_be_measured_stays_until_a_person_decides(
     tmp_path: Path, empty_mlflow: Path, tiny_bundle: Callable[..., Path]
 ) -> None:
@@ -221,7 +222,8 @@ def test_killed_after_the_fit_it_goes_on_from_there(site: Site, killer: Killer, 
     assert site.serving() != before
 
 
-@pytest.mark.parametrize(("at", "work"), [pytest.param("evaluate", WORK, marks=pytest.mark.slow), ("gate", WORK[2:])])
+@pytest.mark.slow
+@pytest.mark.parametrize(("at", "work"), [("evaluate", WORK), ("gate", WORK[2:])])
 def test_a_fit_that_was_asked_for_and_killed_is_carried_on(site: Site, killer: Killer, at: str, work: list[str]) -> None:
     """Equal data were judged before, but not this fit."""
     killer.kill(site, when=at, force=True)
