@@ -1,19 +1,25 @@
 """Reads a CSV file in this process, or in one of its own beside it.
 
-The other process sends one batch at a time through a pipe and waits until it is taken, so it is never more than a batch ahead.
-It ends with the pipe: when this process is killed, its next write fails.
+The other process sends one batch at a time through a pipe; a thread takes up to `AHEAD` of them off it while this process waits
+for the database. The process ends with the pipe: when this one is killed, its next write fails.
 """
 
 import gc
 import marshal
 import multiprocessing
+import queue
 import signal
+import threading
 from collections.abc import Generator
 from multiprocessing.connection import Connection
+from typing import Final
 
 from features.readers.csv_events import Batch, CsvFile, batches
 from features.readers.csv_text import FileError
 from features.seen import Seen
+
+AHEAD: Final = 6
+"""Batches (about 2 MB each) that are waiting at most: a commit that takes long does not stop the reading."""
 
 
 def read_here(given: CsvFile, *, ids: bool, after: int = 0) -> Generator[Batch, None, None]:
@@ -29,21 +35,50 @@ def read_apart(given: CsvFile, *, ids: bool, after: int = 0) -> Generator[Batch,
     process = context.Process(target=_send, args=(theirs, given, ids, after), daemon=True)
     process.start()
     theirs.close()
+    waiting = _Waiting(ours)
     try:
-        while (found := _received(ours)) is not None:
+        while (found := _batch(waiting.next())) is not None:
             yield found
     finally:
-        ours.close()
         process.terminate()
+        waiting.close()
         process.join()
         process.close()
 
 
-def _received(pipe: Connection) -> Batch | None:
-    try:
-        message = pipe.recv_bytes()
-    except (EOFError, OSError):  # the second where it ended in the middle of a message
-        raise ChildProcessError("the process that reads the file ended without a word (killed, or out of memory)") from None
+class _Waiting:
+    """Messages of a pipe, taken off it by a thread."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._ended = pipe, False
+        self._messages: queue.Queue[bytes | None] = queue.Queue(AHEAD)
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def next(self) -> bytes:
+        """The next message. ChildProcessError where the writer ended without the last one."""
+        message = self._messages.get()
+        if message is None:
+            self._ended = True
+            raise ChildProcessError("the process that reads the file ended without a word (killed, or out of memory)")
+        return message
+
+    def close(self) -> None:
+        """Once the writer has been ended: lets the thread end and closes the pipe."""
+        while not self._ended:
+            self._ended = self._messages.get() is None
+        self._thread.join()
+        self._pipe.close()
+
+    def _take(self) -> None:
+        try:
+            while True:
+                self._messages.put(self._pipe.recv_bytes())
+        except (EOFError, OSError):  # the second where it ended in the middle of a message
+            self._messages.put(None)
+
+
+def _batch(message: bytes) -> Batch | None:
     kind, *values = marshal.loads(message)
     if kind == "file":
         raise FileError(*values)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from features.cli import app
 from features.ingest import Ingested
 from features.ingest_csv import ingest_csv, reading_key
-from features.readers import csv_text
+from features.readers import csv_process, csv_text
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap
 from features.store import EventStore, Progress, TenantSession
@@ -310,10 +310,13 @@ def test_two_readings_of_one_file_at_once_store_it_once(store_url: str, monkeypa
     store.close()
 
 
-def test_the_end_of_the_reading_process_is_told_and_the_next_run_goes_on(sqlite_url: str) -> None:
+def test_the_end_of_the_reading_process_is_told_and_the_next_run_goes_on(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_process, "AHEAD", 1)
     store = EventStore.open(sqlite_url)
     session = store.tenant("acme")
-    file = given(*map(line, range(9_000)))
+    file = given(*map(line, range(25_000)))
 
     def kill(_: int) -> None:
         for process in multiprocessing.active_children():
@@ -322,8 +325,8 @@ def test_the_end_of_the_reading_process_is_told_and_the_next_run_goes_on(sqlite_
 
     with pytest.raises(ChildProcessError, match="ended without a word"):
         ingest(session, file, skip_bad=True, apart_bytes=0, advance=kill)
-    assert 0 < session.counts().events < 9_000
-    assert counted(ingest(session, file, skip_bad=True, apart_bytes=0)) == (9_000, 0, 0)
+    assert 0 < session.counts().events < 25_000
+    assert counted(ingest(session, file, skip_bad=True, apart_bytes=0)) == (25_000, 0, 0)
     store.close()
 
 
