@@ -166,7 +166,7 @@ def ingest(file: Path, url: str) -> Run:
 def kill(file: Path, url: str, rows: int) -> int:
     """Kills a run (SIGKILL) once 60 % of its rows are stored; the lines that its stored progress names."""
     csv_map = read_map(file.with_name("map.toml"), {})
-    key = reading_key(CsvFile(file, csv_map, "acme", datetime.now(UTC)), False)
+    key = reading_key(CsvFile(file, csv_map, "acme", datetime.now(UTC)), True)
     with closing(EventStore.open(url)) as store:
         process = _start(file, url)
         while _line(store, key) < KILL_AT * rows:
@@ -186,7 +186,7 @@ def _line(store: EventStore, key: str) -> int:
 
 
 def _start(file: Path, url: str) -> subprocess.Popen[str]:
-    words = ["ingest", "--format", "csv", str(file), "--tenant", "acme", "--store", url, "--json"]
+    words = ["ingest", "--format", "csv", str(file), "--tenant", "acme", "--store", url, "--json", "--skip-bad"]
     command = [sys.executable, "-m", "features", *words, "--mapping", str(file.with_name("map.toml"))]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -127,8 +127,7 @@ class _Run:
         found = self._found
         self.refusals.flush()
         place = Progress(self.key, batch.offset, batch.line, found.accepted, found.duplicates, found.refused)
-        rows = [dict(zip(STORED, row, strict=True)) for row in batch.rows]
-        done = self._session.append_prepared(rows, progress=place)
+        done = self._session.append_values(batch.rows, progress=place)
         found.accepted += done.accepted
         found.duplicates += done.duplicates
         if done.conflicts:

@@ -37,6 +37,8 @@ BY_TIME: Final = itemgetter(READ.index(EVENTS.c.occurred_at), READ.index(EVENTS.
 
 _KNOWN: Final = "SELECT event_id, content_hash FROM events WHERE tenant = {} AND event_id {}"
 _IN_ORDER: Final = itemgetter(*STORED)
+_ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
+assert STORED[0] == "tenant"
 
 _VERBS: Final = {verb.value: verb for verb in Verb}
 _FIELDS: Final = set(Event.model_fields)
@@ -72,7 +74,11 @@ class EventRows(TenantRows):
         }
 
     def append_prepared(self, rows: Sequence[StoredEvent], *, progress: Progress | None = None) -> Appended:
-        """`append` for rows made by `prepare`.
+        """`append` for rows made by `prepare`; see `append_values` for `progress`."""
+        return self.append_values([_IN_ORDER(row) for row in rows], progress=progress)
+
+    def append_values(self, rows: Sequence[Sequence[Any]], *, progress: Progress | None = None) -> Appended:
+        """`append_prepared` for rows as values in the order of `STORED`.
 
         `progress` is where the reading stands after these rows, with its counts as they were before: the batch's own
         outcomes are added to them (as `progress.including(appended)` does), and the result is written in the transaction
@@ -80,7 +86,7 @@ class EventRows(TenantRows):
         """
         if len(rows) > MAX_BATCH:
             raise ValueError(f"{len(rows)} events in one batch; the limit is {MAX_BATCH}")
-        if any(row["tenant"] != self.tenant for row in rows):
+        if any(row[0] != self.tenant for row in rows):
             raise ValueError(f"a row of another tenant was given to the session of {self.tenant!r}")
         if not rows and progress is None:
             return Appended(())
@@ -90,12 +96,12 @@ class EventRows(TenantRows):
                 write_progress(connection, self.tenant, progress.including(done))
         return done
 
-    def _store(self, connection: sa.Connection, rows: Sequence[StoredEvent]) -> Appended:
-        known = self._known(connection, [row["event_id"] for row in rows])
-        outcomes = tuple(_outcome(known, row["event_id"], row["content_hash"]) for row in rows)
+    def _store(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> Appended:
+        known = self._known(connection, [row[_ID] for row in rows])
+        outcomes = tuple([_outcome(known, row[_ID], row[_HASH]) for row in rows])
         fresh = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == "accepted"]
         if fresh:
-            insert_rows(connection, EVENTS, STORED, map(_IN_ORDER, fresh))
+            insert_rows(connection, EVENTS, STORED, fresh)
         return Appended(outcomes)
 
     def known(self, event_ids: Sequence[str]) -> dict[str, str]:

@@ -328,7 +328,7 @@ def test_threads_write_while_others_read(acme: TenantSession) -> None:
 def test_what_follows_an_unfinished_batch_is_not_seen_before_it(acme: TenantSession) -> None:
     later = threading.Thread(target=acme.append, args=([event("second")],))
     with acme._writing(EVENTS) as connection:
-        acme._store(connection, [acme.prepare(event("first"))])
+        acme._store(connection, [tuple(acme.prepare(event("first")).values())])
         later.start()
         later.join(timeout=0.3)
         assert list(acme.events()) == []  # a watermark after `second` would never meet `first`

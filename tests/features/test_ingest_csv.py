@@ -127,7 +127,7 @@ from features.readers import csv_text
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap
 from features.store import EventStore, TenantSession
-when, calls, append = sys.argv[1], 0, TenantSession.append_prepared
+when, calls, append = sys.argv[1], 0, TenantSession.append_values
 def killing(self, rows, **more):
     global calls
     calls += 1
@@ -135,7 +135,7 @@ def killing(self, rows, **more):
     done = append(self, rows, **more)
     if calls == 4 and when == "after": os.kill(os.getpid(), signal.SIGKILL)
     return done
-TenantSession.append_prepared = killing
+TenantSession.append_values = killing
 csv_text._LINES = 10
 file = CsvFile(Path("log.csv"), CsvMap(), "acme", datetime(2026, 3, 1, tzinfo=UTC))
 session = EventStore.open(sys.argv[3]).tenant("acme")
@@ -347,7 +347,7 @@ def test_an_interrupted_run_says_how_to_go_on(sqlite_url: str, monkeypatch: pyte
         raise KeyboardInterrupt
 
     given(line(1))
-    monkeypatch.setattr("features.store.TenantSession.append_prepared", interrupt)
+    monkeypatch.setattr("features.store.TenantSession.append_values", interrupt)
     done = cli("log.csv", store=sqlite_url)
     assert (done.exit_code, "Run the same command again" in done.stderr) == (130, True)
 
