@@ -37,7 +37,7 @@ console = Console()
 def main(
     only: Annotated[str, typer.Option(help="Comma-separated families.")] = ",".join(NAMES),
     largest: Annotated[int, typer.Option(min=1, help="No point beyond so many learners or items.")] = max(LEARNERS),
-    seconds: Annotated[int, typer.Option(min=1, help="Budget of a fit.")] = 600,
+    seconds: Annotated[int, typer.Option(min=1, help="Budget of a fit.")] = 300,
     gigabytes: Annotated[float, typer.Option(min=1, help="Budget of a process.")] = 16,
     again: Annotated[bool, typer.Option("--again", help="Measure also what stands in the results.")] = False,
     draw: Annotated[bool, typer.Option("--draw", help="Measure nothing, only draw the results.")] = False,
