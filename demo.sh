@@ -14,6 +14,7 @@ started=$SECONDS
 
 step "An organisation's learning logs: learners, catalogue, 14 months of events"
 "$PY" -m features synthesize var/organisation
+if [ -f var/events.db ]; then "$PY" -m features migrate; fi # a store that an older version left
 "$PY" -m features ingest --tenant demo --format events var/organisation
 "$PY" -m features materialize --tenant demo
 
