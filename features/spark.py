@@ -231,4 +231,5 @@ def _pyspark() -> "type[SparkSession]":
             from pyspark.sql import SparkSession
     except ImportError:
         raise SparkError("Spark needs Java 17 and PySpark: install a Java 17 and run `make spark`") from None
-    return SparkSession
+    found: type[SparkSession] = SparkSession  # untyped where PySpark is not installed
+    return found
