@@ -1,6 +1,6 @@
-"""What a model may learn from, and what it is asked: leave-last-out and rolling-origin splits.
+"""What a model may learn from, and what it is asked: leave-last-out, rolling-origin and cold-items splits.
 
-Both are pure functions of `Interactions`. `relabel` comes before either of them: ids in public files are often numbered by
+All are pure functions of `Interactions`. `relabel` comes before any of them: ids in public files are often numbered by
 first appearance, so that `last item + 1` gives the answer away.
 """
 
@@ -16,6 +16,9 @@ from features.interactions import Histories, Interactions
 
 Ask = Literal["first", "every"]
 """Of a window in time: the first new item of each learner, or every one of them."""
+
+NewestBy = Literal["first take-up", "available", "draw"]
+"""Which items are the newest: by their first take-up, by the day the catalogue says, or, where nothing tells, drawn."""
 
 FOREVER = np.datetime64("9999-12-31T00:00:00", "us")
 
@@ -95,6 +98,26 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False)
+class ColdItems:
+    """`test` asks for items that `train` has no event of; `validation`, after a fit on `early`, for the next newest and others.
+
+    hidden: bool[n_items], the items of the test. newest_by: how it was told which items are the newest.
+    """
+
+    early: Interactions
+    validation: Task
+    train: Interactions
+    test: Task
+    hidden: NDArray[np.bool_]
+    newest_by: NewestBy
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of train, validation and test."""
+        return _digest([self.train.digest(), self.early.digest(), self.validation.digest, self.test.digest])
+
+
+@dataclass(frozen=True, eq=False)
 class Permutation:
     """How `relabel` renamed: `items[new]` and `learners[new]` are the old indices (int32[n_items], int32[n_learners]).
 
@@ -139,6 +162,36 @@ def rolling_origin(interactions: Interactions, *, cuts: int = 8, ask: Ask = "eve
     return tuple(_fold(interactions, *window, ask) for window in zip(bounds[:-1], bounds[1:], ends, strict=True))
 
 
+def cold_items(
+    interactions: Interactions, *, share: float = 0.1, available: NDArray[np.floating] | None = None, seed: int = 0
+) -> ColdItems:
+    """The newest `share` of the items that anybody took up, hidden from training altogether: no history it holds has them.
+
+    Newest: by `available` (float[n_items] days since 1970) where it is given for each of these items, else by their first
+    take-up, else, in a table without times, drawn by `seed`. The test asks every take-up of a hidden item that has anything
+    before it, after all its learner took up before, hidden items too: so is a service asked, which reads state at request
+    time. Validation is the same one step earlier, with the next newest items, and as many last take-ups of other items, drawn
+    by `seed` and left out of `early` as well: a rule that puts whatever is new first must not win by that alone.
+    Errors: ValueError where too few items were taken up.
+    """
+    newest_by, order = _by_age(interactions, available, seed)
+    count = int(len(order) * share)
+    if count < 1 or 2 * count >= len(order):
+        raise ValueError(
+            f"{len(order)} items were taken up: hiding {share:.0%} of them twice leaves nothing to ask or to learn"
+        )
+    hidden, next_newest = np.zeros((2, interactions.n_items), dtype=bool)
+    hidden[order[-count:]], next_newest[order[-2 * count : -count]] = True, True
+    train = interactions.holding(interactions.where(~hidden[interactions.items]))
+    test = _asking(interactions, hidden[interactions.items])
+    if not len(test):
+        raise ValueError("nobody took up one of the newest items after another item: there is nothing to ask")
+    new = next_newest[train.items]
+    others = _last_of_some(train, ~new, len(_asking(train, new)), seed)
+    early = train.holding(train.where(~new & ~others))
+    return ColdItems(early, _asking(train, new | others), train, test, hidden, newest_by)
+
+
 def before_every_test(interactions: Interactions, *, cuts: int = 8, ask: Ask = "every") -> tuple[Interactions, Task]:
     """What to choose on so that neither protocol's test has been seen: (train, validation).
 
@@ -164,9 +217,9 @@ def _bounds(at: NDArray[np.datetime64], cuts: int) -> NDArray[np.datetime64]:
     return bounds
 
 
-def digest(parts: LeaveLastOut | Iterable[Fold]) -> str:
-    """SHA-256 that names a whole split, of either protocol."""
-    return parts.digest if isinstance(parts, LeaveLastOut) else _digest([fold.digest for fold in parts])
+def digest(parts: LeaveLastOut | ColdItems | Iterable[Fold]) -> str:
+    """SHA-256 that names a whole split, of any protocol."""
+    return parts.digest if isinstance(parts, LeaveLastOut | ColdItems) else _digest([fold.digest for fold in parts])
 
 
 def _fold(interactions: Interactions, before: np.datetime64, cut: np.datetime64, end: np.datetime64, ask: Ask) -> Fold:
@@ -206,6 +259,44 @@ def _window(interactions: Interactions, start: np.datetime64, end: np.datetime64
         known = earlier & (asked.known_at <= np.repeat(interactions.at[inside], asked.lengths))
     led = interactions.recommended[inside]
     return Task(asked.where(known), interactions.items[inside], learners.astype(np.int32), recommended=led)
+
+
+def _by_age(
+    interactions: Interactions, available: NDArray[np.floating] | None, seed: int
+) -> tuple[NewestBy, NDArray[np.int64]]:
+    """How, and the items that anybody took up, the oldest first; of items equally old in an order drawn by `seed`."""
+    drawn = np.random.default_rng(seed).permutation(interactions.n_items)
+    drawn = drawn[interactions.item_counts()[drawn] > 0]
+    if available is not None and not np.isnan(available[drawn]).any():
+        return "available", drawn[np.argsort(available[drawn], kind="stable")]
+    if np.isnat(interactions.at).any():
+        return "draw", drawn
+    first = np.full(interactions.n_items, FOREVER)
+    np.minimum.at(first, interactions.items, interactions.at)
+    return "first take-up", drawn[np.argsort(first[drawn], kind="stable")]
+
+
+def _last_of_some(interactions: Interactions, among: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.bool_]:
+    """bool[nnz]: the last entry of `among` of `count` learners, drawn from those who have two of them."""
+    entries = np.flatnonzero(among)
+    learners = interactions.rows()[entries]
+    last = np.flatnonzero(np.append(learners[1:] != learners[:-1], True)[: len(learners)])
+    two = last[(last > 0) & (learners[last - 1] == learners[last])]
+    chosen = np.random.default_rng(seed).choice(two, size=min(count, len(two)), replace=False)
+    found = np.zeros(len(among), dtype=bool)
+    found[entries[chosen]] = True
+    return found
+
+
+def _asking(interactions: Interactions, entries: NDArray[np.bool_]) -> Task:
+    """A question for each of `entries` (bool[nnz]) with anything before it, after all that stands before it."""
+    position = np.arange(len(interactions.items)) - np.repeat(interactions.indptr[:-1], interactions.lengths)
+    entry = np.flatnonzero(entries & (position > 0))
+    learners = interactions.rows()[entry]
+    asked = interactions.take(learners)
+    place = np.arange(len(asked.items)) - np.repeat(asked.indptr[:-1], asked.lengths)
+    earlier = asked.where(place < np.repeat(position[entry], asked.lengths))
+    return Task(earlier, interactions.items[entry], learners.astype(np.int32), recommended=interactions.recommended[entry])
 
 
 def _last(histories: Histories) -> Task:
