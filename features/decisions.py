@@ -23,7 +23,9 @@ class SlateItem(_Part):
     `position` counts from 0 over the whole slate. `score` is the model's, `parts` its additive pieces by model name.
     `propensity` is the probability of this item at this position given the context and the positions above, over all
     randomisation inside the arm: `(1 - e) [item = greedy] + e q(item)`. `source` names where the item came from,
-    `explore` when the exploration coin placed it.
+    `explore` when the exploration coin placed it. `place` is its place in its row by score alone, from 0: it differs from the
+    place it has where diversity, a provider limit or the coin moved it. `probability`: how likely the learner takes it up next,
+    by a map from scores that was fitted on what learners did (null where the bundle has none, or a fallback ranked).
     """
 
     item_id: Id
@@ -33,6 +35,8 @@ class SlateItem(_Part):
     propensity: Probability
     source: str
     reasons: tuple[str, ...] = ()
+    place: int | None = Field(default=None, ge=0)
+    probability: float | None = Field(default=None, ge=0, le=1)
 
 
 class Row(_Part):

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from math import isfinite
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ from features.events import Event
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
+from serving.diversity import NO_CONTENTS, Above, Diverse
 from serving.eligibility import RULES_VERSION, Facts, eligible
-from serving.exploration import Slot, fill, seed_of
+from serving.exploration import ByScore, Slot, fill, seed_of
 from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
@@ -98,12 +99,12 @@ def rank(
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
     scored = best_first(scores.total, kept[scores.scored[kept]])
     stages.done("score", scored=len(scored))
-    rows, beyond = _rows(stock, request, known, scores, scored, policy, random.Random(seed_of(decision_id)))
+    rows, left_out = _rows(stock, request, known, scores, scored, policy, random.Random(seed_of(decision_id)))
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
     removed |= {
         "unknown_item": unknown,
         "no_score": stock.ids_of(kept[~scores.scored[kept]]),
-        "beyond_limit": beyond,
+        **left_out,
     }
     shown = np.array([stock.index[item.item_id] for row in rows for item in row.items], dtype=np.int64)
     explores = policy.explore_rank or not isinstance(request, RankRequest)
@@ -144,7 +145,7 @@ def hydrate(stock: Prepared, learner: Learner | None, events: Sequence[Event], a
     return Hydrated(
         learner=learner,
         role=role,
-        history=history_of(telling, stock, learner.audiences[0] if learner is not None and learner.audiences else None),
+        history=history_of(telling, stock, learner),
         standing=standing(events, stock),
         profile=skills,
         gaps=gaps(skills, role),
@@ -163,8 +164,14 @@ def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tupl
     return np.fromiter(indices, dtype=np.int32, count=len(indices)), unknown
 
 
-_Plan = tuple[str, str | None, NDArray[np.int32], int]
-"""Title of a row, its source where that is not the model, its candidates best first, and how many it may show."""
+class _Plan(NamedTuple):
+    """A row to fill: `source` where that is not the model; candidates, best first; what each is worth; how many it may show."""
+
+    title: str
+    source: str | None
+    ordered: NDArray[np.int32]
+    worth: NDArray[np.floating]
+    size: int
 
 
 def _rows(
@@ -175,54 +182,112 @@ def _rows(
     scored: NDArray[np.int32],
     policy: Policy,
     rng: random.Random,
-) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """The titled rows, no item twice, and for `/v1/rank` the candidates that the limit cut off."""
-    epsilon, plan = policy.epsilon, _plan(stock, request, known, scored, policy)
+) -> tuple[tuple[Row, ...], dict[str, tuple[str, ...]]]:
+    """The titled rows, no item twice, and by rule the candidates that are not in them though they might be."""
+    epsilon, plan = policy.epsilon, _plan(stock, request, known, scores, scored, policy)
     if isinstance(request, RankRequest) and not policy.explore_rank:
         epsilon = 0.0
-    taken: dict[int, None] = {}
+    above = _above(stock, request, policy)
     filled: list[list[Slot]] = []
-    for _, _, ordered, size in plan:
-        left = [index for index in ordered.tolist() if index not in taken]
-        filled.append(fill(left, size, epsilon=epsilon, support=policy.support, rng=rng))
-        taken |= dict.fromkeys(slot.candidate for slot in filled[-1])
-    sources = [source for (_, source, _, _), slots in zip(plan, filled, strict=True) for _ in slots]
-    items = iter(_items(stock, known, scores, [slot for slots in filled for slot in slots], sources))
-    dressed = [(title, tuple(islice(items, len(slots)))) for (title, *_), slots in zip(plan, filled, strict=True)]
-    beyond = stock.ids_of(scored[~np.isin(scored, [*taken])]) if isinstance(request, RankRequest) else ()
-    return tuple(Row(title=title, items=own) for title, own in dressed if own), beyond
+    places: list[int] = []
+    given_up: list[dict[str, list[int]]] = []
+    for row in plan:
+        free = ~np.isin(row.ordered, [slot.candidate for slots in filled for slot in slots])
+        left = row.ordered[free]
+        candidates = ByScore(left.tolist()) if above is None else Diverse(above, left, row.worth[free], row.size)
+        filled.append(fill(candidates, row.size, epsilon=epsilon, support=policy.support, rng=rng))
+        places += _places(left, filled[-1])
+        given_up += [candidates.given_up()] if isinstance(candidates, Diverse) else []
+    sources = [row.source for row, slots in zip(plan, filled, strict=True) for _ in slots]
+    items = iter(_items(stock, known, scores, [slot for slots in filled for slot in slots], sources, places))
+    dressed = [(row.title, tuple(islice(items, len(slots)))) for row, slots in zip(plan, filled, strict=True)]
+    shown = [slot.candidate for slots in filled for slot in slots]
+    return tuple(Row(title=title, items=own) for title, own in dressed if own), _left_out(
+        stock, request, scored, shown, given_up
+    )
 
 
-def _plan(stock: Prepared, request: Request, known: Hydrated, scored: NDArray[np.int32], policy: Policy) -> list[_Plan]:
+def _above(stock: Prepared, request: Request, policy: Policy) -> Above | None:
+    """What the rows share where the policy wants more than the order of the scores."""
+    if isinstance(request, RankRequest) and not policy.diversify_rank:
+        return None
+    if policy.diversity == 0 and policy.provider_limit is None:
+        return None
+    contents = stock.contents if policy.diversity > 0 else NO_CONTENTS
+    return Above(policy.diversity, policy.provider_limit, contents, stock.providers)
+
+
+def _places(left: NDArray[np.int32], slots: Sequence[Slot]) -> list[int]:
+    """Where each slot's item stands by score alone among what was left for its row."""
+    if not slots:
+        return []
+    place = np.zeros(int(left.max()) + 1, dtype=np.int64)
+    place[left] = np.arange(len(left))
+    found: list[int] = place[[slot.candidate for slot in slots]].tolist()
+    return found
+
+
+def _left_out(
+    stock: Prepared,
+    request: Request,
+    scored: NDArray[np.int32],
+    shown: Sequence[int],
+    given_up: Sequence[Mapping[str, Sequence[int]]],
+) -> dict[str, tuple[str, ...]]:
+    """Each item under one rule: what a provider limit or diversity kept out, and for `/v1/rank` what the limit cut off."""
+    rules = {index: rule for found in reversed(given_up) for rule, indices in found.items() for index in indices}
+    if isinstance(request, RankRequest):
+        rules = dict.fromkeys(scored.tolist(), "beyond_limit") | rules
+    for index in shown:
+        rules.pop(index, None)
+    found: dict[str, tuple[str, ...]] = {}
+    for index, rule in rules.items():
+        found[rule] = (*found.get(rule, ()), stock.ids[index])
+    return found
+
+
+def _plan(
+    stock: Prepared, request: Request, known: Hydrated, scores: Scores, scored: NDArray[np.int32], policy: Policy
+) -> list[_Plan]:
     """What the rows are: the blend first, then what closes the role's gaps; one row for the caller's own candidates."""
     if isinstance(request, RankRequest):
-        return [("Ranked for you", None, scored, len(scored) if request.limit is None else request.limit)]
-    closing = _closing(stock, known, scored)
+        size = len(scored) if request.limit is None else request.limit
+        return [_Plan("Ranked for you", None, scored, scores.total[scored], size)]
+    closing, closed = _closing(stock, known, scored)
     spare = len(closing) - len(set(closing.tolist()).intersection(scored[: request.limit].tolist()))
     gap_slots = min(int(request.limit * policy.gap_share), spare)
     title = "Recommended for you"
     if known.cold:
         title = "Popular with your colleagues" if known.history.audience[0] >= 0 else "Popular now"
-    return [(title, None, scored, request.limit - gap_slots), ("For your role's gaps", "gaps", closing, gap_slots)]
+    return [
+        _Plan(title, None, scored, scores.total[scored], request.limit - gap_slots),
+        _Plan("For your role's gaps", "gaps", closing, closed, gap_slots),
+    ]
 
 
-def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Candidates that bring a skill of the role closer, by levels gained, then by score (the order given)."""
+def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.floating]]:
+    """Candidates that bring a skill of the role closer, by levels gained, then by score (the order given); and those levels."""
     if not known.gaps or len(scored) == 0:
-        return scored[:0]
+        return scored[:0], np.zeros(0, dtype=np.float32)
     closed = gap_closed(known.context, stock.table.levels[scored]).sum(axis=1)
     order = np.lexsort((np.arange(len(scored)), -closed))
-    return scored[order][: int((closed > 0).sum())]
+    order = order[: int((closed > 0).sum())]
+    return scored[order], closed[order]
 
 
 def _items(
-    stock: Prepared, known: Hydrated, scores: Scores, slots: Sequence[Slot], sources: Sequence[str | None]
+    stock: Prepared,
+    known: Hydrated,
+    scores: Scores,
+    slots: Sequence[Slot],
+    sources: Sequence[str | None],
+    places: Sequence[int],
 ) -> list[SlateItem]:
     """The slate in the order of its slots, each item with its score, its parts and its reasons."""
     shown = np.array([slot.candidate for slot in slots], dtype=np.int64)
     parts = scores.of(shown)
     grounds = Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing)
-    each = zip(slots, sources, scores.total[shown].tolist(), parts, reasons(grounds, shown, parts), strict=True)
+    each = zip(slots, sources, scores.total[shown].tolist(), parts, reasons(grounds, shown, parts), places, strict=True)
     return [
         SlateItem(
             item_id=stock.ids[slot.candidate],
@@ -232,8 +297,9 @@ def _items(
             propensity=slot.propensity,
             source="explore" if slot.explored else source or largest(own),
             reasons=why,
+            place=place,
         )
-        for position, (slot, source, total, own, why) in enumerate(each)
+        for position, (slot, source, total, own, why, place) in enumerate(each)
     ]
 
 

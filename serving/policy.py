@@ -4,16 +4,20 @@ import hashlib
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_IDLE: Final = {"diversity": 0.0, "provider_limit": None, "diversify_rank": False}
 
 
 class Policy(BaseModel):
     """`epsilon`: probability of the exploration coin per slot; `support`: the best of a row it may choose from.
 
     `gap_share`: share of a slate for the row of role gaps, at most. `explore_rank`: whether the coin is thrown in
-    `/v1/rank`; off by default, because there the host asks for an order of its own candidates.
+    `/v1/rank`; off by default, because there the host asks for an order of its own candidates. `diversity`: from 0, the order
+    of the scores, to 1, as unlike as can be (`serving.diversity`); `provider_limit`: items of one provider in a slate, more
+    only where a slot would stay empty; `diversify_rank`: whether these two hold in `/v1/rank` too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -22,11 +26,18 @@ class Policy(BaseModel):
     support: Annotated[int, Field(ge=1, le=1_000)] = 50
     gap_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     explore_rank: bool = False
+    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    provider_limit: Annotated[int | None, Field(ge=1, le=100)] = None
+    diversify_rank: bool = False
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits of the SHA-256 of all values."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """16 hex digits of the SHA-256 of all values.
+
+        A value that came later and does nothing is left out: what was decided before it came can be replayed.
+        """
+        idle = {name for name, nothing in _IDLE.items() if getattr(self, name) == nothing}
+        return hashlib.sha256(self.model_dump_json(exclude=idle).encode()).hexdigest()[:16]
 
 
 def load_policy(path: Path | None) -> Policy:

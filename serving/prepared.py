@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from scipy import sparse
 from features.catalogue import Item
 from features.proposals import Proposal, Proposals, usable
 from features.ranking import ItemTable
+from serving.contents import Contents
 from training.bundle import Bundle
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
@@ -50,6 +52,18 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.listed)
+
+    @cached_property
+    def contents(self) -> Contents:
+        """What the items are about; made when first asked for, by a policy that wants diversity."""
+        return Contents.of(self.bundle)
+
+    @cached_property
+    def providers(self) -> NDArray[np.int64]:
+        """int64[m]: the provider of each item by number, -1 where the catalogue names none."""
+        rows = [self.bundle.catalogue.items.get(item_id) for item_id in self.ids]
+        numbers: dict[str, int] = {}
+        return np.array([-1 if not (row and row.provider) else numbers.setdefault(row.provider, len(numbers)) for row in rows])
 
     @property
     def ids(self) -> tuple[str, ...]:

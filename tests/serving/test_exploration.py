@@ -7,31 +7,31 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from serving.exploration import fill, seed_of
+from serving.exploration import ByScore, fill, seed_of
 
 
 def test_without_a_coin_the_order_is_kept_and_certain() -> None:
-    slots = fill([7, 3, 5], 2, epsilon=0.0, support=50, rng=random.Random(1))
+    slots = fill(ByScore([7, 3, 5]), 2, epsilon=0.0, support=50, rng=random.Random(1))
     assert [(slot.candidate, slot.propensity, slot.explored) for slot in slots] == [(7, 1.0, False), (3, 1.0, False)]
 
 
 def test_no_candidate_stands_twice_and_short_supply_ends_the_slate() -> None:
-    slots = fill([7, 3, 5], 9, epsilon=0.9, support=2, rng=random.Random(3))
+    slots = fill(ByScore([7, 3, 5]), 9, epsilon=0.9, support=2, rng=random.Random(3))
     assert sorted(slot.candidate for slot in slots) == [3, 5, 7]
 
 
 def test_the_last_remaining_item_is_certain() -> None:
-    assert fill([4], 1, epsilon=0.5, support=50, rng=random.Random(0))[0].propensity == pytest.approx(1.0)
+    assert fill(ByScore([4]), 1, epsilon=0.5, support=50, rng=random.Random(0))[0].propensity == pytest.approx(1.0)
 
 
 def test_the_same_decision_draws_the_same_slate() -> None:
-    first, again = (fill(range(20), 5, epsilon=0.5, support=10, rng=random.Random(seed_of("d-1"))) for _ in range(2))
+    first, again = (fill(ByScore(range(20)), 5, epsilon=0.5, support=10, rng=random.Random(seed_of("d-1"))) for _ in range(2))
     assert first == again
 
 
 def test_propensities_worked_by_hand() -> None:
     """e = .4 over a support of 4: greedy .6 + .1, any other .1."""
-    seen = {fill(range(6), 1, epsilon=0.4, support=4, rng=random.Random(seed))[0] for seed in range(200)}
+    seen = {fill(ByScore(range(6)), 1, epsilon=0.4, support=4, rng=random.Random(seed))[0] for seed in range(200)}
     assert {(slot.candidate, round(slot.propensity, 12)) for slot in seen} == {(0, 0.7), (1, 0.1), (2, 0.1), (3, 0.1)}
 
 
@@ -39,7 +39,10 @@ def test_propensities_worked_by_hand() -> None:
 def test_observed_frequencies_of_the_first_two_slots_match_the_propensities(epsilon: float) -> None:
     """Chi-square over 20,000 decisions; the second slot given that the first item stands above it."""
     pairs = [
-        tuple(slot.candidate for slot in fill(range(5), 2, epsilon=epsilon, support=4, rng=random.Random(seed_of(f"d{n}"))))
+        tuple(
+            slot.candidate
+            for slot in fill(ByScore(range(5)), 2, epsilon=epsilon, support=4, rng=random.Random(seed_of(f"d{n}")))
+        )
         for n in range(20_000)
     ]
     first = Counter(one for one, _ in pairs)
