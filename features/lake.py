@@ -26,11 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from numpy.typing import NDArray
 
 from features import columns, partitions
 from features.catalogue import Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json
 from features.events import INTERACTION_VERBS, Event, Verb
-from features.interactions import NAT, Histories, Interactions
+from features.interactions import NAT, Groups, Histories, Interactions
 from features.partitions import SCHEMA, LakeError, schema
 from features.store import TenantSession
 from features.vocabulary import Vocabulary
@@ -149,30 +150,54 @@ def learners(lake: Path, tenant: str) -> dict[str, Learner]:
     return _load(lake, tenant, Learner)
 
 
-def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Interactions, tuple[str, ...]]:
-    """(learners, items, interactions, audiences): who took up which known item, by (occurred_at, seq).
+def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Interactions, Groups]:
+    """(learners, items, interactions, groups): who took up which known item, by (occurred_at, seq).
 
     Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name.
-    A learner's audience is the first one of today, whatever it was at the time of an event (-1: none); `until` is the
+    A learner's audience is the first one of today, whatever it was at the time of an event (-1: none), and so are role and
+    org unit; `until` is the
     latest time at which an event became known, `known_at` that of the first interaction of learner and item, `recommended`
     says whether that one followed a recommendation: see `_flagged`.
     """
     events = read_events(lake, tenant)
     items, item_of = _names(_load(lake, tenant, Item))
     known, learner_of = _names(_load(lake, tenant, Learner))
-    audiences = tuple(sorted({row.audiences[0] for row in known.values() if row.audiences}))
+    groups = _groups(known.values())
     vocabulary = Vocabulary(sorted(items))
     taken = _read(
         events.filter(pc.is_in(events[columns.VERB], pa.array(sorted(INTERACTION_VERBS)))), learner_of, item_of, vocabulary
     )
     people = Vocabulary.of(name for name, item in zip(taken.who, taken.what, strict=True) if item >= 0)
-    first = [known[name].audiences[:1] if name in known else () for name in people.ids]
-    audience = [audiences.index(found[0]) if found else -1 for found in first]
-    histories = _histories(people.indices(taken.who), taken, audience, len(vocabulary))
-    table = Interactions.of_histories(histories, n_audiences=len(audiences), until=_until(events))
+    of = _indices(groups, [known.get(name) for name in people.ids])
+    histories = _histories(people.indices(taken.who), taken, of, len(vocabulary))
+    table = Interactions.of_histories(histories, n_audiences=len(groups.audiences), until=_until(events))
     by_decision = pc.and_(pc.equal(events[columns.VERB], Verb.SHOWN), pc.is_valid(events[columns.DECISION_ID]))
     shown = _read(events.filter(by_decision), learner_of, item_of, vocabulary)
-    return people, vocabulary, _flagged(table, people, shown), audiences
+    return people, vocabulary, _flagged(table, people, shown), groups
+
+
+def _groups(learners: Iterable[Learner]) -> Groups:
+    """Every group that some learner of the catalogue belongs to, by name."""
+    columns = zip(*(_groups_of(row) for row in learners), strict=True)
+    return Groups(*(tuple(sorted({name for name in names if name is not None})) for names in columns))
+
+
+def _groups_of(learner: Learner) -> tuple[str | None, str | None, str | None]:
+    """Primary audience, role and org unit of a learner, for whom personalisation may leave the last two unused."""
+    personal = learner.personalisation
+    role, unit = (learner.role_id, learner.org_unit) if personal else (None, None)
+    return next(iter(learner.audiences), None), role, unit
+
+
+def _indices(groups: Groups, learners: Sequence[Learner | None]) -> dict[str, NDArray[np.int32]]:
+    """int32[n] for each field of `Histories`: the index of a learner's group, -1 where there is none."""
+    rows = [(None, None, None) if row is None else _groups_of(row) for row in learners]
+    named = zip(("audience", "role", "org_unit"), (groups.audiences, groups.roles, groups.org_units), strict=True)
+    found = {}
+    for which, (field, names) in enumerate(named):
+        place: dict[str | None, int] = {name: index for index, name in enumerate(names)}
+        found[field] = np.array([place.get(row[which], -1) for row in rows], dtype=np.int32)
+    return found
 
 
 @dataclass(frozen=True)
@@ -204,13 +229,13 @@ def _flagged(table: Interactions, people: Vocabulary, shown: _Rows) -> Interacti
     return replace(table, recommended=table.recommended | seen)
 
 
-def _histories(who: Any, taken: _Rows, audience: Sequence[int], n_items: int) -> Histories:
+def _histories(who: Any, taken: _Rows, groups: Mapping[str, NDArray[np.int32]], n_items: int) -> Histories:
     kept = np.flatnonzero(taken.what >= 0)
     order = kept[np.argsort(who[kept], kind="stable")]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(who[kept], minlength=len(audience)))]).astype(np.int64)
-    who_of = np.array(audience, dtype=np.int32)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(who[kept], minlength=len(groups["audience"])))]).astype(np.int64)
     said = {"known_at": taken.known_at[order], "recommended": taken.led[order]}
-    return Histories(indptr, taken.what[order], taken.at[order], who_of, n_items, **said)
+    arrays = indptr, taken.what[order], taken.at[order], groups["audience"]
+    return Histories(*arrays, n_items, **said, role=groups["role"], org_unit=groups["org_unit"])
 
 
 def _until(events: pa.Table) -> np.datetime64:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from features.catalogue import Learner
 from features.events import FINISHING_VERBS, INTERACTION_VERBS, Event, Verb
 from features.interactions import Histories
 from serving.prepared import Prepared
@@ -89,8 +90,14 @@ def add_period(start: datetime, period: str) -> datetime:
     return first.replace(day=min(start.day, last_day)) + timedelta(weeks=weeks, days=days)
 
 
-def history_of(events: Iterable[Event], prepared: Prepared, audience: str | None) -> Histories:
-    """One history to score: the distinct items of interaction verbs, the first kept, oldest first (as in `Interactions`)."""
+def history_of(events: Iterable[Event], prepared: Prepared, learner: Learner | None) -> Histories:
+    """One history to score: the distinct items of interaction verbs, the first kept, oldest first (as in `Interactions`).
+
+    With personalisation off the learner's audience counts, which rules restrict items to, but neither role nor org unit.
+    """
+    bundle = prepared.bundle
+    audience = learner.audiences[0] if learner is not None and learner.audiences else None
+    role, unit = (learner.role_id, learner.org_unit) if learner is not None and learner.personalisation else (None, None)
     first: dict[int, datetime] = {}
     for event in events:
         if event.verb in INTERACTION_VERBS and (index := prepared.index.get(event.object_id)) is not None:
@@ -99,6 +106,8 @@ def history_of(events: Iterable[Event], prepared: Prepared, audience: str | None
         indptr=np.array([0, len(first)], dtype=np.int64),
         items=np.fromiter(first, dtype=np.int32, count=len(first)),
         at=np.array([when.replace(tzinfo=None) for when in first.values()], dtype="datetime64[us]"),
-        audience=np.array([prepared.bundle.audience_index(audience)], dtype=np.int32),
+        audience=np.array([bundle.audience_index(audience)], dtype=np.int32),
         n_items=len(prepared),
+        role=np.array([bundle.role_index(role)], dtype=np.int32),
+        org_unit=np.array([bundle.org_unit_index(unit)], dtype=np.int32),
     )

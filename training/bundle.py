@@ -84,6 +84,8 @@ class Manifest(BaseModel):
     kind: str
     params: dict[str, JsonValue]
     audiences: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    org_units: tuple[str, ...] = ()
     vocabulary_digest: str
     catalogue_digest: str
     provenance: Provenance
@@ -109,7 +111,19 @@ class Bundle:
 
     def audience_index(self, audience: str | None) -> int:
         """Index of an audience in the model's order, -1 when unknown."""
-        return self.manifest.audiences.index(audience) if audience in self.manifest.audiences else -1
+        return _place(self.manifest.audiences, audience)
+
+    def role_index(self, role: str | None) -> int:
+        """Index of a role in the model's order, -1 when unknown."""
+        return _place(self.manifest.roles, role)
+
+    def org_unit_index(self, org_unit: str | None) -> int:
+        """Index of an org unit in the model's order, -1 when unknown."""
+        return _place(self.manifest.org_units, org_unit)
+
+
+def _place(names: tuple[str, ...], name: str | None) -> int:
+    return names.index(name) if name in names else -1
 
 
 def write_bundle(
@@ -123,6 +137,8 @@ def write_bundle(
     population: Mapping[str, NDArray[np.float32]],
     provenance: Provenance,
     proposals: Proposals | None = None,
+    roles: tuple[str, ...] = (),
+    org_units: tuple[str, ...] = (),
 ) -> Path:
     """Write a bundle under `parent` and return its folder `parent/NAME`. Writing equal content again changes nothing."""
     parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +158,8 @@ def write_bundle(
         kind=model.kind,
         params=dict(model.params()),
         audiences=audiences,
+        roles=roles,
+        org_units=org_units,
         vocabulary_digest=vocabulary.digest,
         catalogue_digest=catalogue.digest,
         provenance=provenance,

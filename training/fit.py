@@ -44,7 +44,10 @@ class DataError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One tenant's training table, items and audiences as its arrays count them; `proposals` go into the bundle as they are."""
+    """One tenant's training table, items, audiences, roles and org units as its arrays count them.
+
+    `proposals` go into the bundle as they are.
+    """
 
     tenant: str
     items: Vocabulary
@@ -52,6 +55,8 @@ class Table:
     audiences: tuple[str, ...]
     catalogue: Catalogue
     proposals: Proposals = field(default_factory=dict)
+    roles: tuple[str, ...] = ()
+    org_units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, 
     """
     try:
         manifest = lakes.manifest(lake, tenant)
-        _, items, interactions, audiences = lakes.interactions(lake, tenant)
+        _, items, interactions, groups = lakes.interactions(lake, tenant)
         catalogue = lakes.catalogue(lake, tenant)
         proposals = read_proposals(lake, tenant, catalogue)
     except (ValueError, OSError) as error:
         raise DataError(str(error)) from error
-    table = Table(tenant, items, interactions, audiences, catalogue, proposals)
+    named = {"roles": groups.roles, "org_units": groups.org_units}
+    table = Table(tenant, items, interactions, groups.audiences, catalogue, proposals, **named)
     return table, _timezone(manifest), _vectors(table, lake / "vectors" / tenant, step)
 
 

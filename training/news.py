@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -36,13 +36,17 @@ class Fingerprint:
 
 
 def data_digest(table: Table) -> str:
-    """What of the lake a bundle depends on: interactions, items, audiences, the whole catalogue and the proposals for it.
+    """What of the lake a bundle depends on: interactions, items, groups of learners, the whole catalogue and its proposals.
 
     Events that are none (shown, saved, rated) leave it alone, also when they arrived later than all others.
     """
     parts = (table.interactions.digest(), table.items.digest, table.catalogue.digest)
     proposed = (to_json(table.proposals),) if table.proposals else ()
-    return _digest(*parts, *table.audiences, *proposed)
+    return _digest(*parts, *table.audiences, *proposed, *_named("role", table.roles), *_named("unit", table.org_units))
+
+
+def _named(kind: str, names: tuple[str, ...]) -> Iterator[str]:
+    return (f"{kind} {name}" for name in names)
 
 
 def source_digest(lake: Path, tenant: str, digest: str) -> str:

@@ -247,8 +247,13 @@ def _scored(bundle: Bundle, table: Table, histories: Histories, ids: list[str]) 
     """float32[n, len(ids)] of a bundle's model on histories of the table; NaN where an item stands in the history."""
     to = bundle.vocabulary.indices(table.items.ids)
     kept = histories.where(to[histories.items] >= 0)
-    index = np.array([bundle.audience_index(name) for name in table.audiences] + [-1], dtype=np.int32)
-    own = Histories(kept.indptr, to[kept.items], kept.at, index[kept.audience], len(bundle.vocabulary), known_at=kept.known_at)
+    groups = (
+        (bundle.audience_index, table.audiences),
+        (bundle.role_index, table.roles),
+        (bundle.org_unit_index, table.org_units),
+    )
+    index = [np.array([place(name) for name in names], dtype=np.int32) for place, names in groups]
+    own = kept.renamed(to, len(bundle.vocabulary)).in_groups(*index)
     found = np.array(bundle.model.score(own), dtype=np.float32)
     found[own.rows(), own.items] = np.nan
     return found[:, bundle.vocabulary.indices(ids)]

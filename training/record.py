@@ -120,6 +120,8 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
         vocabulary=table.items,
         catalogue=table.catalogue,
         audiences=table.audiences,
+        roles=table.roles,
+        org_units=table.org_units,
         population={"popularity": table.interactions.item_counts().astype(np.float32)},
         proposals=table.proposals,
         provenance=Provenance(

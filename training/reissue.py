@@ -53,6 +53,8 @@ def _write(parent: Path, bundle: Bundle, catalogue: Catalogue, proposals: Propos
         vocabulary=bundle.vocabulary,
         catalogue=catalogue,
         audiences=manifest.audiences,
+        roles=manifest.roles,
+        org_units=manifest.org_units,
         population=bundle.population,
         proposals=proposals,
         provenance=manifest.provenance,

@@ -94,6 +94,54 @@ def test_one_flag_for_each_entry() -> None:
         replace(histories(None), recommended=np.zeros(2, dtype=bool))
 
 
+def grouped() -> Histories:
+    return replace(histories(None), role=np.array([4, -1], dtype=np.int32), org_unit=np.array([0, 7], dtype=np.int32))
+
+
+def groups(found: Histories) -> tuple[list[int], list[int]]:
+    return found.role.tolist(), found.org_unit.tolist()
+
+
+def test_nobody_has_a_role_or_a_unit_unless_it_is_said() -> None:
+    assert groups(histories(None)) == groups(Histories.of([[0], []], 1)) == ([-1, -1], [-1, -1])
+    assert groups(Histories.of([[0], []], 1, role=[3, -1], org_unit=[-1, 2])) == ([3, -1], [-1, 2])
+
+
+def test_every_selection_keeps_role_and_unit_of_its_learners() -> None:
+    table = Interactions.of_histories(grouped(), until=day(9))
+    both = ([4, -1], [0, 7])
+    assert groups(table) == both
+    assert groups(table.take(np.array([1, 0, 1]))) == ([-1, 4, -1], [7, 0, 7])
+    assert groups(table.where(np.zeros(len(table.items), dtype=bool))) == groups(table.drop_last()) == both
+    assert groups(table.renamed(np.array([1, 2, 0], dtype=np.int32))) == both
+    assert groups(table.holding(table.drop_last())) == groups(table.organic()) == both
+    assert [groups(batch) for _, batch in table.batches(1)] == [([4], [0]), ([-1], [7])]
+
+
+def test_groups_go_by_other_names_where_another_table_counts_them() -> None:
+    to = {name: np.arange(8, dtype=np.int32)[::-1] for name in ("audience", "role", "org_unit")}
+    found = grouped().in_groups(**to)
+    assert (found.audience.tolist(), *groups(found)) == ([-1, 7], [3, -1], [7, 0])
+
+
+def test_the_digest_tells_tables_apart_by_role_and_unit() -> None:
+    table = grouped()
+    nobody = np.full(2, -1, dtype=np.int32)
+    some = [
+        table,
+        replace(table, role=nobody),
+        replace(table, org_unit=nobody),
+        replace(table, role=table.org_unit, org_unit=table.role),
+    ]
+    assert len({one.digest() for one in some}) == len(some)
+    assert replace(table, role=nobody, org_unit=nobody).digest() == histories(None).digest()
+
+
+def test_one_role_for_each_history() -> None:
+    with pytest.raises(ValueError, match="1 roles for 2 histories"):
+        replace(histories(None), role=np.zeros(1, dtype=np.int32))
+
+
 @pytest.mark.parametrize(
     ("learner", "item", "at", "known", "led"),
     [

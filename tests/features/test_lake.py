@@ -15,6 +15,7 @@ import pytest
 from features import columns, lake
 from features.catalogue import Item, Learner, Role, Skill
 from features.events import Event, Result, Verb
+from features.interactions import Groups
 from features.partitions import LakeError
 from features.store import EventStore, TenantSession
 
@@ -156,8 +157,8 @@ def test_interactions_are_what_was_taken_up_of_known_items(acme: TenantSession, 
         ]
     )
     lake.materialize(acme, tmp_path)
-    learners, items, found, audiences = lake.interactions(tmp_path, "acme")
-    assert (learners.ids, items.ids, audiences) == (("ann", "bob", "zoe"), ("a", "b", "c", "d"), ("guests", "staff"))
+    learners, items, found, groups = lake.interactions(tmp_path, "acme")
+    assert (learners.ids, items.ids, groups.audiences) == (("ann", "bob", "zoe"), ("a", "b", "c", "d"), ("guests", "staff"))
     assert [[items.ids[i] for i in found[row]] for row in range(len(found))] == [["a", "c"], ["d"], ["b"]]
     assert found.audience.tolist() == [1, 0, -1]
     assert found.n_audiences == 2
@@ -177,6 +178,19 @@ def test_a_repeat_that_was_known_sooner_does_not_date_the_first_one_back(acme: T
     assert found.known_at.tolist() == [t.replace(tzinfo=None) for t in (NOON + 3 * DAY, NOON)]
 
 
+def test_role_and_unit_of_a_learner_are_those_of_today_unless_they_want_no_personalisation(
+    acme: TenantSession, tmp_path: Path
+) -> None:
+    off = Learner(id="off", org_unit="depot", role_id="clerk", audiences=("staff",), personalisation=False)
+    acme.put([Learner(id="dan", org_unit="depot", role_id="analyst"), off, Learner(id="eve", role_id="clerk")], at=NOON)
+    acme.append([event(who, who, "a") for who in ("dan", "eve", "off", "stub")])
+    lake.materialize(acme, tmp_path)
+    people, _, found, groups = lake.interactions(tmp_path, "acme")
+    assert (people.ids, groups.roles, groups.org_units) == (("dan", "eve", "off", "stub"), ("analyst", "clerk"), ("depot",))
+    assert (found.role.tolist(), found.org_unit.tolist()) == ([0, 1, -1, -1], [0, -1, -1, -1])
+    assert found.audience.tolist() == [-1, -1, groups.audiences.index("staff"), -1]
+
+
 def test_equal_times_keep_the_order_of_arrival(acme: TenantSession, tmp_path: Path) -> None:
     # Enough rows that an unstable sort would not get it right by chance.
     shuffled = random.Random(3).sample(range(100), 100)
@@ -190,8 +204,8 @@ def test_equal_times_keep_the_order_of_arrival(acme: TenantSession, tmp_path: Pa
 
 def test_an_empty_tenant_has_empty_tables(store: EventStore, tmp_path: Path) -> None:
     lake.materialize(store.tenant("empty"), tmp_path)
-    learners, items, found, audiences = lake.interactions(tmp_path, "empty")
-    assert (len(learners), len(items), found.shape, audiences) == (0, 0, (0, 0), ())
+    learners, items, found, groups = lake.interactions(tmp_path, "empty")
+    assert (len(learners), len(items), found.shape, groups) == (0, 0, (0, 0), Groups())
     assert np.isnat(found.until)
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from acme import CUSTOMERS, NOW, event
+from acme import LEARNERS, NOW, event
 
 from features.events import Verb
 from serving.prepared import Prepared
@@ -61,6 +61,6 @@ def test_a_history_holds_each_item_once_where_it_was_first_taken_up(stock: Prepa
     things = ["data", "calm", "data", "unknown", "safe"]
     events = [event("ana", Verb.STARTED, thing, at=NOW - timedelta(days=9 - n)) for n, thing in enumerate(things)]
     events.append(event("ana", Verb.SHOWN, "lead"))
-    found = history_of(events, stock, CUSTOMERS)
+    found = history_of(events, stock, LEARNERS[0])
     assert [stock.ids[index] for index in found[0]] == ["data", "calm", "safe"]
     assert found.audience.tolist() == [0]
