@@ -15,12 +15,13 @@ RECIPE: dict[str, Any] = {
 
 def page() -> str:
     """The card as Markdown. Costs are left out: they would differ each time."""
+    from features.side import SideInformation
     from training.card import card, markdown
     from training.config import Config
     from training.fit import BLEND, fit
     from training.summary import rows
 
-    outcome = fit(_table(), Config.model_validate(RECIPE), vectors=lambda _: np.zeros((0, 0), np.float32), step=lambda _: None)
+    outcome = fit(_table(), Config.model_validate(RECIPE), sides=lambda _: SideInformation(ITEMS), step=lambda _: None)
     tables = [rows(report, resamples=200, seed=7) for report in outcome.reports]
     chosen = {"weights": dict(outcome.choices.weights)}
     text = markdown(card(outcome, tables, serves=BLEND, bundle="of an example", costs={}, chosen=chosen))

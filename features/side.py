@@ -1,6 +1,6 @@
 """Side information: what is known of each item beside who took it up, as arrays in the order of a table's items."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,12 @@ class SideInformation:
             if table is not None and table.shape[0] != self.n_items:
                 raise ValueError(f"side information {name} has {table.shape[0]} rows for {self.n_items} items")
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What there is: of "text", "attributes", "levels" and the names of fields."""
+        tables = {"text": self.text, "attributes": self.attributes, "levels": self.levels, **self.fields}
+        return tuple(name for name, table in tables.items() if table is not None)
+
     def take(self, items: NDArray[np.integer]) -> "SideInformation":
         """The rows of these items, in the order given: follows `training.splits.relabel` as `take(permutation.items)`."""
         return SideInformation(
@@ -72,7 +78,7 @@ class SideInformation:
         )
 
 
-def indicators(words: list[tuple[str, ...]]) -> sparse.csr_matrix | None:
+def indicators(words: Sequence[tuple[str, ...]]) -> sparse.csr_matrix | None:
     """float32 csr[m, a] of 0 and 1 from the words that describe each item; None where nothing describes any."""
     known = Vocabulary.of(word for row in words for word in row)
     if not len(known):

@@ -90,7 +90,7 @@ def _close_in_content(grounds: Grounds, index: int) -> str | None:
     part = model.parts.get("content") if isinstance(model, FittedBlend) else model
     if not isinstance(part, FittedContent) or not len(taken):
         return None
-    closest = int((part.vectors[taken] @ part.vectors[index]).argmax())
+    closest = int(part.likeness(taken, np.array([index])).argmax())
     item = grounds.stock.names.get(grounds.stock.ids[int(taken[closest])])
     return None if item is None else f"Similar in content to {item.title}"
 

@@ -127,15 +127,15 @@ def _limits(outcome: Outcome, serves: str) -> list[str]:
 
 
 def _text_model(outcome: Outcome, serves: str) -> dict[str, str] | None:
-    content = outcome.config.models.content
-    if content is None or serves != BLEND or "content" not in outcome.choices.weights:
+    encoder = outcome.config.encoder
+    if encoder is None or serves != BLEND or "content" not in outcome.choices.weights:
         return None
     try:
-        licence = metadata(content.encoder).json.get("license")
+        licence = metadata(encoder).json.get("license")
     except (PackageNotFoundError, ValueError):
         licence = None
     return {
-        "name": content.encoder,
+        "name": encoder,
         "licence": str(licence) if licence else "not stated by an installed package: ask its publisher",
     }
 

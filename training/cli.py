@@ -75,14 +75,14 @@ def fit(
         from training.record import record
         from training.tracking import CHAMPION, Registry
 
-        table, timezone, vectors = read_table(lake, tenant, step)
+        table, timezone, sides = read_table(lake, tenant, step)
         step("open MLflow")
         registry = Registry(tenant, tracking, artifacts)
         against = registry.aliased(CHAMPION)
         incumbent = _incumbent(registry, against)
         start = time.perf_counter()
         with registry.run(f"fit {tenant}") as run, threadpool_limits(THREADS):
-            outcome = run_fit(table, recipe, vectors=vectors, champion=incumbent, step=step)
+            outcome = run_fit(table, recipe, sides=sides, champion=incumbent, step=step)
             step("record the run in MLflow")
             seconds = time.perf_counter() - start
             source = config.read_text("utf-8")

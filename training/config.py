@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from features.events import Instant
 from training.models.content import ContentConfig
-from training.models.families import FAMILIES
+from training.models.families import FAMILIES, Bindable
 from training.splits import Ask
 
 BASELINES = ("popularity", "recent")
@@ -75,15 +75,14 @@ SECTIONS: dict[str, type[Any]] = {name: type(family.default) for name, family in
 
 
 def _field(name: str) -> Any:
-    open_to_choice = FAMILIES[name].grid is not None and FAMILIES[name].needs != "text"
-    section = SECTIONS[name] | Literal["choose"] if open_to_choice else SECTIONS[name]
+    section = SECTIONS[name] if FAMILIES[name].grid is None else SECTIONS[name] | Literal["choose"]
     return (section | None, None)
 
 
 if TYPE_CHECKING:
 
     class _Models(_Section):
-        content: ContentModel | None = None
+        content: ContentModel | Literal["choose"] | None = None
 else:
     _Models = create_model("_Models", __base__=_Section, **{name: _field(name) for name in FAMILIES})
 
@@ -144,9 +143,21 @@ class Config(_Section):
         """The configured baselines."""
         return tuple(name for name in BASELINES if name in self.models.names)
 
+    @property
+    def encoder(self) -> str | None:
+        """The sentence encoder whose texts all models that use them see: that of the content model; None without one."""
+        content = ContentModel() if self.models.content == "choose" else self.models.content
+        return None if content is None else content.encoder
+
+    def _behind(self, serves: str) -> tuple[str, ...]:
+        """The models behind what serves; among them the content model where its encoder gives others their texts."""
+        parts = self.blend.parts if serves == "blend" else (serves,)
+        told = any(issubclass(SECTIONS[part], Bindable) for part in parts)
+        return (*parts, "content") if told and self.models.content is not None and "content" not in parts else parts
+
     def procedure(self, serves: str) -> dict[str, Any]:
         """What decides the fitted model that serves (`blend` or a baseline's name) apart from data: equal for equal recipes."""
-        parts = self.blend.parts if serves == "blend" else (serves,)
+        parts = self._behind(serves)
         whole = self.model_dump(mode="json")
         found: dict[str, Any] = {
             "seed": self.seed,
@@ -158,7 +169,7 @@ class Config(_Section):
     def only(self, serves: str) -> "Config":
         """The same recipe without the models that what serves has no use for."""
         parts = self.blend.parts if serves == "blend" else (serves,)
-        models = ModelsConfig(**{part: getattr(self.models, part) for part in parts})
+        models = ModelsConfig(**{part: getattr(self.models, part) for part in self._behind(serves)})
         return self.model_copy(update={"models": models, "blend": BlendConfig(parts=parts)})
 
     def measured_as(self, other: "Config") -> "Config":

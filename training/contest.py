@@ -19,6 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training import lineup
 from training.choose import settle
 from training.evaluate import Evaluation, evaluate, pool
@@ -41,19 +42,21 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """The same questions for every model. `vectors`: float32[n_items, d] item texts in the table's item order, if any."""
+    """The same questions for every model. `side`: what is known of the items, in the table's item order."""
 
     rounds: tuple[Round, ...]
-    vectors: lineup.Vectors | None = None
+    side: SideInformation
     seed: int = 0
     k: int = 10
 
     @classmethod
-    def of(cls, parts: LeaveLastOut | Sequence[Fold], vectors: lineup.Vectors | None = None, *, seed: int = 0) -> "Contest":
-        """From the split of either protocol."""
+    def of(cls, parts: LeaveLastOut | Sequence[Fold], side: SideInformation | None = None, *, seed: int = 0) -> "Contest":
+        """From the split of either protocol; without `side` nothing is known of the items but who took them up."""
         if isinstance(parts, LeaveLastOut):
-            return cls((Round(parts.train, parts.validation, parts.train, parts.test),), vectors, seed)
-        return cls(tuple(Round(f.validation_train, f.validation, f.train, f.test) for f in parts), vectors, seed)
+            rounds: tuple[Round, ...] = (Round(parts.train, parts.validation, parts.train, parts.test),)
+        else:
+            rounds = tuple(Round(f.validation_train, f.validation, f.train, f.test) for f in parts)
+        return cls(rounds, side or SideInformation(rounds[0].train.n_items), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +134,7 @@ def _milliseconds(fitted: Fitted, one: Histories) -> float:
 def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
     if name == lineup.BLEND:
         return _blend(this, contest, rng)
-    models = lineup.settings(name, this.early.n_items, contest.vectors)
+    models = lineup.settings(name, this.early.n_items, contest.side)
     if len(models) == 1:  # no trial, and so no fit on the early part
         return models[0].fit(this.train, rng=rng), words(models[0])
     model, fitted = settle(models, this.early, this.validation, rng=rng, k=contest.k)
@@ -140,7 +143,7 @@ def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator)
 
 def _choose(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Model, Fitted]:
     """The setting that validation prefers and its fit on the early part."""
-    models = lineup.settings(name, this.early.n_items, contest.vectors)
+    models = lineup.settings(name, this.early.n_items, contest.side)
     return settle(models, this.early, this.validation, rng=rng, k=contest.k)
 
 
@@ -157,7 +160,7 @@ def _blend(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fit
 
 
 def _parts(early: Interactions, contest: Contest) -> Iterator[str]:
-    return (name for name in lineup.BLENDED if lineup.missing(name, early, contest.vectors) is None)
+    return (name for name in lineup.BLENDED if lineup.missing(name, early, contest.side) is None)
 
 
 def words(model: Model) -> str:

@@ -8,14 +8,15 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.catalogue import Catalogue
 from features.interactions import Histories, Interactions
 from features.proposals import Proposals
+from features.side import SideInformation
 from features.vocabulary import Vocabulary
 from training import lineup
 from training.choose import settle
@@ -23,6 +24,7 @@ from training.config import Config
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
+from training.models.families import FAMILIES, Bindable, Settings
 from training.splits import Fold, Task, digest, known_before, leave_last_out, relabel, rolling_origin
 
 BLEND, CHAMPION = "blend", "champion"
@@ -32,8 +34,8 @@ ROLLING, LAST_OUT = "rolling origin", "leave last out"
 CHOOSE_EVERY = 4  # cuts between two searches of the grids; weights are chosen at every cut
 _TIMED = 32  # histories whose scoring is timed one by one
 
-Vectors = Callable[[str], NDArray[np.float32]]
-"""float32[n_items, d] of the catalogue's texts, by the encoder's name."""
+Sides = Callable[[str | None], SideInformation]
+"""What is known of the table's items, in its item order, with texts as the encoder of that name reads them (None: no texts)."""
 Step = Callable[[str], None]
 """Told what begins now."""
 
@@ -63,7 +65,7 @@ class Table:
 class Choices:
     """What validation chose: the settings of each model that the recipe leaves open, and the blend's weights by part."""
 
-    settings: Mapping[str, Model]
+    settings: Mapping[str, Settings]
     weights: Mapping[str, float]
 
 
@@ -115,7 +117,7 @@ class Outcome:
     champion_row: str | None
 
 
-def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent | None = None, step: Step = print) -> Outcome:
+def fit(table: Table, config: Config, *, sides: Sides, champion: Incumbent | None = None, step: Step = print) -> Outcome:
     """Evaluate all configured models and fit the blend and the best baseline on everything.
 
     Raises DataError where there is too little to learn from or to cut.
@@ -123,7 +125,7 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
     table = replace(table, interactions=select(table.interactions, config))
     check(taught(table.interactions, config), use=config.data.use)
     relabelled, renamed = relabel(table.interactions, rng=np.random.default_rng(config.evaluation.seed))
-    moved: Vectors = lambda encoder: vectors(encoder)[renamed.items]  # noqa: E731
+    moved: Sides = cache(lambda encoder: sides(encoder).take(renamed.items))
     reports: list[Report] = []
     choices: Choices | None = None
     row: str | None = None
@@ -140,7 +142,7 @@ def fit(table: Table, config: Config, *, vectors: Vectors, champion: Incumbent |
     baseline = reports[0].best(config.baselines)
     step("fit on everything")
     everything, names = taught(table.interactions, config), (*choices.weights, baseline)
-    parts = fit_parts(config, choices.settings, everything, vectors, names=names)
+    parts = fit_parts(config, choices.settings, everything, sides, names=names)
     return Outcome(
         table, config, tuple(reports), choices, blended(config, parts, choices.weights), baseline, parts[baseline], row
     )
@@ -180,60 +182,58 @@ def contrast(config: Config) -> str:
     return f"{BLEND}, {OTHER_USE[config.data.use]}"
 
 
-def walk(
-    folds: Sequence[Fold], config: Config, vectors: Vectors, step: Step, *, contrasted: bool = True
-) -> tuple[Report, Choices]:
+def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, contrasted: bool = True) -> tuple[Report, Choices]:
     """Every model and the blend at every cut, and the choices that the last window makes for what comes after it.
 
     Where interactions were recommended, and unless not `contrasted`, with a row that shows what these do to the blend.
     """
     first = folds[0]
     step("choose settings before the first cut")
-    choices = choose_settings(config, taught(first.validation_train, config), first.validation, vectors, None)
+    choices = choose_settings(config, taught(first.validation_train, config), first.validation, sides, None)
     found: dict[str, list[Evaluation]] = {}
     costs: dict[str, float] = {}
     led = contrasted and any(fold.train.recommended.any() for fold in folds)
     for number, fold in enumerate(folds, start=1):
         step(f"cut {number} of {len(folds)}")
         costs, train = {}, taught(fold.train, config)
-        parts = fit_parts(config, choices.settings, train, vectors, costs=costs, timed=fold.test.histories)
+        parts = fit_parts(config, choices.settings, train, sides, costs=costs, timed=fold.test.histories)
         for name, fitted in _rows(config, parts, choices, costs, fold.test.histories):
             found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
         if led:
-            other = _contrast(config, choices, fold.train, fold.test, vectors, found[BLEND][-1])
+            other = _contrast(config, choices, fold.train, fold.test, sides, found[BLEND][-1])
             found.setdefault(contrast(config), []).append(other)
         search = number % CHOOSE_EVERY == 0 or number == len(folds)
         # The next fold's validation is this test without what was recorded after the next cut.
         past = folds[number].validation if number < len(folds) else fold.test
-        choices = choose_settings(config, train, past, vectors, None if search else choices.settings, parts)
+        choices = choose_settings(config, train, past, sides, None if search else choices.settings, parts)
     rows = {name: tuple(evaluations) for name, evaluations in found.items()}
     cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
     asked = tuple((fold.validation.digest if fold.validation is not None else "", fold.test.digest) for fold in folds)
     return Report(ROLLING, digest(folds), cuts, rows, trains, costs, asked), choices
 
 
-def hold_out(interactions: Interactions, config: Config, vectors: Vectors, step: Step) -> tuple[Report | None, Choices]:
+def hold_out(interactions: Interactions, config: Config, sides: Sides, step: Step) -> tuple[Report | None, Choices]:
     """Leave-last-out: chosen on the second-last item of each learner, scored on the last, no refit in between."""
     step("leave last out")
     split = leave_last_out(interactions)
     train = taught(split.train, config)
-    choices = choose_settings(config, train, split.validation, vectors, None)
+    choices = choose_settings(config, train, split.validation, sides, None)
     if not len(split.test):
         return None, choices
     costs: dict[str, float] = {}
-    parts = fit_parts(config, choices.settings, train, vectors, costs=costs, timed=split.test.histories)
+    parts = fit_parts(config, choices.settings, train, sides, costs=costs, timed=split.test.histories)
     rows = {
         name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
         for name, fitted in _rows(config, parts, choices, costs, split.test.histories)
     }
     if split.train.recommended.any():
-        rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, vectors, rows[BLEND][0]),)
+        rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, sides, rows[BLEND][0]),)
     asked = ((split.validation.digest, split.test.digest),)
     return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs, asked), choices
 
 
 def add_champion(
-    report: Report, interactions: Interactions, config: Config, champion: Incumbent, vectors: Vectors, step: Step
+    report: Report, interactions: Interactions, config: Config, champion: Incumbent, sides: Sides, step: Step
 ) -> tuple[Report, str]:
     """The report with the champion's recipe as a row of its own, unless one of its rows is that recipe already."""
     for name in (BLEND, *config.baselines):
@@ -241,7 +241,7 @@ def add_champion(
             return report, name
     theirs = champion.config.only(champion.serves).measured_as(config)
     say: Step = lambda text: step(f"champion: {text}")  # noqa: E731
-    other, _ = walk(_folds(interactions, config), theirs, vectors, say, contrasted=False)
+    other, _ = walk(_folds(interactions, config), theirs, sides, say, contrasted=False)
     return replace(report, folds={**report.folds, CHAMPION: other.folds[champion.serves]}), CHAMPION
 
 
@@ -249,8 +249,8 @@ def choose_settings(
     config: Config,
     train: Interactions,
     validation: Task | None,
-    vectors: Vectors,
-    settings: Mapping[str, Model] | None,
+    sides: Sides,
+    settings: Mapping[str, Settings] | None,
     parts: Mapping[str, Fitted] | None = None,
 ) -> Choices:
     """The settings that the recipe leaves open (searched where `settings` is None) and the blend's weights, on validation.
@@ -261,11 +261,11 @@ def choose_settings(
     task = task.organic() if config.data.use == "organic" else task
     fitted = dict(parts or {})
     if settings is None:
-        found = {name: _search(config, name, train, task) for name in config.models.left_open}
+        found = {name: _search(config, name, train, task, sides) for name in config.models.left_open}
         settings = {name: model for name, (model, _) in found.items()}
         fitted |= {name: best for name, (_, best) in found.items()}
     missing = [name for name in config.blend.parts if name not in fitted]
-    fitted |= fit_parts(config, settings, train, vectors, names=missing)
+    fitted |= fit_parts(config, settings, train, sides, names=missing)
     able: dict[str, Fitted] = {name: fitted[name] for name in config.blend.parts}
     rng = np.random.default_rng([config.seed, zlib.crc32(b"weights")])
     return Choices(settings, choose_weights(able, task.histories, task.targets, rng=rng, k=config.evaluation.k))
@@ -273,9 +273,9 @@ def choose_settings(
 
 def fit_parts(
     config: Config,
-    settings: Mapping[str, Model],
+    settings: Mapping[str, Settings],
     train: Interactions,
-    vectors: Vectors,
+    sides: Sides,
     *,
     names: Sequence[str] | None = None,
     costs: dict[str, float] | None = None,
@@ -284,7 +284,7 @@ def fit_parts(
     """The configured models by name (or those in `names`), each with a generator of its own; `costs` is filled when given."""
     parts: dict[str, Fitted] = {}
     for name in config.models.names if names is None else names:
-        parts[name] = _model(config, name, settings, vectors).fit(train, rng=_rng(config, name))
+        parts[name] = _model(config, name, settings, sides).fit(train, rng=_rng(config, name))
         if costs is not None and timed is not None:
             costs[name] = _score_ms(parts[name], timed)
     return parts
@@ -295,14 +295,12 @@ def blended(config: Config, parts: Mapping[str, Fitted], weights: Mapping[str, f
     return FittedBlend({name: parts[name] for name in weights}, dict(weights)).compact(config.bundle.row_entries)
 
 
-def _contrast(
-    config: Config, choices: Choices, train: Interactions, test: Task, vectors: Vectors, blend: Evaluation
-) -> Evaluation:
+def _contrast(config: Config, choices: Choices, train: Interactions, test: Task, sides: Sides, blend: Evaluation) -> Evaluation:
     """The blend of the same settings and weights, learned from the other use of `train`; `blend` itself where that is equal."""
     if not train.recommended.any():
         return blend
     other = config.learning_from(OTHER_USE[config.data.use])
-    parts = fit_parts(other, choices.settings, taught(train, other), vectors, names=tuple(choices.weights))
+    parts = fit_parts(other, choices.settings, taught(train, other), sides, names=tuple(choices.weights))
     return evaluate(blended(other, parts, choices.weights), test, train=train, k=config.evaluation.k)
 
 
@@ -316,18 +314,20 @@ def _rows(
     yield BLEND, blend
 
 
-def _model(config: Config, name: str, settings: Mapping[str, Model], vectors: Vectors) -> Model:
-    if name == "content" and config.models.content is not None:
-        return config.models.content.bind(vectors(config.models.content.encoder))
-    found: Model | None = settings[name] if name in settings else getattr(config.models, name)
+def _model(config: Config, name: str, settings: Mapping[str, Settings], sides: Sides) -> Model:
+    found: Settings | None = settings[name] if name in settings else getattr(config.models, name)
     assert found is not None, f"[models.{name}] is not configured"
-    return found
+    return found.bind(sides(config.encoder)) if isinstance(found, Bindable) else found
 
 
-def _search(config: Config, name: str, train: Interactions, task: Task) -> tuple[Model, Fitted]:
+def _search(config: Config, name: str, train: Interactions, task: Task, sides: Sides) -> tuple[Settings, Fitted]:
     """The best settings of a model's grid on validation, and that model fitted; the first of the grid without validation."""
-    models = lineup.settings(name, train.n_items, None)
-    return settle(models, train, task, rng=_rng(config, name), k=config.evaluation.k)
+    bindable = isinstance(FAMILIES[name].default, Bindable)
+    side = sides(config.encoder) if bindable else SideInformation(train.n_items)
+    model, fitted = settle(
+        lineup.settings(name, train.n_items, side), train, task, rng=_rng(config, name), k=config.evaluation.k
+    )
+    return lineup.unbound(model), fitted
 
 
 def _rng(config: Config, name: str) -> np.random.Generator:

@@ -1,6 +1,7 @@
-"""What a fit starts from, read from the lake: the training table, its time zone, and texts as vectors when asked for."""
+"""What a fit starts from, read from the lake: the training table, its time zone, and what is known of its items."""
 
 from collections.abc import Callable, Mapping
+from functools import cache as memoised
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,16 @@ from numpy.typing import NDArray
 
 from features import lake as lakes
 from features.proposals import read_proposals
-from training.fit import DataError, Table, Vectors
+from features.side import SideInformation
+from training.fit import DataError, Sides, Table
 
 Step = Callable[[str], None]
 THREADS = 2
 """Of linear algebra: more share badly with other work, and the models are small."""
 
 
-def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, Vectors]:
-    """A tenant's training table, the time zone its times were given in, and its texts as vectors when asked for.
+def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, Sides]:
+    """A tenant's training table, the time zone its times were given in, and what is known of its items.
 
     Raises DataError where the lake is missing, empty or another tenant's.
     """
@@ -30,7 +32,7 @@ def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, 
         raise DataError(str(error)) from error
     named = {"roles": groups.roles, "org_units": groups.org_units}
     table = Table(tenant, items, interactions, groups.audiences, catalogue, proposals, **named)
-    return table, _timezone(manifest), _vectors(table, lake / "vectors" / tenant, step)
+    return table, _timezone(manifest), _sides(table, lake / "vectors" / tenant, step)
 
 
 def _timezone(manifest: Mapping[str, Any]) -> str | None:
@@ -39,16 +41,20 @@ def _timezone(manifest: Mapping[str, Any]) -> str | None:
     return ", ".join(sorted(zones)) or None
 
 
-def _vectors(table: Table, cache: Path, step: Step) -> Vectors:
-    held: dict[str, NDArray[np.float32]] = {}
+def _sides(table: Table, cache: Path, step: Step) -> Sides:
+    """Each encoder runs once, and not at all before a recipe asks for it."""
 
-    def vectors(encoder: str) -> NDArray[np.float32]:
-        from features.text import encode, item_text
+    @memoised
+    def side(encoder: str | None) -> SideInformation:
+        text = None if encoder is None else _encode(table, encoder, cache, step)
+        return SideInformation.of_catalogue(table.catalogue, table.items, text=text, roles=table.roles)
 
-        if encoder not in held:
-            texts = [item_text(table.catalogue.items[item], table.catalogue.skills) for item in table.items.ids]
-            say = lambda done, total: step(f"encode texts, {done:,} of {total:,}")  # noqa: E731
-            held[encoder] = encode(texts, model=encoder, cache=cache, threads=THREADS, progress=say)
-        return held[encoder]
+    return side
 
-    return vectors
+
+def _encode(table: Table, encoder: str, cache: Path, step: Step) -> NDArray[np.float32]:
+    from features.text import encode, item_text
+
+    texts = [item_text(table.catalogue.items[item], table.catalogue.skills) for item in table.items.ids]
+    say = lambda done, total: step(f"encode texts, {done:,} of {total:,}")  # noqa: E731
+    return encode(texts, model=encoder, cache=cache, threads=THREADS, progress=say)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from features.catalogue import Catalogue
 from features.interactions import Interactions
 from features.readers import mars, sequences
+from features.readers.attributes import read_attributes
+from features.side import SideInformation, indicators
 from features.text import TextModelError, encode, item_text
 from training import lineup
 from training.contest import Contest, Result, measure
@@ -46,10 +49,15 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A table and the text of each item in index order, None where there is none."""
+    """A table, what is known of its items (texts not encoded yet) and their texts in index order, None where there are none.
+
+    `notes`: what the reader of a file has to tell.
+    """
 
     interactions: Interactions
-    texts: tuple[str, ...] | None
+    side: SideInformation
+    texts: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 Row = Mapping[str, Any]
@@ -62,6 +70,9 @@ def leaderboard(
     data: Annotated[Path, typer.Option(exists=True, help="The file (sequences) or folder (mars).")],
     protocol: Annotated[Protocol, typer.Option(help="How to split.")] = Protocol.LEAVE_LAST_OUT,
     models: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(lineup.MODELS)}.")] = ",".join(lineup.MODELS),
+    item_attributes: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="sequences: JSON, item id to a list of attribute ids.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(dir_okay=False, help="Where to write the rows as JSON.")] = None,
     cuts: Annotated[int, typer.Option(min=8, help="Cuts in time of rolling-origin.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, the models and the intervals.")] = 0,
@@ -70,46 +81,55 @@ def leaderboard(
     names = _names(models)
     if out is not None and not out.parent.is_dir():
         raise typer.BadParameter(f"the folder {out.parent} does not exist; create it first", param_hint="--out")
+    if item_attributes is not None and format is not Format.SEQUENCES:
+        raise typer.BadParameter(f"{format.value} has attributes of its own; leave it out", param_hint="--item-attributes")
     progress = Console(stderr=True)
     try:
         with progress.status(f"Reading {data}"):
-            dataset = load(format, data)
-        vectors = text_vectors(dataset, names, progress)
-        rows, notes = run(dataset.interactions, vectors, protocol, names, cuts=cuts, seed=seed, progress=progress)
+            dataset = load(format, data, item_attributes)
+        side = side_information(dataset, names, progress)
+        rows, notes = run(dataset.interactions, side, protocol, names, cuts=cuts, seed=seed, progress=progress)
     except (ValueError, OSError, MemoryError, TextModelError) as error:
         progress.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    show(rows, notes, title=f"{data.name}, {protocol.value}", console=Console())
+    show(rows, [*dataset.notes, *notes], title=f"{data.name}, {protocol.value}", console=Console())
     if out is not None:
         out.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", "utf-8")
     if not rows:
         raise typer.Exit(1)
 
 
-def load(format: Format, data: Path) -> Dataset:
-    """Errors: ValueError naming file, line and field; OSError for what cannot be opened."""
+def load(format: Format, data: Path, item_attributes: Path | None = None) -> Dataset:
+    """Errors: ValueError naming file, line or item, and field; OSError for what cannot be opened."""
     if format is Format.SEQUENCES:
-        return Dataset(Interactions.of_histories(sequences.read_histories(data)[2]), None)
+        _, vocabulary, histories = sequences.read_histories(data)
+        table = Interactions.of_histories(histories)
+        if item_attributes is None:
+            return Dataset(table, SideInformation(table.n_items))
+        found = read_attributes(item_attributes, vocabulary)
+        return Dataset(table, SideInformation(table.n_items, attributes=indicators(found.words)), notes=found.notes)
     _, vocabulary, histories, items = mars.read_histories(data)
     texts = tuple(item_text(items[key]) for key in vocabulary.ids)
-    return Dataset(Interactions.of_histories(histories), texts)
+    side = SideInformation.of_catalogue(Catalogue(items, {}, {}), vocabulary)
+    return Dataset(Interactions.of_histories(histories), side, texts)
 
 
-def text_vectors(dataset: Dataset, models: Sequence[str], console: Console) -> lineup.Vectors | None:
-    """float32[n_items, d] in the dataset's item order, encoded only if there are texts and one of the models asks for them.
+def side_information(dataset: Dataset, models: Sequence[str], console: Console) -> SideInformation:
+    """The dataset's, with its texts encoded only if there are some and one of the models asks for them.
 
     Errors: TextModelError where the text model is not installed.
     """
-    if dataset.texts is None or not {"content", lineup.BLEND} & set(models):
-        return None
+    if dataset.texts is None or not lineup.asks_for_text(models):
+        return dataset.side
     with _bar(console) as bar:
         task = bar.add_task("Encoding item texts", total=len(dataset.texts))
-        return encode(dataset.texts, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        text = encode(dataset.texts, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    return replace(dataset.side, text=text)
 
 
 def run(
     interactions: Interactions,
-    vectors: lineup.Vectors | None,
+    side: SideInformation,
     protocol: Protocol,
     models: Sequence[str],
     *,
@@ -117,15 +137,15 @@ def run(
     seed: int = 0,
     progress: Console | None = None,
 ) -> Board:
-    """Every model measured on relabelled data. `vectors`: item texts in the table's order, None where there are none.
+    """Every model measured on relabelled data. `side`: what is known of the items, in the table's order.
 
     Errors: ValueError where the split leaves nothing to learn or to ask.
     """
-    notes = {name: reason for name in models if (reason := lineup.missing(name, interactions, vectors))}
+    notes = {name: reason for name in models if (reason := lineup.missing(name, interactions, side))}
     relabelled, permutation = relabel(interactions, rng=np.random.default_rng(seed))
     parts = split(relabelled, protocol, cuts=cuts)
-    contest = Contest.of(parts, None if vectors is None else vectors[permutation.items], seed=seed)
-    common = {"protocol": protocol.value, "seed": seed, "split_digest": digest(parts)}
+    contest = Contest.of(parts, side.take(permutation.items), seed=seed)
+    common = {"protocol": protocol.value, "seed": seed, "split_digest": digest(parts), "side": side.known}
     able = [name for name in models if name not in notes]
     rows: list[Row] = [_row(measure(name, contest), seed) | common for name in _tracked(able, progress or Console(quiet=True))]
     return rows, [f"{name}: skipped, {reason}" for name, reason in notes.items()]

@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.interactions import Interactions
+from features.side import SideInformation
 from training.models.base import Model
-from training.models.content import ContentConfig
-from training.models.families import FAMILIES, Settings
-
-Vectors = NDArray[np.float32]
-"""float32[n_items, d]: one text vector per item, in the order of the table's item indices."""
+from training.models.families import FAMILIES, Bindable, Settings
 
 BLEND = "blend"
 SMALL = 3_000
@@ -20,24 +16,39 @@ MODELS = (*FAMILIES, BLEND)
 """Every model's name, in the order of a report."""
 BLENDED = tuple(name for name, family in FAMILIES.items() if family.blended)
 """The parts of the blend, as far as the data allow them."""
+_LACK = {"side": "no text and no attributes", "times": "no times"}
 
 
-def settings(name: str, n_items: int, vectors: Vectors | None) -> Sequence[Model]:
-    """The settings of one family that are tried on validation. Errors: KeyError for an unknown name or the blend."""
-    return tuple(bound(found, vectors) for found in FAMILIES[name].settings(n_items))
+def settings(name: str, n_items: int, side: SideInformation) -> Sequence[Model]:
+    """The settings of one family that are tried on validation; those that these items cannot tell apart are tried once.
+
+    Errors: KeyError for an unknown name or the blend, ValueError as `bound`.
+    """
+    models = [bound(found, side) for found in FAMILIES[name].settings(n_items)]
+    return tuple({unbound(model): model for model in models}.values())
 
 
-def missing(name: str, interactions: Interactions, vectors: Vectors | None) -> str | None:
-    """What a model needs and these data lack ("no text", "no times"); None where it can compete."""
+def missing(name: str, interactions: Interactions, side: SideInformation) -> str | None:
+    """What a model needs and these data lack ("no times"); None where it can compete."""
     needs = FAMILIES[name].needs if name in FAMILIES else None
-    lacks = {"text": vectors is None, "times": bool(np.isnat(interactions.at).all())}
-    return f"no {needs}" if needs is not None and lacks[needs] else None
+    if needs is None:
+        return None
+    lacks = {"side": side.text is None and side.attributes is None, "times": bool(np.isnat(interactions.at).all())}
+    return _LACK[needs] if lacks[needs] else None
 
 
-def bound(found: Settings, vectors: Vectors | None) -> Model:
-    """The model of some settings. Errors: ValueError where it needs texts and there are none."""
-    if not isinstance(found, ContentConfig):
-        return found
-    if vectors is None:
-        raise ValueError(f"{found.name} needs a text vector for each item")
-    return found.bind(vectors)
+def bound(found: Settings, side: SideInformation) -> Model:
+    """The model of some settings. Errors: ValueError where they need what is not known of the items."""
+    return found.bind(side) if isinstance(found, Bindable) else found
+
+
+def unbound(model: Model) -> Settings:
+    """The settings of a model, to be bound to the items of another numbering."""
+    found: Settings = getattr(model, "config", model)
+    return found
+
+
+def asks_for_text(names: Sequence[str]) -> bool:
+    """Whether one of these models would read texts: then they are worth encoding."""
+    own = {part for name in names for part in (BLENDED if name == BLEND else (name,))}
+    return any(isinstance(FAMILIES[name].default, Bindable) for name in own)

@@ -27,7 +27,7 @@ from training.adopt import adopt
 from training.bundle import Bundle, BundleError, bundle_folder, load_bundle
 from training.config import Config, read_config
 from training.drift import DriftReport
-from training.fit import DataError, Incumbent, Table, Vectors, fit
+from training.fit import DataError, Incumbent, Sides, Table, fit
 from training.inputs import THREADS, read_table
 from training.journal import Journal
 from training.promote import promote, rolled_back
@@ -211,8 +211,8 @@ class _Run:
                 champion = self.registry.aliased(CHAMPION)
                 known = self._incumbent(champion)
                 start = time.perf_counter()
-                table, _, vectors = self.inputs
-                outcome = fit(table, self.recipe, vectors=vectors, champion=known, step=self.watch.detail)
+                table, _, sides = self.inputs
+                outcome = fit(table, self.recipe, sides=sides, champion=known, step=self.watch.detail)
                 seconds = time.perf_counter() - start
                 n_learners, n_items = table.interactions.shape
                 say(f"{len(self.recipe.models.names)} models on {n_learners:,} learners and {n_items:,} items")
@@ -304,7 +304,7 @@ class _Run:
         return Registry(self.places.tenant, self.places.tracking, self.places.artifacts)
 
     @cached_property
-    def inputs(self) -> tuple[Table, str | None, Vectors]:
+    def inputs(self) -> tuple[Table, str | None, Sides]:
         return read_table(self.places.lake, self.places.tenant, self.watch.detail)
 
     def _data(self, lake: LakeReport) -> str:

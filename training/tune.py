@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -21,8 +22,9 @@ from pydantic import BaseModel
 from features.interactions import Interactions
 from training.config import SECTIONS, Config
 from training.evaluate import evaluate
-from training.fit import DataError, Table, Vectors, select, taught
+from training.fit import DataError, Sides, Table, select, taught
 from training.models.base import Model
+from training.models.families import Bindable
 from training.search_spaces import SPACES, Choice, Integers, Space, Value
 from training.splits import Task, before_every_test, relabel
 
@@ -38,11 +40,11 @@ _FIRST_LOOK = 3  # a trial that may be pruned is fitted on every third learner b
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What every trial is asked: fit on `train`, rank the targets of `validation`. `vectors` follow the table's items."""
+    """What every trial is asked: fit on `train`, rank the targets of `validation`. `sides` follow the table's items."""
 
     train: Interactions
     validation: Task
-    vectors: Vectors
+    sides: Sides
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Swept:
     recall: float | None
 
 
-def question(table: Table, config: Config, vectors: Vectors) -> Question:
+def question(table: Table, config: Config, sides: Sides) -> Question:
     """What a sweep over this table asks. Raises DataError where nothing is left to learn from or to ask."""
     chosen = select(table.interactions, config)
     relabelled, renamed = relabel(chosen, rng=np.random.default_rng(config.evaluation.seed))
@@ -79,7 +81,7 @@ def question(table: Table, config: Config, vectors: Vectors) -> Question:
     validation = validation.organic() if config.data.use == "organic" else validation
     if not len(train.items) or not len(validation):
         raise DataError("nothing is left to learn from or to ask before the first cut: take fewer evaluation.cuts")
-    return Question(train, validation, lambda encoder: vectors(encoder)[renamed.items])
+    return Question(train, validation, cache(lambda encoder: sides(encoder).take(renamed.items)))
 
 
 def study_name(table: Table, config: Config, family: str, asked: Question) -> str:
@@ -177,7 +179,7 @@ def _judged(
     trial: optuna.Trial, asked: Question, config: Config, family: str, settings: Settings
 ) -> tuple[Any, float | None, dict[str, float]]:
     """(state, NDCG, what else there is to say in figures) of one trial."""
-    start, model = time.perf_counter(), _model(config, family, settings, asked.vectors)
+    start, model = time.perf_counter(), _model(config, family, settings, asked.sides)
     rng = np.random.default_rng([config.seed, zlib.crc32(family.encode())])
     try:
         if isinstance(trial.study.pruner, optuna.pruners.MedianPruner):
@@ -202,9 +204,11 @@ def _score(model: Model, train: Interactions, asked: Question, config: Config, r
     return ndcg, found.metric("recall")
 
 
-def _model(config: Config, family: str, settings: Settings, vectors: Vectors) -> Model:
+def _model(config: Config, family: str, settings: Settings, sides: Sides) -> Model:
     section: Any = configured(config, family, settings)
-    model: Model = section.bind(vectors(section.encoder)) if family == "content" else section
+    if isinstance(section, Bindable):
+        return section.bind(sides(getattr(section, "encoder", config.encoder)))
+    model: Model = section
     return model
 
 

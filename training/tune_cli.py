@@ -102,8 +102,8 @@ def _tuned(
     from training.tracking import Registry
     from training.tune import Budget, best_recipe, question
 
-    table, _, vectors = read_table(lake, tenant, say)
-    asked = question(table, recipe, vectors)
+    table, _, sides = read_table(lake, tenant, say)
+    asked = question(table, recipe, sides)
     if storage.startswith("sqlite:///"):
         Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     registry, budget = Registry(tenant, tracking, artifacts), Budget(trials, seconds)

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from features.catalogue import Catalogue, Item
 from features.interactions import Histories, Interactions
+from features.side import SideInformation, indicators
 from features.vocabulary import Vocabulary
 from training.bundle import Provenance, load_bundle, write_bundle
+from training.lineup import bound
 from training.models.als import ALS
 from training.models.base import Fitted, Model
 from training.models.blend import Blend
@@ -36,11 +38,12 @@ DAY = np.timedelta64(1, "D")
 START = np.datetime64("2024-01-01T00:00:00", "us")
 
 
-def texts(n_items: int) -> NDArray[np.float32]:
-    """Even and odd items have texts of their own; item 0 .. n_items - 1."""
+def told(n_items: int) -> SideInformation:
+    """Even and odd items have texts and an attribute of their own; item 0 .. n_items - 1."""
     around = np.random.default_rng(7).normal(0, 0.1, (n_items, 4))
     around[np.arange(n_items), np.arange(n_items) % 2] += 1
-    return around.astype(np.float32)
+    words = [("even", "all") if item % 2 == 0 else ("odd", "all") for item in range(n_items)]
+    return SideInformation(n_items, around.astype(np.float32), indicators(words))
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Case:
     learns: bool = True  # ranks the checkerboard
     needs_history: bool = True  # cannot score an empty one
     draws: bool = False  # by item or learner: equal to the last bit only where both keep their places
-    texts: bool = False  # is bound to a text for each item index
+    texts: bool = False  # is bound to what is known of each item index
     times: bool = False  # cannot score at all without times
     untaken: bool = True  # cannot score an item that nobody took up
 
@@ -70,15 +73,14 @@ def small_sequence() -> SequenceModel:
 
 
 def blend(n_items: int) -> Blend:
-    parts = (Linear(ridge=1, next_ridge=1), ContentConfig().bind(texts(n_items)), Recent(), Popularity())
+    parts = (Linear(ridge=1, next_ridge=1), ContentConfig().bind(told(n_items)), Recent(), Popularity())
     return Blend(parts=parts, weights={"linear": 1, "content": 0.5, "recent": 0.2, "popularity": 0.1})
 
 
 def settled(name: str) -> Case:
     """The case of a family that says nothing else: its default settings."""
     model = FAMILIES[name].default
-    assert not isinstance(model, ContentConfig)
-    return Case(lambda n: model)
+    return Case(lambda n: bound(model, told(n)))
 
 
 SAID = {
@@ -90,7 +92,7 @@ SAID = {
     "linear": Case(lambda n: Linear(ridge=1, next_ridge=1)),
     "ease": Case(lambda n: Linear(ridge=1, mix=0)),
     "next-item": Case(lambda n: Linear(next_ridge=1, mix=1)),
-    "content": Case(lambda n: ContentConfig().bind(texts(n)), texts=True, untaken=False),
+    "content": Case(lambda n: ContentConfig().bind(told(n)), texts=True, untaken=False),
     "sequence": Case(lambda n: small_sequence(), draws=True),
     "blend": Case(blend, needs_history=False, texts=True, untaken=False),
 }

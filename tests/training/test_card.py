@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.side import SideInformation
 from training import card as cards
 from training.config import Config
 from training.fit import BLEND, Outcome, Table, fit
@@ -20,16 +21,17 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def texts(encoder: str) -> Any:
+def texts(encoder: str | None) -> SideInformation:
     angle = 2 * np.pi * np.arange(24) / 12
-    return np.stack([np.cos(angle), np.sin(angle), np.arange(24) // 12 * 2.0 - 1], axis=1).astype(np.float32)
+    found = np.stack([np.cos(angle), np.sin(angle), np.arange(24) // 12 * 2.0 - 1], axis=1)
+    return SideInformation(24, found.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
 def outcome(club_table: Table) -> Outcome:
     table = club_table.interactions
     flagged = replace(club_table, interactions=replace(table, recommended=np.arange(len(table.items)) % 10 == 0))
-    return fit(flagged, Config.model_validate(RECIPE), vectors=texts, step=lambda _: None)
+    return fit(flagged, Config.model_validate(RECIPE), sides=texts, step=lambda _: None)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from features.side import SideInformation, indicators
 from training.config import Config, ConfigError, line_of, read_config
 from training.fit import Outcome, Table, fit
 from training.summary import rows
@@ -73,6 +74,7 @@ OTHER: dict[str, Any] = {
     "models.linear.next_ridge": 100.0,
     "models.linear.mix": 0.1,
     "models.content.decay": 1.0,
+    "models.content.share": 1.0,
     "models.content.encoder": "another",
     "blend.parts": ["linear", "recent"],
     "bundle.row_entries": 1,
@@ -93,8 +95,11 @@ def leaves(model: type[BaseModel] | BaseModel, prefix: str = "") -> set[str]:
     return found
 
 
-def vectors(encoder: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.random.default_rng(list(encoder.encode())).standard_normal((24, 8)).astype(np.float32)
+def sides(encoder: str | None) -> SideInformation:
+    """Texts of every item, and attributes of every other one."""
+    seed = list((encoder or "none").encode())
+    text = None if encoder is None else np.random.default_rng(seed).standard_normal((24, 8)).astype(np.float32)
+    return SideInformation(24, text, indicators([(str(item % 5),) if item % 2 else () for item in range(24)]))
 
 
 def small(**changes: Any) -> Config:
@@ -128,7 +133,7 @@ def print_of(outcome: Outcome) -> str:
 
 
 def run(table: Table, config: Config) -> str:
-    return print_of(fit(table, config, vectors=vectors, step=lambda _: None))
+    return print_of(fit(table, config, sides=sides, step=lambda _: None))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training import lineup
 from training.contest import Contest, Round, compete, measure, peak_mb, words
+from training.models.als import ALS
 from training.models.linear import Linear
 from training.models.popularity import Popularity
 from training.splits import leave_last_out, rolling_origin
@@ -20,8 +22,8 @@ def checkerboard() -> Interactions:
     return Interactions.of_histories(Histories.of(rows, 24, at=days))
 
 
-VECTORS = np.eye(2, dtype=np.float32)[np.arange(24) % 2]
-LAST_OUT = Contest.of(leave_last_out(checkerboard()), VECTORS, seed=3)
+SIDE = SideInformation(24, np.eye(2, dtype=np.float32)[np.arange(24) % 2])
+LAST_OUT = Contest.of(leave_last_out(checkerboard()), SIDE, seed=3)
 
 
 @pytest.mark.parametrize("name", ["linear", "als", "content", "blend"])
@@ -31,7 +33,7 @@ def test_models_that_read_the_history_know_the_colour(name: str) -> None:
 
 @pytest.mark.parametrize("name", lineup.MODELS)
 def test_every_model_competes_under_both_protocols(name: str) -> None:
-    for contest in (LAST_OUT, Contest.of(rolling_origin(checkerboard()), VECTORS)):
+    for contest in (LAST_OUT, Contest.of(rolling_origin(checkerboard()), SIDE)):
         found = compete(name, contest)
         assert len(found.evaluation) == sum(len(this.test) for this in contest.rounds)
         assert len(found.settings) == len(contest.rounds)
@@ -46,18 +48,18 @@ def test_the_same_seed_gives_the_same_ranks() -> None:
 
 def test_leave_last_out_never_fits_on_the_validation_item(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted_on: list[Interactions] = []
-    fit = Linear.fit
-    monkeypatch.setattr(Linear, "fit", lambda self, table, *, rng: (fitted_on.append(table), fit(self, table, rng=rng))[1])
-    compete("linear", LAST_OUT)
+    fit = ALS.fit
+    monkeypatch.setattr(ALS, "fit", lambda self, table, *, rng: (fitted_on.append(table), fit(self, table, rng=rng))[1])
+    compete("als", LAST_OUT)
     assert all(table is LAST_OUT.rounds[0].train for table in fitted_on)
-    assert len(fitted_on) == len(lineup.settings("linear", 24, None))  # the winner is not fitted again
+    assert len(fitted_on) == len(lineup.settings("als", 24, SIDE))  # the winner is not fitted again
 
 
 def test_rolling_origin_fits_again_on_everything_known_at_the_cut() -> None:
     (fold, *_) = rolling_origin(checkerboard())
     found = compete("popularity", Contest.of([fold]))
     alone = Round(fold.train, None, fold.train, fold.test)
-    assert found.evaluation.rank.tolist() == compete("popularity", Contest((alone,))).evaluation.rank.tolist()
+    assert found.evaluation.rank.tolist() == compete("popularity", Contest((alone,), SIDE)).evaluation.rank.tolist()
 
 
 def test_a_model_is_measured_in_a_process_of_its_own() -> None:
@@ -68,7 +70,7 @@ def test_a_model_is_measured_in_a_process_of_its_own() -> None:
 
 
 def test_errors_come_back_from_the_other_process() -> None:
-    with pytest.raises(ValueError, match="text vector"):
+    with pytest.raises(ValueError, match="neither"):
         measure("content", Contest.of(leave_last_out(checkerboard())))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training import lineup
 from training.config import Config
 from training.fit import BLEND, CHAMPION, DataError, Incumbent, Outcome, Table, check, fit, select
@@ -21,12 +22,13 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def no_texts(encoder: str) -> Any:
-    raise AssertionError(f"no model reads texts, yet {encoder} was asked for")
+def no_texts(encoder: str | None) -> SideInformation:
+    assert encoder is None, f"no model reads texts, yet {encoder} was asked for"
+    return SideInformation(24)
 
 
 def run(table: Table, recipe: dict[str, Any] = RECIPE, champion: Incumbent | None = None) -> Outcome:
-    return fit(table, Config.model_validate(recipe), vectors=no_texts, champion=champion, step=lambda _: None)
+    return fit(table, Config.model_validate(recipe), sides=no_texts, champion=champion, step=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ def test_texts_follow_the_relabelled_items(club_table: Table) -> None:
     texts = np.stack([np.cos(angle), np.sin(angle), np.arange(24) // 12 * 2.0 - 1], axis=1).astype(np.float32)
     models = {"popularity": {}, "content": {"decay": 0.5}}
     config = Config.model_validate(RECIPE | {"models": models, "blend": {"parts": ["content"]}})
-    found = fit(club_table, config, vectors=lambda _: texts, step=lambda _: None)
+    found = fit(club_table, config, sides=lambda _: SideInformation(24, texts), step=lambda _: None)
     for report in found.reports:
         pooled = report.pooled()
         assert pooled["content"].metric("ndcg") > pooled["popularity"].metric("ndcg") + 0.1

@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training.leaderboard import Protocol, leaderboard, run
 
 app = typer.Typer()
@@ -118,8 +119,8 @@ def test_three_learners_give_figures_without_intervals(tmp_path: Path) -> None:
 def test_the_board_renumbers_before_it_splits_and_texts_follow() -> None:
     """Two seeds are two numberings: other tables, the same figures. Items of one parity share a text direction."""
     rows = [(2 * np.random.default_rng(n).permutation(12)[:8] + n % 2).tolist() for n in range(40)]
-    vectors = np.eye(2, dtype=np.float32)[np.arange(24) % 2]
+    side = SideInformation(24, np.eye(2, dtype=np.float32)[np.arange(24) % 2])
     table = Interactions.of_histories(Histories.of(rows, 24))
-    one, two = (run(table, vectors, Protocol.LEAVE_LAST_OUT, ["content"], seed=seed)[0][0] for seed in (1, 2))
+    one, two = (run(table, side, Protocol.LEAVE_LAST_OUT, ["content"], seed=seed)[0][0] for seed in (1, 2))
     assert one["split_digest"] != two["split_digest"]
     assert one["recall_at_10"] == two["recall_at_10"] == 1

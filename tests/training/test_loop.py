@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training.config import Config
 from training.evaluate import ORGANIC, Estimate, paired_difference
 from training.fit import BLEND, DataError, Outcome, Table, fit
@@ -29,7 +30,7 @@ def run(table: Table, **data: Any) -> Outcome:
     return fit(
         table,
         Config.model_validate(RECIPE | {"data": data}),
-        vectors=lambda _: np.zeros(0, dtype=np.float32),
+        sides=lambda _: SideInformation(24),
         step=lambda _: None,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from features.side import SideInformation
 from training.config import Config
 from training.fit import Table, fit
 from training.record import record
@@ -25,7 +26,7 @@ def run_id(club_table: Table, tmp_path_factory: pytest.TempPathFactory, empty_ml
     folder = tmp_path_factory.mktemp("record")
     shutil.copyfile(empty_mlflow, folder / "mlflow.db")
     registry = Registry("clubs", f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-    outcome = fit(club_table, Config.model_validate(RECIPE), vectors=lambda _: pytest.fail("no texts"), step=lambda _: None)
+    outcome = fit(club_table, Config.model_validate(RECIPE), sides=lambda _: SideInformation(24), step=lambda _: None)
     with registry.run("fit clubs") as run:
         record(outcome, registry, run, fit_seconds=1.0, source="", timezone=None, against=None)
     return run.run_id

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training.evaluate import evaluate
 from training.models.blend import Blend
 from training.models.content import ContentConfig
@@ -33,7 +34,7 @@ def log() -> Interactions:
     return Interactions.of_histories(Histories.of(rows, N_ITEMS, at=days, audience=audience), n_audiences=2)
 
 
-VECTORS = np.random.default_rng(4).normal(size=(N_ITEMS, 8)).astype(np.float32)
+SIDE = SideInformation(N_ITEMS, np.random.default_rng(4).normal(size=(N_ITEMS, 8)).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,18 @@ def figures(model: Any, interactions: Interactions) -> np.ndarray:
 
 def relabelled(model: Any, seed: int) -> np.ndarray:
     moved, permutation = relabel(log(), rng=np.random.default_rng(seed))
-    return figures(model(VECTORS[permutation.items]), moved)
+    return figures(model(SIDE.take(permutation.items)), moved)
 
 
 MODELS: dict[str, Any] = {
-    "popularity": lambda vectors: Popularity(),
-    "recent": lambda vectors: Recent(),
-    "ease": lambda vectors: Linear(mix=0),
-    "next item": lambda vectors: Linear(mix=1),
-    "linear": lambda vectors: Linear(),
-    "content": lambda vectors: ContentConfig().bind(vectors),
-    "blend": lambda vectors: Blend(
-        parts=(Linear(), ContentConfig().bind(vectors), Popularity()),
+    "popularity": lambda side: Popularity(),
+    "recent": lambda side: Recent(),
+    "ease": lambda side: Linear(mix=0),
+    "next item": lambda side: Linear(mix=1),
+    "linear": lambda side: Linear(),
+    "content": lambda side: ContentConfig().bind(side),
+    "blend": lambda side: Blend(
+        parts=(Linear(), ContentConfig().bind(side), Popularity()),
         weights={"linear": 1.0, "content": 0.3, "popularity": 0.1},
     ),
 }
@@ -87,6 +88,6 @@ def test_metrics_are_the_same_under_two_relabellings(name: str) -> None:
 def test_a_model_that_reads_the_numbering_is_caught() -> None:
     honest = figures(Linear(), log())
     assert figures(NextNumbers(), log())[1] > honest[1]  # on the numbers as they come it would win
-    one, two = (relabelled(lambda vectors: NextNumbers(), seed) for seed in (1, 2))
+    one, two = (relabelled(lambda side: NextNumbers(), seed) for seed in (1, 2))
     assert one != pytest.approx(two, abs=1e-6)
     assert max(one[1], two[1]) < honest[1] / 2

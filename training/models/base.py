@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from features.interactions import Histories, Interactions
 
@@ -85,6 +86,26 @@ def floats(arrays: Arrays, name: str, *shape: int | None) -> NDArray[np.float32]
     return found
 
 
+def csr(arrays: Arrays, name: str, n_rows: int, n_columns: int) -> sparse.csr_matrix:
+    """float32 csr[n_rows, n_columns] of the arrays `name_indptr`, `name_indices` and `name_data`.
+
+    Errors: KeyError; ValueError also where an index leads outside, which a product would follow.
+    """
+    indptr, indices = arrays[f"{name}_indptr"], arrays[f"{name}_indices"]
+    if any(array.dtype not in (np.int32, np.int64) or array.ndim != 1 for array in (indptr, indices)):
+        raise ValueError(f"{name}_indptr and {name}_indices are not int32[any] or int64[any]")
+    if len(indptr) != n_rows + 1 or indptr[0] != 0 or indptr[-1] != len(indices) or np.any(np.diff(indptr) < 0):
+        raise ValueError(f"{name}_indptr does not rise from 0 to {len(indices)} in {n_rows} steps")
+    if len(indices) and (indices.min() < 0 or indices.max() >= n_columns):
+        raise ValueError(f"an index of {name}_indices lies outside 0..{n_columns - 1}")
+    return sparse.csr_matrix((floats(arrays, f"{name}_data", len(indices)), indices, indptr), shape=(n_rows, n_columns))
+
+
+def csr_arrays(name: str, table: sparse.csr_matrix) -> Arrays:
+    """The arrays that `csr` reads."""
+    return {f"{name}_indptr": table.indptr, f"{name}_indices": table.indices, f"{name}_data": table.data}
+
+
 def number(params: Mapping[str, Any], name: str, *, low: float = -_LARGEST, high: float = _LARGEST) -> float:
     """The parameter `name`, within `low` and `high`. Errors: KeyError, OverflowError, TypeError, ValueError."""
     found = float(params[name])
@@ -114,13 +135,23 @@ def tells_nothing(histories: Histories, known: NDArray[np.bool_]) -> NDArray[np.
     return found
 
 
-def decayed_sum(histories: Histories, table: NDArray[np.float32], decay: float) -> NDArray[np.float32]:
-    """float32[n, d]: the sum of `decay ** age` times an item's row of float32[n_items, d], over each history.
+def decayed_sum(histories: Histories, table: NDArray[np.float32] | sparse.csr_matrix, decay: float) -> NDArray[np.float32]:
+    """float32[n, d] C-ordered: the sum of `decay ** age` times an item's row of float32[n_items, d], over each history.
 
-    One history, as a service asks, goes without a sparse matrix, whose making takes longer than the sum.
+    One history, as a service asks, goes without making a sparse matrix, which takes longer than the sum.
     """
     if len(histories) == 1:
         weights = np.power(np.float32(decay), histories.age(), dtype=np.float32)
+        if sparse.issparse(table):
+            return _sum_of_rows(table, histories.items, weights)[None]
         return (weights @ table[histories.items])[None]
-    found: NDArray[np.float32] = histories.matrix(decay) @ table
-    return found
+    found = histories.matrix(decay) @ table
+    return np.asarray(found.toarray(order="C") if sparse.issparse(found) else found, dtype=np.float32)
+
+
+def _sum_of_rows(table: sparse.csr_matrix, rows: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32[d] by a count."""
+    lengths = np.diff(table.indptr)[rows]
+    place = np.arange(lengths.sum()) + np.repeat(table.indptr[rows] - np.cumsum(lengths) + lengths, lengths)
+    given = table.data[place] * np.repeat(weights, lengths)
+    return np.bincount(table.indices[place], given, minlength=table.shape[1]).astype(np.float32)

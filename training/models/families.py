@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
+from features.side import SideInformation
 from training.models import als, bpr, content, item_knn, linear, recent
 from training.models.als import ALS, FittedALS
 from training.models.base import Fitted, Model
@@ -16,8 +17,18 @@ from training.models.random_order import FittedRandomOrder, RandomOrder
 from training.models.recent import FittedRecent, Recent
 from training.models.sequence import FittedSequence, SequenceModel
 
-Settings = Model | ContentConfig
-"""A model's config; that of the content model becomes a model once it is bound to texts."""
+
+@runtime_checkable
+class Bindable(Protocol):
+    """A config that is no model before it knows a table's items; the model keeps it as its `config`."""
+
+    def bind(self, side: SideInformation) -> Model:
+        """The model of these settings for the items of `side`, in their order."""
+        ...
+
+
+Settings = Model | Bindable
+"""A model's config: a model itself, or one once it is bound to what is known of the items."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +36,14 @@ class Family:
     """`default`: the settings when nobody says otherwise; their class is the section `[models.NAME]` of a recipe.
 
     `fitted`: what `fit` returns. `grid`: the settings to choose from on validation, for a number of items. `needs`: what
-    a table must have for it. `blended`: a part of the leaderboard's blend (a recipe may blend any family).
+    a table must have for it, "side" being texts or attributes of its items. `blended`: a part of the leaderboard's blend
+    (a recipe may blend any family).
     """
 
     default: Settings
     fitted: type[Fitted]
     grid: Callable[[int], Sequence[Settings]] | None = None
-    needs: Literal["text", "times"] | None = None
+    needs: Literal["side", "times"] | None = None
     blended: bool = False
 
     def settings(self, n_items: int) -> Sequence[Settings]:
@@ -46,7 +58,7 @@ FAMILIES: dict[str, Family] = {
     "als": Family(ALS(), FittedALS, als.grid, blended=True),
     "bpr": Family(BPR(), FittedBPR, bpr.grid),
     "linear": Family(Linear(), FittedLinear, linear.grid, blended=True),
-    "content": Family(ContentConfig(), FittedContent, content.grid, needs="text", blended=True),
+    "content": Family(ContentConfig(), FittedContent, content.grid, needs="side", blended=True),
     "sequence": Family(SequenceModel(), FittedSequence),
     "random": Family(RandomOrder(), FittedRandomOrder),
 }

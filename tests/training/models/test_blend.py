@@ -3,6 +3,7 @@ import pytest
 from pydantic import ValidationError
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training.models.blend import Blend, FittedBlend
 from training.models.content import ContentConfig
 from training.models.linear import FittedLinear, Linear
@@ -17,7 +18,7 @@ def blend() -> FittedBlend:
     """Nobody took up items 3 and 4; only item 3 has no text."""
     table = Interactions.of_histories(Histories.of([[0, 1, 2], [1, 2, 0], [0, 2], [2, 1]], M))
     vectors = np.array([[1, 0], [0, 1], [1, 1], [0, 0], [-1, 0]], dtype=np.float32)
-    parts = (Linear(ridge=1, next_ridge=1), ContentConfig().bind(vectors))
+    parts = (Linear(ridge=1, next_ridge=1), ContentConfig().bind(SideInformation(5, vectors)))
     return Blend(parts=parts, weights={"linear": 1.0, "content": 0.5}).fit(table, rng=np.random.default_rng(0))
 
 

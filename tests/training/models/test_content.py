@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation, indicators
 from training.models.content import ContentConfig, FittedContent
 
 EAST, NORTH, WEST, SOUTH = [1, 0], [0, 1], [-1, 0], [0, -1]  # their mean is zero: nothing is taken off
@@ -11,7 +12,7 @@ EAST, NORTH, WEST, SOUTH = [1, 0], [0, 1], [-1, 0], [0, -1]  # their mean is zer
 
 def bind(*vectors: Sequence[float], decay: float = 0.5) -> FittedContent:
     table = Interactions.of_histories(Histories.of([[0]], len(vectors)))
-    model = ContentConfig(decay=decay).bind(np.array(vectors, dtype=np.float32))
+    model = ContentConfig(decay=decay).bind(SideInformation(len(vectors), np.array(vectors, dtype=np.float32)))
     return model.fit(table, rng=np.random.default_rng(0))
 
 
@@ -48,7 +49,7 @@ def test_decay_changes_the_scores() -> None:
     assert slow[0, 0] > fast[0, 0]
 
 
-def test_vectors_of_another_catalogue_are_refused() -> None:
-    model = ContentConfig().bind(np.eye(3, dtype=np.float32))
-    with pytest.raises(ValueError, match="3 text vectors for 5 items"):
+def test_what_is_known_of_another_catalogue_is_refused() -> None:
+    model = ContentConfig().bind(SideInformation(3, np.eye(3, dtype=np.float32)))
+    with pytest.raises(ValueError, match="side information of 3 items for a table of 5 items"):
         model.fit(Interactions.of_histories(Histories.of([[0]], 5)), rng=np.random.default_rng(0))
