@@ -12,53 +12,48 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.contents import Contents, Floats
+from serving.contents import Floats
 
 POOL: Final = 100
 """The best of a row among which diversity chooses."""
 LEAST_NEW: Final = 0.01
 """Two items with less than this of their content apart are the same to diversity."""
 
-NO_CONTENTS: Final = Contents(np.zeros((1, 0), dtype=np.float32), np.zeros((1, 0), dtype=np.float32))
-"""Where only a provider limit is asked for."""
-
 
 @dataclass
 class Above:
     """What stands in a slate so far, over all of its rows.
 
-    providers: int[m], each item's provider, -1 without; limit: items of one provider, None for no limit. directions:
-    float32[k, d], orthonormal rows that span the contents of the items above.
+    contents: float32[m, d], rows of length 1, or 0 where nothing is known (`serving.contents`). providers: int64[m], each
+    item's provider, -1 without. limit: items of one provider, None for no limit. directions: float32[k, d], orthonormal rows
+    that span the contents of the items above.
     """
 
     diversity: float
     limit: int | None
-    contents: Contents
+    contents: Floats
     providers: NDArray[np.int64]
     directions: Floats = field(init=False)
-    _counts: NDArray[np.int64] = field(init=False)
+    counts: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._counts = np.zeros(self.providers.max(initial=-1) + 2, dtype=np.int64)  # the last one, at -1, stays 0
-        self.directions = np.zeros((0, self.contents.width), dtype=np.float32)
-
-    def placed_of(self, candidates: NDArray[np.integer]) -> NDArray[np.int64]:
-        """int64[n]: how many items of each candidate's provider stand above; 0 without a provider."""
-        found: NDArray[np.int64] = self._counts[self.providers[candidates]]
-        return found
+        self.directions = np.zeros((0, self.contents.shape[1]), dtype=np.float32)
+        self.counts = np.zeros(self.providers.max(initial=-1) + 2, dtype=np.int64)  # the last one, at -1, stays 0
 
     def place(self, candidate: int) -> Floats | None:
         """Count an item; returns the direction that its content adds, None where it adds nothing new."""
-        if self.providers[candidate] >= 0:
-            self._counts[self.providers[candidate]] += 1
-        if self.diversity == 0:
+        provider = self.providers[candidate]
+        if provider >= 0:
+            self.counts[provider] += 1
+        if self.diversity == 0 or len(self.directions) >= POOL:
             return None
-        found: Floats = self.contents.take(np.array([candidate]))[0]
-        rest: Floats = found - self.directions.T @ (self.directions @ found)
-        length = float(np.sqrt(rest @ rest))
-        if length * length <= LEAST_NEW or len(self.directions) >= POOL:
+        rest: Floats = self.contents[candidate]
+        if len(self.directions):
+            rest = np.subtract(rest, (self.directions @ rest) @ self.directions)
+        square = float(rest @ rest)
+        if square <= LEAST_NEW:
             return None
-        new: Floats = rest / length
+        new: Floats = rest / np.float32(square**0.5)
         self.directions = np.concatenate([self.directions, new[None]])
         return new
 
@@ -70,73 +65,91 @@ class Diverse:
     so that no slot stays empty.
     """
 
-    def __init__(self, above: Above, ordered: NDArray[np.integer], relevance: NDArray[np.floating], slots: int) -> None:
-        """`ordered`: int[n], the row's candidates, best first; relevance: float[n], what each is worth; `slots` to fill."""
-        self._above, self._slots = above, slots
-        self._ordered = np.asarray(ordered, dtype=np.int64)
-        self._free = np.ones(len(self._ordered), dtype=bool)
-        self._blocked, self._passed = np.zeros((2, len(self._ordered)), dtype=bool)
-        self._allowed = np.arange(len(self._ordered))
+    def __init__(self, above: Above, ordered: NDArray[np.integer], worth: NDArray[np.floating], slots: int) -> None:
+        """`ordered`: int[n], the row's candidates, best first; worth: float[n], their scores; `slots` to fill."""
+        self._above, self._slots, self._ordered = above, slots, ordered
+        self._free = np.ones(len(ordered), dtype=bool)
+        self._blocked, self._passed = np.zeros((2, len(ordered)), dtype=bool)
+        self._providers = above.providers[ordered] if above.limit is not None else None
+        self._allowed = self._free  # bool[n]
+        self._held: NDArray[np.intp] = np.arange(0)  # positions in `ordered`
         self._greedy = 0
-        pool = min(POOL, len(self._ordered)) if above.diversity > 0 else 0
-        self._value = standardised(relevance[:pool])
-        self._content = above.contents.take(self._ordered[:pool])
-        self._known = np.any(self._content, axis=1)
+        self._pool = min(POOL, len(ordered)) if above.diversity > 0 else 0
+        self._content = above.contents[ordered[: self._pool]]
+        self._unknown = ~self._content.any(axis=1)
+        self._partly = bool(self._unknown.any())
+        self._worth = (1 - above.diversity) * standardised(worth[: self._pool])
         self._new = 1 - np.square(self._content @ above.directions.T).sum(axis=1)
 
     def open(self, support: int) -> list[int]:
         """The best candidates by score that the next slot may hold, at most `support`; empty when none is left."""
-        self._allowed = np.flatnonzero(self._free)
-        if self._above.limit is not None and len(self._allowed):
-            placed = self._above.placed_of(self._ordered[self._allowed])
-            self._allowed = self._allowed[placed < max(self._above.limit, int(placed.min()) + 1)]
-        found: list[int] = self._ordered[self._allowed[:support]].tolist()
+        self._allowed = self._free
+        if self._providers is not None and self._free.any():
+            self._allowed = self._within_limit(self._providers)
+        self._held = np.flatnonzero(self._allowed)[:support]
+        found: list[int] = self._ordered[self._held].tolist()
         return found
 
     def first(self) -> int:
         """The candidate that the next slot holds unless chance decides, of those that `open` found."""
-        pool = self._allowed[: np.searchsorted(self._allowed, len(self._value))]
-        self._greedy = int(self._allowed[0])
-        if len(pool):
-            share = self._above.diversity
-            self._greedy = int(pool[np.argmax((1 - share) * self._value[pool] + share * self._gain(pool))])
+        self._greedy = int(self._held[0])
+        if self._pool:
+            value = self._worth + self._above.diversity * self._gain()
+            if self._providers is not None:
+                value[~self._allowed[: self._pool]] = -np.inf
+            best = int(value.argmax())
+            self._greedy = best if value[best] > -np.inf else self._greedy  # or the whole pool is used up
         return int(self._ordered[self._greedy])
 
     def place(self, candidate: int) -> None:
         """Take a candidate out and put it into the slate."""
-        at = int(np.flatnonzero(self._free & (self._ordered == candidate))[0])
-        if at == self._greedy:
-            over = self._free[:at].copy()
-            mine = self._allowed[: np.searchsorted(self._allowed, at)]
-            self._passed[mine] = True
-            over[mine] = False
-            self._blocked[:at] |= over
+        at = self._greedy
+        if candidate != self._ordered[at]:
+            at = int(self._held[self._ordered[self._held] == candidate][0])
+        elif at > 0:
+            self._passed[:at] |= self._allowed[:at]
+            if self._providers is not None:
+                self._blocked[:at] |= self._free[:at] > self._allowed[:at]
         self._free[at] = False
+        if at < self._pool:
+            self._worth[at] = -np.inf
         direction = self._above.place(candidate)
-        if direction is not None and len(self._new):
+        if direction is not None and self._pool:
             self._new -= np.square(self._content @ direction)
 
     def given_up(self) -> dict[str, list[int]]:
         """By rule, the candidates that would have stood in the row by score and were passed over for it."""
-        best = np.arange(len(self._ordered)) < self._slots
-        blocked = self._blocked & best
-        passed = self._passed & best & ~blocked
-        found = {"provider_limit": blocked & self._free, "diversity": passed & self._free}
+        best = self._free & (np.arange(len(self._free)) < self._slots)
+        found = {"provider_limit": best & self._blocked, "diversity": best & self._passed & ~self._blocked}
         return {rule: self._ordered[mask].tolist() for rule, mask in found.items()}
 
-    def _gain(self, pool: NDArray[np.integer]) -> NDArray[np.float64]:
+    def _within_limit(self, providers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        assert self._above.limit is not None
+        placed = self._above.counts[providers]
+        within: NDArray[np.bool_] = self._free & (placed < self._above.limit)
+        if within.any():
+            return within
+        least: NDArray[np.bool_] = self._free & (placed == placed[self._free].min())
+        return least
+
+    def _gain(self) -> NDArray[np.float64]:
         """ln d2 of each; where nothing is known of a content the mean of the others, which moves it neither up nor down."""
-        gain = np.log(np.maximum(self._new[pool], LEAST_NEW))
-        known = self._known[pool]
-        return np.where(known, gain, gain[known].mean() if known.any() else 0.0)
+        gain: NDArray[np.float64] = np.log(np.maximum(self._new, LEAST_NEW))
+        if self._partly:
+            known = self._allowed[: self._pool] & ~self._unknown
+            gain[self._unknown] = gain[known].mean() if known.any() else 0.0
+        return gain
 
 
-def standardised(relevance: NDArray[np.floating]) -> NDArray[np.float64]:
+def standardised(worth: NDArray[np.floating]) -> NDArray[np.float64]:
     """float64[n], mean 0 and deviation 1; zeros where all are equal; what is not finite counts as the least that is."""
-    found = np.asarray(relevance, dtype=np.float64)
+    found = np.asarray(worth, dtype=np.float64)
     finite = np.isfinite(found)
-    if not finite.any():
-        return np.zeros(len(found))
-    found = np.where(finite, found, found[finite].min())
-    spread = float(found.std())
-    return (found - found.mean()) / spread if spread > 1e-9 * max(1.0, abs(float(found.mean()))) else np.zeros(len(found))
+    if not finite.all():
+        found = np.where(finite, found, found[finite].min()) if finite.any() else np.zeros(len(found))
+    if not len(found):
+        return found
+    found = found - found.mean()
+    spread = float(np.sqrt(found @ found / len(found)))
+    flat = spread <= 1e-9 * float(np.abs(worth[finite]).max(initial=1.0))
+    return np.zeros(len(found)) if flat else np.divide(found, spread)

@@ -22,7 +22,7 @@ from features.events import Event
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
-from serving.diversity import NO_CONTENTS, Above, Diverse
+from serving.diversity import POOL, Above, Diverse
 from serving.eligibility import RULES_VERSION, Facts, eligible
 from serving.exploration import ByScore, Slot, fill, seed_of
 from serving.payloads import RankRequest, Request
@@ -194,7 +194,10 @@ def _rows(
     for row in plan:
         free = ~np.isin(row.ordered, [slot.candidate for slots in filled for slot in slots])
         left = row.ordered[free]
-        candidates = ByScore(left.tolist()) if above is None else Diverse(above, left, row.worth[free], row.size)
+        reach = len(left) if policy.provider_limit is not None else POOL + row.size + policy.support  # no slot looks further
+        candidates = (
+            ByScore(left.tolist()) if above is None else Diverse(above, left[:reach], row.worth[free][:reach], row.size)
+        )
         filled.append(fill(candidates, row.size, epsilon=epsilon, support=policy.support, rng=rng))
         places += _places(left, filled[-1])
         given_up += [candidates.given_up()] if isinstance(candidates, Diverse) else []
@@ -213,7 +216,7 @@ def _above(stock: Prepared, request: Request, policy: Policy) -> Above | None:
         return None
     if policy.diversity == 0 and policy.provider_limit is None:
         return None
-    contents = stock.contents if policy.diversity > 0 else NO_CONTENTS
+    contents = stock.contents if policy.diversity > 0 else np.zeros((len(stock), 0), dtype=np.float32)
     return Above(policy.diversity, policy.provider_limit, contents, stock.providers)
 
 

@@ -11,7 +11,7 @@ from scipy import sparse
 from features.catalogue import Item
 from features.proposals import Proposal, Proposals, usable
 from features.ranking import ItemTable
-from serving.contents import Contents
+from serving.contents import contents_of
 from training.bundle import Bundle
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
@@ -54,9 +54,9 @@ class Prepared:
         return len(self.listed)
 
     @cached_property
-    def contents(self) -> Contents:
-        """What the items are about; made when first asked for, by a policy that wants diversity."""
-        return Contents.of(self.bundle)
+    def contents(self) -> NDArray[np.float32]:
+        """float32[m, d], what the items are about; made when first asked for, by a policy that wants diversity."""
+        return contents_of(self.bundle)
 
     @cached_property
     def providers(self) -> NDArray[np.int64]:

@@ -1,27 +1,33 @@
 """From a request to a decision, on a company whose every answer is known."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from acme import CUSTOMERS, LEARNERS, NOW, event
+from acme import CUSTOMERS, ITEMS, LEARNERS, NOW, event, publish
 
-from features.catalogue import Learner
+from features.catalogue import Item, Learner
 from features.decisions import Decision
 from features.events import Event, Verb
 from features.interactions import Histories, Interactions
 from serving.payloads import RankRequest, RecommendationsRequest
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import Policy
-from serving.prepared import Prepared
+from serving.prepared import Prepared, prepare
+from training.bundle import load_bundle
 from training.models.blend import Blend
 from training.models.item_knn import ItemKNN
 from training.models.linear import Linear
-from training.models.popularity import Popularity
+from training.models.popularity import FittedPopularity, Popularity
 
 ANA, BEN, OFF = LEARNERS
 SURE = Policy(epsilon=0.0)
+
+
+def replace_provider(item: Item, provider: str) -> Item:
+    return item.model_copy(update={"provider": provider})
 
 
 def recommend(stock: Prepared, learner: Learner | None = ANA, events: tuple[Event, ...] = (), **more: Any) -> Decision:
@@ -162,3 +168,64 @@ def test_an_empty_slate_is_an_answer(stock: Prepared) -> None:
 def test_time_decides_what_is_available(stock: Prepared) -> None:
     later: datetime = NOW + timedelta(days=2)
     assert "soon" in [item.item_id for item in recommend(stock, at=later).slate]
+
+
+PROVIDED = tuple(replace_provider(item, "house" if item.id in ("calm", "data") else "") for item in ITEMS)
+
+
+@pytest.fixture
+def provided(tmp_path: Path) -> Prepared:
+    return prepare(load_bundle(publish(tmp_path / "provided", items=PROVIDED)))
+
+
+def test_a_provider_limit_is_kept_and_what_it_removed_is_named(provided: Prepared) -> None:
+    limited = Policy(epsilon=0.0, provider_limit=1)
+    decision = recommend(provided, None, limit=2, policy=limited)
+    assert [(item.item_id, item.place) for item in decision.slate] == [("calm", 0), ("safe", 2)]
+    assert decision.removed["provider_limit"] == ("data",)
+    assert [item.item_id for item in recommend(provided, None, limit=3, policy=limited).slate] == ["calm", "safe", "data"]
+
+
+def test_a_provider_limit_holds_over_all_rows(provided: Prepared) -> None:
+    """calm alone closes the gap that is left, but its provider has its one place already."""
+    policy = Policy(epsilon=0.0, provider_limit=1, gap_share=0.5)
+    found = recommend(provided, events=(event("ana", Verb.STARTED, "lead"),), limit=2, policy=policy)
+    assert sum(item.item_id in ("calm", "data") for item in found.slate) == 1
+
+
+def test_a_catalogue_of_one_provider_fills_its_slate(tmp_path: Path) -> None:
+    items = tuple(replace_provider(item, "only") for item in ITEMS)
+    stock = prepare(load_bundle(publish(tmp_path / "one", items=items)))
+    decision = recommend(stock, None, policy=Policy(epsilon=0.0, provider_limit=1))
+    assert [item.item_id for item in decision.slate] == ["calm", "data", "safe"]
+    assert "provider_limit" not in decision.removed
+
+
+def test_diversity_moves_what_is_alike_down_and_says_so(provided: Prepared) -> None:
+    """calm and data are of one provider, safe of none: what diversity alone makes of three items."""
+    decision = recommend(provided, None, limit=2, policy=Policy(epsilon=0.0, diversity=1.0))
+    assert [(item.item_id, item.position, item.place) for item in decision.slate] == [("calm", 0, 0), ("safe", 1, 2)]
+    assert decision.removed["diversity"] == ("data",)
+
+
+def test_rank_is_diversified_only_where_the_policy_says_so(provided: Prepared) -> None:
+    request = RankRequest(learner_id="ana", candidates=("safe", "calm", "data"), limit=2)
+    options: dict[str, Any] = {"at": NOW, "decision_id": "d"}
+    plain = rank(provided, request, None, (), policy=Policy(diversity=1.0, provider_limit=1), **options)
+    asked = rank(provided, request, None, (), policy=Policy(diversity=1.0, diversify_rank=True), **options)
+    whole = request.model_copy(update={"limit": None})
+    every = rank(provided, whole, None, (), policy=Policy(provider_limit=1, diversify_rank=True), **options)
+    assert [item.item_id for item in plain.slate] == ["calm", "data"]
+    assert plain.removed == {"beyond_limit": ("safe",)}
+    assert [item.item_id for item in asked.slate] == ["calm", "safe"]
+    assert asked.removed == {"diversity": ("data",)}
+    assert [item.item_id for item in every.slate] == ["calm", "safe", "data"]
+    assert every.removed == {}
+
+
+def test_what_a_model_cannot_score_takes_no_part(provided: Prepared) -> None:
+    counts = np.array([4, np.nan, np.nan, 1, 1, 0], dtype=np.float32)
+    broken = provided.with_model(FittedPopularity(counts))
+    decision = recommend(broken, None, policy=Policy(epsilon=0.0, diversity=0.5))
+    assert [item.item_id for item in decision.slate] == ["calm", "safe"]
+    assert set(decision.removed["no_score"]) == {"data"}

@@ -1,5 +1,6 @@
 """The policy is data: read from TOML, refused when wrong, hashed into decisions."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,30 @@ import pytest
 
 from serving.policy import Policy, load_policy
 
+CHANGES: list[dict[str, Any]] = [
+    {"epsilon": 0.1},
+    {"support": 9},
+    {"gap_share": 0.5},
+    {"explore_rank": True},
+    {"diversity": 0.2},
+    {"provider_limit": 3},
+    {"diversify_rank": True},
+]
 
-@pytest.mark.parametrize("change", [{"epsilon": 0.1}, {"support": 9}, {"gap_share": 0.5}, {"explore_rank": True}])
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_every_field_changes_the_hash(change: dict[str, Any]) -> None:
     assert Policy(**change).digest != Policy().digest
     assert Policy().digest == Policy(epsilon=0.05).digest
+
+
+def test_every_field_is_one_of_these_changes() -> None:
+    assert {name for change in CHANGES for name in change} == set(Policy.model_fields)
+
+
+def test_decisions_made_before_diversity_existed_keep_their_policy() -> None:
+    older = '{"epsilon":0.05,"support":50,"gap_share":0.3,"explore_rank":false}'
+    assert Policy(diversity=0).digest == hashlib.sha256(older.encode()).hexdigest()[:16]
 
 
 def test_a_policy_is_read_from_toml(tmp_path: Path) -> None:
@@ -21,7 +41,15 @@ def test_a_policy_is_read_from_toml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named"), [("epsilon = 1.5", "epsilon"), ("epsilom = 0.1", "epsilom"), ("epsilon = ", "policy")]
+    ("text", "named"),
+    [
+        ("epsilon = 1.5", "epsilon"),
+        ("epsilom = 0.1", "epsilom"),
+        ("epsilon = ", "policy"),
+        ("diversity = 1.1", "diversity"),
+        ("diversity = nan", "diversity"),
+        ("provider_limit = 0", "provider_limit"),
+    ],
 )
 def test_a_wrong_policy_names_file_and_field(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "policy.toml"
