@@ -211,6 +211,11 @@ class Interactions(Histories):
         """This table with other histories of its items in it, such as a selection of its own; `until` as now unless given."""
         return self._of(kept, self.n_audiences, self.until if until is None else until)
 
+    @property
+    def grouped(self) -> bool:
+        """Whether any learner's audience, role or org unit is known."""
+        return any(getattr(self, name).max(initial=-1) >= 0 for name in _GROUPS)
+
     def organic(self) -> "Interactions":
         """The entries that nobody recommended; itself where all are."""
         return self.holding(self.where(~self.recommended)) if self.recommended.any() else self

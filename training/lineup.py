@@ -16,7 +16,7 @@ MODELS = (*FAMILIES, BLEND)
 """Every model's name, in the order of a report."""
 BLENDED = tuple(name for name, family in FAMILIES.items() if family.blended)
 """The parts of the blend, as far as the data allow them."""
-_LACK = {"side": "no text and no attributes", "times": "no times"}
+_LACK = {"side": "no text and no attributes", "times": "no times", "groups": "no audience, org unit or role"}
 
 
 def settings(name: str, n_items: int, side: SideInformation) -> Sequence[Model]:
@@ -33,7 +33,11 @@ def missing(name: str, interactions: Interactions, side: SideInformation) -> str
     needs = FAMILIES[name].needs if name in FAMILIES else None
     if needs is None:
         return None
-    lacks = {"side": side.text is None and side.attributes is None, "times": bool(np.isnat(interactions.at).all())}
+    lacks = {
+        "side": side.text is None and side.attributes is None,
+        "times": bool(np.isnat(interactions.at).all()),
+        "groups": not interactions.grouped,
+    }
     return _LACK[needs] if lacks[needs] else None
 
 

@@ -31,6 +31,7 @@ from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
 from training.models.recent import Recent
 from training.models.registry import FITTED
+from training.models.segments import Segments
 from training.models.sequence import SequenceModel
 
 M = 12
@@ -87,6 +88,7 @@ SAID = {
     "popularity": Case(lambda n: Popularity(), learns=False, needs_history=False, untaken=False),
     "random": Case(lambda n: RandomOrder(), learns=False, needs_history=False, draws=True, untaken=False),
     "recent": Case(lambda n: Recent(), learns=False, needs_history=False, times=True, untaken=False),
+    "segments": Case(lambda n: Segments(), learns=False, needs_history=False, untaken=False),
     "als": Case(lambda n: small_als(), draws=True),
     "bpr": Case(lambda n: small_bpr(), draws=True),
     "linear": Case(lambda n: Linear(ridge=1, next_ridge=1)),
@@ -102,7 +104,8 @@ each = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
 def timed(rows: list[list[int]], n_items: int, *, n_audiences: int = 2) -> Interactions:
     at = [[START + (k + u) * DAY for k in range(len(row))] for u, row in enumerate(rows)]
-    histories = Histories.of(rows, n_items, at=at, audience=[u % n_audiences for u in range(len(rows))])
+    groups = {"audience": [u % n_audiences for u in range(len(rows))], "role": [u % 3 for u in range(len(rows))]}
+    histories = Histories.of(rows, n_items, at=at, org_unit=[u % 4 for u in range(len(rows))], **groups)
     return Interactions.of_histories(histories, n_audiences=n_audiences, until=START + 60 * DAY)
 
 
@@ -123,7 +126,7 @@ def board(case: Case) -> Fitted:
 
 def asked(n_items: int = M) -> Histories:
     """Histories that no learner of the table has: one item, some, some with a repeat, and none at all."""
-    return Histories.of([[4], [1, 3, 9], [2, 2, 6, 2], []], n_items, audience=[0, 1, -1, 0])
+    return Histories.of([[4], [1, 3, 9], [2, 2, 6, 2], []], n_items, audience=[0, 1, -1, 0], role=[2, -1, 0, 1])
 
 
 def knows_colours(fitted: Fitted, table: Interactions, withheld: NDArray[np.integer]) -> bool:
@@ -188,9 +191,9 @@ def test_a_score_depends_on_its_own_row_alone(case: Case) -> None:
 
 
 @each
-def test_an_unknown_audience_is_scored_like_none(case: Case) -> None:
+def test_an_unknown_group_is_scored_like_none(case: Case) -> None:
     fitted = board(case)
-    scores = fitted.score(Histories.of([[4, 2], [4, 2]], M, audience=[99, -1]))
+    scores = fitted.score(Histories.of([[4, 2], [4, 2]], M, audience=[99, -1], role=[99, -1], org_unit=[99, -1]))
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(scores[0], scores[1])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from features.side import SideInformation
-from training.models import als, bpr, content, item_knn, linear, recent
+from training.models import als, bpr, content, item_knn, linear, recent, segments
 from training.models.als import ALS, FittedALS
 from training.models.base import Fitted, Model
 from training.models.bpr import BPR, FittedBPR
@@ -15,6 +15,7 @@ from training.models.linear import FittedLinear, Linear
 from training.models.popularity import FittedPopularity, Popularity
 from training.models.random_order import FittedRandomOrder, RandomOrder
 from training.models.recent import FittedRecent, Recent
+from training.models.segments import FittedSegments, Segments
 from training.models.sequence import FittedSequence, SequenceModel
 
 
@@ -36,14 +37,14 @@ class Family:
     """`default`: the settings when nobody says otherwise; their class is the section `[models.NAME]` of a recipe.
 
     `fitted`: what `fit` returns. `grid`: the settings to choose from on validation, for a number of items. `needs`: what
-    a table must have for it, "side" being texts or attributes of its items. `blended`: a part of the leaderboard's blend
-    (a recipe may blend any family).
+    a table must have for it, "side" being texts or attributes of its items, "groups" audiences, org units or roles of its
+    learners. `blended`: a part of the leaderboard's blend (a recipe may blend any family).
     """
 
     default: Settings
     fitted: type[Fitted]
     grid: Callable[[int], Sequence[Settings]] | None = None
-    needs: Literal["side", "times"] | None = None
+    needs: Literal["side", "times", "groups"] | None = None
     blended: bool = False
 
     def settings(self, n_items: int) -> Sequence[Settings]:
@@ -54,6 +55,7 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "popularity": Family(Popularity(), FittedPopularity, blended=True),
     "recent": Family(Recent(), FittedRecent, recent.grid, needs="times", blended=True),
+    "segments": Family(Segments(), FittedSegments, segments.grid, needs="groups", blended=True),
     "item_knn": Family(ItemKNN(), FittedItemKNN, item_knn.grid, blended=True),
     "als": Family(ALS(), FittedALS, als.grid, blended=True),
     "bpr": Family(BPR(), FittedBPR, bpr.grid),
