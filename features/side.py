@@ -22,7 +22,7 @@ class SideInformation:
 
     fields: float32[m] by name, NaN where not given: `position` in the catalogue, `minutes`, `difficulty` 1 to 3, `available`
     from, in days since 1970. levels: float32[m, s], skill levels gained (0: not taught); expects: float32[r, s], what each
-    role expects, both None where no item teaches a skill.
+    role expects, both None where no item teaches a skill. A row of zeros or NaN in `text` is an item without text.
     """
 
     n_items: int
@@ -33,10 +33,10 @@ class SideInformation:
     expects: Floats | None = None
 
     def __post_init__(self) -> None:
-        tables = {"text": self.text, "attributes": self.attributes, "levels": self.levels, **self.fields}
-        for name, table in tables.items():
-            if table is not None and table.shape[0] != self.n_items:
-                raise ValueError(f"side information {name} has {table.shape[0]} rows for {self.n_items} items")
+        wide = {"text": self.text, "attributes": self.attributes, "levels": self.levels}
+        for name, table in {**wide, **self.fields}.items():
+            if table is not None:
+                _check(name, table, self.n_items, 2 if name in wide else 1)
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -59,22 +59,18 @@ class SideInformation:
     def of_catalogue(
         cls, catalogue: Catalogue, items: Vocabulary, *, text: Floats | None = None, roles: tuple[str, ...] = ()
     ) -> "SideInformation":
-        """From the rows of the vocabulary's items; `roles` in the order that histories count them."""
+        """From the rows of the vocabulary's items, of which the catalogue may lack some; `roles` as histories count them."""
         rows = [catalogue.items.get(item_id) for item_id in items.ids]
         skills = Vocabulary.of(skill for row in rows if row is not None for skill in row.skills)
-        expects = np.zeros((len(roles), len(skills)), dtype=np.float32)
-        for place, role in enumerate(roles):
-            known = catalogue.roles.get(role)
-            for skill, level in ({} if known is None else known.expects).items():
-                if skill in skills:
-                    expects[place, skills.index(skill)] = level
+        taught = [{} if row is None else row.skills for row in rows]
+        expected = [catalogue.roles[role].expects if role in catalogue.roles else {} for role in roles]
         return cls(
             len(rows),
             text,
             indicators([() if row is None else tuple(_words(row)) for row in rows]),
             {name: values for name, values in _fields(rows).items() if not np.isnan(values).all()},
-            _levels(rows, skills) if len(skills) else None,
-            expects if len(skills) else None,
+            _levels(taught, skills) if len(skills) else None,
+            _levels(expected, skills) if len(skills) else None,
         )
 
 
@@ -89,6 +85,14 @@ def indicators(words: Sequence[tuple[str, ...]]) -> sparse.csr_matrix | None:
     return sparse.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=(len(words), len(known)))
 
 
+def _check(name: str, table: Floats | sparse.csr_matrix, n_items: int, n_axes: int) -> None:
+    if table.ndim != n_axes or table.dtype != np.float32:
+        wanted = f"float32[{n_items}, any]" if n_axes == 2 else f"float32[{n_items}]"
+        raise ValueError(f"side information {name} is {table.dtype}{list(table.shape)}, not {wanted}")
+    if table.shape[0] != n_items:
+        raise ValueError(f"side information {name} has {table.shape[0]} rows for {n_items} items")
+
+
 def _words(item: Item) -> Iterator[str]:
     """What an item is described by, each word with the field it stands in."""
     yield f"type={item.type.value}"
@@ -97,7 +101,7 @@ def _words(item: Item) -> Iterator[str]:
     if item.provider:
         yield f"provider={item.provider}"
     for name, value in item.attributes.items():
-        yield from (f"{name}={word}" for word in ((value,) if isinstance(value, str) else value))
+        yield from (f"{name}={word}" for word in ((value,) if isinstance(value, str) else value) if word.strip())
 
 
 def _fields(rows: list[Item | None]) -> dict[str, Floats]:
@@ -117,9 +121,11 @@ def _fields(rows: list[Item | None]) -> dict[str, Floats]:
     return found
 
 
-def _levels(rows: list[Item | None], skills: Vocabulary) -> Floats:
+def _levels(rows: Sequence[Mapping[str, float]], skills: Vocabulary) -> Floats:
+    """float32[n, s]: the levels of the skills of the vocabulary."""
     found = np.zeros((len(rows), len(skills)), dtype=np.float32)
     for at, row in enumerate(rows):
-        for skill, level in ({} if row is None else row.skills).items():
-            found[at, skills.index(skill)] = level
+        for skill, level in row.items():
+            if skill in skills:
+                found[at, skills.index(skill)] = level
     return found

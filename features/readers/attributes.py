@@ -54,7 +54,9 @@ def _object(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         where = f"{path.name}, line {error.lineno}, column {error.colno}"
         raise ValueError(f"{where}: not JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ValueError(f"{path.name}: lists stand too deep in each other; give each item one flat list") from None
+    except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     if not isinstance(found, dict):
         raise ValueError(f'{path.name}: an object like {{"item": [1, 2]}} is expected, not {_kind(found)}')

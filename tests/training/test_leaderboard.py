@@ -124,3 +124,27 @@ def test_the_board_renumbers_before_it_splits_and_texts_follow() -> None:
     one, two = (run(table, side, Protocol.LEAVE_LAST_OUT, ["content"], seed=seed)[0][0] for seed in (1, 2))
     assert one["split_digest"] != two["split_digest"]
     assert one["recall_at_10"] == two["recall_at_10"] == 1
+
+
+def test_attributes_of_a_file_reach_the_models_and_what_it_lacks_is_told(sequences: Path, tmp_path: Path) -> None:
+    out, attributes = tmp_path / "results.json", tmp_path / "attributes.json"
+    attributes.write_text(json.dumps({f"i{n}": [n % 2, "all"] for n in range(1, 25)}))
+    found = invoke(sequences, "--models", "content", "--item-attributes", str(attributes), "--out", str(out))
+    assert found.exit_code == 0, found.output
+    (row,) = json.loads(out.read_text())
+    assert row["side"] == ["attributes"]
+    assert "share=1.0" in row["settings"][0]
+    assert "attributes.json: 5 items are not in the log: left out" in found.stdout
+    assert "attributes.json: 1 of 20 items of the log have no attribute" in found.stdout
+
+
+def test_broken_attributes_are_exit_1_with_the_place(sequences: Path, tmp_path: Path) -> None:
+    attributes = tmp_path / "attributes.json"
+    attributes.write_text('{"i1": "red"}')
+    found = invoke(sequences, "--item-attributes", str(attributes))
+    assert (found.exit_code, "item 'i1': a list of attribute ids is expected" in flat(found.output)) == (1, True)
+
+
+def test_attributes_beside_a_format_that_has_its_own_are_exit_2(sequences: Path, tmp_path: Path) -> None:
+    found = invoke(tmp_path, "--item-attributes", str(sequences), format="mars")
+    assert (found.exit_code, "mars has attributes of its own" in flat(found.output)) == (2, True)
