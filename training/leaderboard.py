@@ -23,14 +23,14 @@ from features.side import SideInformation, indicators
 from features.text import TextModelError, encode, item_text
 from training import lineup
 from training.contest import Contest, Result, measure
-from training.evaluate import COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, Estimate, Evaluation
+from training.evaluate import COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, NEW_LEARNERS, Estimate, Evaluation
 from training.splits import Fold, LeaveLastOut, digest, leave_last_out, relabel, rolling_origin
 
 _METRICS = ("recall", "ndcg", "debiased_ndcg")
 _LEGEND = """95 %: bootstrap by learner. debiased: NDCG@10, hits weighted (n_train + 1)^-.5.
 fit s: with the choice on validation. MB: peak of its own process.
 ms: to score one learner on one thread."""
-_SLICES = (COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS)
+_SLICES = (NEW_LEARNERS, COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS)
 
 
 class Format(StrEnum):
@@ -147,7 +147,9 @@ def run(
     contest = Contest.of(parts, side.take(permutation.items), seed=seed)
     common = {"protocol": protocol.value, "seed": seed, "split_digest": digest(parts), "side": side.known}
     able = [name for name in models if name not in notes]
-    rows: list[Row] = [_row(measure(name, contest), seed) | common for name in _tracked(able, progress or Console(quiet=True))]
+    rows: list[Row] = [
+        result_row(measure(name, contest), seed) | common for name in _tracked(able, progress or Console(quiet=True))
+    ]
     return rows, [f"{name}: skipped, {reason}" for name, reason in notes.items()]
 
 
@@ -187,7 +189,8 @@ def _names(models: str) -> list[str]:
     return names
 
 
-def _row(result: Result, seed: int) -> dict[str, Any]:
+def result_row(result: Result, seed: int) -> dict[str, Any]:
+    """A result as results.json holds it, with its intervals."""
     found: dict[str, Any] = {"model": result.model}
     for metric in _METRICS:
         found |= _figures(f"{metric}_at_{result.evaluation.k}", result.evaluation, metric, seed)
