@@ -3,13 +3,32 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from features.interactions import Interactions
+from features.interactions import Histories, Interactions
 from training.evaluate import evaluate
 from training.models.base import Fitted, Model
 from training.splits import Task
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A model whose settings are where a search of its own begins."""
+
+    def search(
+        self,
+        train: Interactions,
+        histories: Histories,
+        targets: NDArray[np.int32],
+        *,
+        rng: np.random.Generator,
+        k: int = 10,
+    ) -> tuple[Model, Fitted]:
+        """The settings that rank targets (int32[n]) best after n histories, and their fit on `train`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,12 +75,20 @@ def settle(
 ) -> tuple[Model, Fitted]:
     """The setting that validation prefers, and its fit on `train`: how leaderboard and recipe both come to a model.
 
-    A single setting needs no trial; without anything to validate on, the first stands.
+    A single setting needs no trial, unless a search begins there; without anything to validate on, the first stands.
     """
-    if len(models) == 1 or validation is None or not len(validation):
+    if is_settled(models) or validation is None or not len(validation):
         return models[0], models[0].fit(train, rng=rng)
+    first = models[0]
+    if len(models) == 1 and isinstance(first, Searching):
+        return first.search(train, validation.histories, validation.targets, rng=rng, k=k)
     choice = choose(models, train, validation, rng=rng, k=k)
     return choice.model, choice.fitted
+
+
+def is_settled(models: Sequence[Model]) -> bool:
+    """Whether nothing is left to choose: a single setting that no search begins from."""
+    return len(models) == 1 and not isinstance(models[0], Searching)
 
 
 def _try(model: Model, train: Interactions, validation: Task, rng: np.random.Generator, k: int) -> tuple[Fitted, Trial]:

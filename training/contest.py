@@ -21,11 +21,11 @@ from threadpoolctl import threadpool_limits
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
 from training import lineup
-from training.choose import settle
+from training.choose import is_settled, settle
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
-from training.splits import Fold, LeaveLastOut, Task
+from training.splits import ColdItems, Fold, LeaveLastOut, Task
 
 _TIMED = 50
 
@@ -40,6 +40,10 @@ class Round:
     test: Task
 
 
+Parts = LeaveLastOut | ColdItems | Sequence[Fold]
+"""A split of any protocol."""
+
+
 @dataclass(frozen=True, eq=False)
 class Contest:
     """The same questions for every model. `side`: what is known of the items, in the table's item order."""
@@ -50,10 +54,12 @@ class Contest:
     k: int = 10
 
     @classmethod
-    def of(cls, parts: LeaveLastOut | Sequence[Fold], side: SideInformation | None = None, *, seed: int = 0) -> "Contest":
-        """From the split of either protocol; without `side` nothing is known of the items but who took them up."""
+    def of(cls, parts: Parts, side: SideInformation | None = None, *, seed: int = 0) -> "Contest":
+        """From the split of any protocol; without `side` nothing is known of the items but who took them up."""
         if isinstance(parts, LeaveLastOut):
             rounds: tuple[Round, ...] = (Round(parts.train, parts.validation, parts.train, parts.test),)
+        elif isinstance(parts, ColdItems):
+            rounds = (Round(parts.early, parts.validation, parts.train, parts.test),)
         else:
             rounds = tuple(Round(f.validation_train, f.validation, f.train, f.test) for f in parts)
         return cls(rounds, side or SideInformation(rounds[0].train.n_items), seed)
@@ -135,7 +141,7 @@ def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator)
     if name == lineup.BLEND:
         return _blend(this, contest, rng)
     models = lineup.settings(name, this.early.n_items, contest.side)
-    if len(models) == 1:  # no trial, and so no fit on the early part
+    if is_settled(models):  # no trial, and so no fit on the early part
         return models[0].fit(this.train, rng=rng), words(models[0])
     model, fitted = settle(models, this.early, this.validation, rng=rng, k=contest.k)
     return fitted if this.train is this.early else model.fit(this.train, rng=rng), words(model)

@@ -1,35 +1,40 @@
 """Linear: a closed-form item-to-item model, half EASE, half a ridge from the decayed past to the next item.
 
 Both halves are one matrix W in the end, and a score is the decayed history times W: exact to explain, no learner in it.
-
-EASE (Steck 2019): W = I - P diag(1 / diag P), P = (X'X + ridge I)^-1 over the binary learner-item matrix X.
-Next item: W = (Z'Z + next_ridge I)^-1 Z'Y, one row of Z per take-up after a learner's first: the decayed items before
-it, and Y the item itself.
+Side information, where it is bound, takes part in both halves as rows of its own and so ends in the same W.
+The equations stand in `closed_form`, a form for many items in `linear_sparse`, the choice of settings in `linear_search`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
-from scipy.linalg import lapack
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
+from training.models import linear_search, linear_sparse
 from training.models.base import Arrays, columns, decayed_sum, floats, number, tells_nothing
+from training.models.closed_form import ease, next_item
+from training.models.likeness import Likeness
 
-_NEGLIGIBLE = 1e-3  # a decayed weight below this leaves the next-item regression
-_SMALL = 3_000  # items up to which a fit takes less than a second
+DENSE_LIMIT = 20_000
+"""Items up to which `form = "auto"` is the dense form: 5 GB at the limit, and time that grows with the third power."""
 _BLOCK = 1_024
+_INTO = 10  # of `compact`: a weight that leads into an item is kept for each of so many that lead out of one
+
+Weights = NDArray[np.float32] | sparse.csr_matrix
 
 
 class Linear(BaseModel):
-    """`decay`: weight of an item in the past for each newer one. `mix`: share of the next-item half, 0 is EASE alone.
+    """`decay`: weight of an item in the history for each newer one. `mix`: share of the next-item half, 0 is EASE alone.
 
-    `ridge` regularises EASE, `next_ridge` the next-item half; both in take-ups.
+    `ridge` regularises EASE, `next_ridge` the next-item half; both in take-ups. `next_decay`: weight of an item in the past
+    that the next-item half learns from (None: as `decay`). `side`: weight of what items have in common, where side
+    information is bound, in take-ups; 0 leaves it out. `form`: see `DENSE_LIMIT` and `linear_sparse`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,43 +44,92 @@ class Linear(BaseModel):
     ridge: float = Field(default=200.0, gt=0)
     next_ridge: float = Field(default=50.0, gt=0)
     mix: float = Field(default=0.65, ge=0, le=1)
+    next_decay: float | None = Field(default=None, gt=0, le=1)
+    side: float = Field(default=0.0, ge=0)
+    form: Literal["auto", "dense", "sparse"] = "auto"
+
+    def bind(self, side: SideInformation) -> "LinearModel":
+        """The model with what is known of each item by attributes and text."""
+        return LinearModel(self, side.n_items, Likeness.of(side))
 
     def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedLinear":
-        """Draws nothing from `rng`. Memory: about three dense float32[n_items, n_items] (1.8 GB for 12,000 items)."""
-        halves = []
-        if self.mix < 1:
-            half = _half(interactions, (self.ridge,), lambda: ease(interactions.matrix(), self.ridge))
-            halves.append((1 - self.mix) * half)
-        if self.mix > 0:
-            key = (self.decay, self.next_ridge)
-            halves.append(self.mix * _half(interactions, key, lambda: next_item(interactions, *key)))
-        weights = halves.pop()
-        for other in halves:
-            weights += other
-        return FittedLinear(weights, interactions.item_counts() > 0, self.decay)
+        """Draws nothing from `rng`. Memory: see `closed_form` and `linear_sparse`."""
+        return LinearModel(self, interactions.n_items, None).fit(interactions, rng=rng)
+
+    def is_sparse(self, n_items: int) -> bool:
+        """Which form a number of items gets."""
+        return self.form == "sparse" or (self.form == "auto" and n_items > DENSE_LIMIT)
 
 
-_HALVES: WeakKeyDictionary[Interactions, dict[tuple[float, ...], NDArray[np.float32]]] = WeakKeyDictionary()
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """A linear model bound to side information; `likeness` is None where there is none."""
+
+    config: Linear
+    n_items: int
+    likeness: Likeness | None
+    name: ClassVar[str] = "linear"
+
+    def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedLinear":
+        """Raises ValueError where the side information is not of these items."""
+        if self.n_items != interactions.n_items:
+            raise ValueError(f"side information of {self.n_items} items for {interactions.n_items} items")
+        mix = self.config.mix
+        if mix == 0:
+            return self.fitted(self.ease(interactions), interactions)
+        if mix == 1:
+            return self.fitted(self.next_item(interactions), interactions)
+        return self.fitted(linear_search.mixed(self.ease(interactions), self.next_item(interactions), mix), interactions)
+
+    def search(
+        self,
+        train: Interactions,
+        histories: Histories,
+        targets: NDArray[np.int32],
+        *,
+        rng: np.random.Generator,
+        k: int = 10,
+    ) -> tuple["LinearModel", "FittedLinear"]:
+        """Settings that rank `targets` best after `histories`, and their fit: see `linear_search.search`."""
+        return linear_search.search(self, train, histories, targets, rng=rng, k=k)
+
+    def fitted(self, weights: Weights, interactions: Interactions) -> "FittedLinear":
+        """The fitted model of a mixture of both halves."""
+        known = interactions.item_counts() > 0
+        if self.likeness is not None and self.config.side > 0:
+            known |= self.likeness.known
+        return FittedLinear(weights, known, self.config.decay)
+
+    def ease(self, interactions: Interactions) -> Weights:
+        """float32[m, m] or csr: the EASE half alone."""
+        config, extra = self.config, (self.likeness, self.config.side)
+        if config.is_sparse(self.n_items):
+            return linear_sparse.ease(interactions, config.ridge, *extra)
+        return ease(interactions.matrix(), config.ridge, *extra)
+
+    def next_item(self, interactions: Interactions) -> Weights:
+        """float32[m, m] or csr: the next-item half alone."""
+        config, extra = self.config, (self.likeness, self.config.side)
+        given = config.next_decay or config.decay, config.next_ridge, *extra
+        if config.is_sparse(self.n_items):
+            return linear_sparse.next_item(interactions, *given)
+        return next_item(interactions, *given)
 
 
-def _half(interactions: Interactions, key: tuple[float, ...], fit: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """A half as `fit` makes it, kept as long as a small table lives: the settings of a grid share most of theirs."""
-    if interactions.n_items > _SMALL:
-        return fit()
-    kept = _HALVES.setdefault(interactions, {})
-    if key not in kept:
-        kept[key] = fit()
-    return kept[key]
+def grid(n_items: int) -> tuple[Linear, ...]:
+    """Where `search` begins: the defaults."""
+    return (Linear(),)
 
 
 @dataclass(frozen=True, eq=False)
 class FittedLinear:
     """weights: float32[n_items, n_items], from an item of the history to an item scored, dense or CSR; known: bool[n_items].
 
-    NaN for an item that no learner took up in training, and for a history that holds no other (an empty one too).
+    NaN for an item that no learner took up in training and of which no side information says anything, and for a history that
+    holds no other (an empty one too).
     """
 
-    weights: NDArray[np.float32] | sparse.csr_matrix
+    weights: Weights
     known: NDArray[np.bool_]
     decay: float
     kind: ClassVar[str] = "linear"
@@ -106,7 +160,10 @@ class FittedLinear:
         return np.asarray(np.float32(self.decay) ** age * np.asarray(weights).ravel(), dtype=np.float32)
 
     def compact(self, rows: int = 300) -> "FittedLinear":
-        """The same model with the `rows` strongest weights of each row only, as CSR: what a bundle stores."""
+        """The same model with the `rows` strongest weights of each row only, as CSR: what a bundle stores.
+
+        And the strongest weights into each item, a tenth as many: else an item of few take-ups would lose all of them.
+        """
         return replace(self, weights=_strongest(self.weights, rows))
 
     def arrays(self) -> Arrays:
@@ -141,32 +198,36 @@ def _rows_of(arrays: Arrays, m: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((floats(arrays, "data", len(indices)), indices, indptr), shape=(m, m))
 
 
-def grid(n_items: int) -> tuple[Linear, ...]:
-    """Settings to choose from on validation: a dozen where a fit takes under a second, else the default alone."""
-    if n_items > _SMALL:
-        return (Linear(),)
-    alone = [Linear(decay=0.5, ridge=100, mix=0), Linear(decay=0.5, next_ridge=100, mix=1)]
-    mixed = [
-        Linear(decay=decay, ridge=ridge, next_ridge=next_ridge, mix=mix)
-        for decay in (0.5, 0.7)
-        for ridge in (50, 100, 200)
-        for next_ridge, mix in ((10, 0.3), (50, 0.5))
-    ]
-    return (*alone, *mixed)
-
-
-def _strongest(weights: NDArray[np.float32] | sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """The `count` entries of largest absolute value of each row, a block of rows at a time."""
+def _strongest(weights: Weights, count: int) -> sparse.csr_matrix:
+    """The `count` entries of largest absolute value of each row and `count` / 10 of each column, a block of rows at a time."""
+    least = _least_into(weights, count // _INTO)
     blocks = []
     for start in range(0, weights.shape[0], _BLOCK):
-        block = weights[start : start + _BLOCK]
-        block = np.array(block.toarray() if sparse.issparse(block) else block)
+        block = _block(weights, slice(start, start + _BLOCK))
         if count < block.shape[1]:
-            weak = np.argpartition(np.abs(block), -count, axis=1)[:, :-count]
-            np.put_along_axis(block, weak, 0, axis=1)
+            size = np.abs(block)
+            strong = np.zeros(block.shape, dtype=bool)
+            np.put_along_axis(strong, np.argpartition(size, -count, axis=1)[:, -count:], True, axis=1)
+            block = np.where(strong | (size >= least), block, np.float32(0))
         blocks.append(sparse.csr_matrix(block))
     found: sparse.csr_matrix = sparse.csr_matrix(sparse.vstack(blocks, dtype=np.float32))
     return found
+
+
+def _least_into(weights: Weights, count: int) -> NDArray[np.float32]:
+    """float32[m]: the size of the weight of rank `count` in each column; infinite for a count of 0."""
+    if count == 0:
+        return np.full(weights.shape[1], np.inf, dtype=np.float32)
+    top = np.zeros((count, weights.shape[1]), dtype=np.float32)
+    for start in range(0, weights.shape[0], _BLOCK):
+        size = np.vstack([top, np.abs(_block(weights, slice(start, start + _BLOCK)))])
+        top = np.partition(size, -count, axis=0)[-count:]
+    return np.asarray(np.maximum(top.min(axis=0), np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _block(weights: Weights, rows: slice) -> NDArray[np.float32]:
+    block = weights[rows]
+    return np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float32)
 
 
 def _one_sum(history: Histories, weights: sparse.csr_matrix, decay: float) -> NDArray[np.float32]:
@@ -176,54 +237,3 @@ def _one_sum(history: Histories, weights: sparse.csr_matrix, decay: float) -> ND
     place = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
     given = weights.data[place] * np.repeat(np.float32(decay) ** history.age(), lengths)
     return np.bincount(weights.indices[place], given, minlength=history.n_items).astype(np.float32)[None]
-
-
-def ease(taken: sparse.csr_matrix, ridge: float) -> NDArray[np.float32]:
-    """float32[m, m] EASE weights of a binary csr[n, m]; the diagonal is zero."""
-    inverse = _inverse(_gram(taken, ridge))
-    scale = np.diag(inverse).copy()
-    inverse /= -scale
-    np.fill_diagonal(inverse, 0)
-    return inverse
-
-
-def next_item(interactions: Interactions, decay: float, ridge: float) -> NDArray[np.float32]:
-    """float32[m, m] ridge weights from the decayed items before a take-up to the item taken up; the diagonal is zero."""
-    past, following = transitions(interactions, decay)
-    factor, _ = lapack.spotrf(_gram(past, ridge).T, lower=1, overwrite_a=1, clean=0)
-    target = (past.T @ following).toarray(order="F")
-    weights, _ = lapack.spotrs(factor, target, lower=1, overwrite_b=1)
-    del factor
-    np.fill_diagonal(weights, 0)
-    return np.ascontiguousarray(weights, dtype=np.float32)
-
-
-def transitions(interactions: Interactions, decay: float) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """float32 csr[nnz, m] twice: the decayed items before each take-up (its row empty for a learner's first), and the item."""
-    items, n_entries = interactions.items, len(interactions.items)
-    position = np.arange(n_entries) - np.repeat(interactions.indptr[:-1], interactions.lengths)
-    longest = int(position.max(initial=0))
-    window = longest if decay == 1 else min(longest, 1 + int(np.log(_NEGLIGIBLE) / np.log(decay)))
-    later = [np.flatnonzero(position >= lag) for lag in range(1, window + 1)]
-    row = np.concatenate([np.zeros(0, dtype=np.int64), *later])
-    lag = np.repeat(np.arange(1, window + 1), [len(rows) for rows in later])
-    weight = np.power(np.float32(decay), lag - 1, dtype=np.float32)
-    shape = (n_entries, interactions.n_items)
-    past = sparse.csr_matrix((weight, (row, items[row - lag])), shape=shape)
-    return past, sparse.csr_matrix((np.ones(n_entries, dtype=np.float32), (np.arange(n_entries), items)), shape=shape)
-
-
-def _gram(rows: sparse.csr_matrix, ridge: float) -> NDArray[np.float32]:
-    gram: NDArray[np.float32] = (rows.T @ rows).toarray(order="C")
-    gram[np.diag_indices_from(gram)] += np.float32(ridge)
-    return gram
-
-
-def _inverse(gram: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The inverse of a symmetric positive definite matrix, in its place."""
-    factor, _ = lapack.spotrf(gram.T, lower=1, overwrite_a=1, clean=0)
-    lower, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
-    upper = lower.T  # C-ordered, its upper triangle valid
-    for row in range(1, len(upper)):
-        upper[row, :row] = upper[:row, row]
-    return np.ascontiguousarray(upper)

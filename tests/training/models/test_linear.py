@@ -4,10 +4,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.interactions import Histories, Interactions
-from training.models.linear import FittedLinear, Linear, ease, grid, next_item, transitions
+from features.side import SideInformation
+from training.models.closed_form import ease, next_item
+from training.models.linear import DENSE_LIMIT, FittedLinear, Linear
 
 ROWS = [[0, 1, 2, 3], [1, 2], [3, 0, 1], [2], [], [4, 1, 0, 2]]
 M = 5
+SIDE = SideInformation(M, attributes=sparse.csr_matrix(np.array([[1, 0], [0, 1], [1, 0], [0, 1], [0, 1]], dtype=np.float32)))
 
 
 @pytest.fixture
@@ -24,61 +27,15 @@ def dense(fitted: FittedLinear) -> NDArray[np.float32]:
     return np.asarray(weights.toarray() if sparse.issparse(weights) else weights, dtype=np.float32)
 
 
-def naive_ease(ridge: float) -> NDArray[np.float64]:
-    """Algorithm 1 of Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, as printed."""
-    x = np.zeros((len(ROWS), M))
-    for learner, row in enumerate(ROWS):
-        x[learner, row] = 1
-    p = np.linalg.inv(x.T @ x + ridge * np.eye(M))
-    weights = np.asarray(p / -np.diag(p), dtype=np.float64)
-    np.fill_diagonal(weights, 0)
-    return weights
-
-
-def naive_next_item(decay: float, ridge: float) -> NDArray[np.float64]:
-    left, right = ridge * np.eye(M), np.zeros((M, M))
-    for row in ROWS:
-        for t in range(1, len(row)):
-            past = np.zeros(M)
-            for s in range(t):
-                past[row[s]] += decay ** (t - 1 - s)
-            left += np.outer(past, past)
-            right[:, row[t]] += past
-    weights = np.asarray(np.linalg.solve(left, right), dtype=np.float64)
-    np.fill_diagonal(weights, 0)
-    return weights
-
-
-@pytest.mark.parametrize("ridge", [0.5, 20.0])
-def test_ease_agrees_with_its_paper(table: Interactions, ridge: float) -> None:
-    np.testing.assert_allclose(ease(table.matrix(), ridge), naive_ease(ridge), atol=1e-5)
-
-
-@pytest.mark.parametrize(("decay", "ridge"), [(0.7, 2.0), (0.3, 0.5), (1.0, 5.0)])
-def test_next_item_agrees_with_a_loop_over_positions(table: Interactions, decay: float, ridge: float) -> None:
-    np.testing.assert_allclose(next_item(table, decay, ridge), naive_next_item(decay, ridge), atol=1e-5)
-
-
-def test_a_take_up_is_explained_by_the_decayed_items_before_it() -> None:
-    past, following = transitions(Interactions.of_histories(Histories.of([[0, 1, 2], [2, 0]], 3)), 0.5)
-    assert past.toarray().tolist() == [[0, 0, 0], [1, 0, 0], [0.5, 1, 0], [0, 0, 0], [0, 0, 1]]
-    assert following.toarray().argmax(axis=1).tolist() == [0, 1, 2, 2, 0]
-
-
-def test_a_long_past_is_cut_where_it_is_negligible() -> None:
-    past, _ = transitions(Interactions.of_histories(Histories.of([list(range(100))], 100)), 0.5)
-    assert past.getnnz(axis=1).max() == 10  # .5 ** 9 = .002 is kept, .5 ** 10 is below .001
-
-
 def test_a_mix_is_the_weighted_sum_of_its_halves(table: Interactions) -> None:
     mixed = fit(Linear(decay=0.7, ridge=3, next_ridge=2, mix=0.25), table)
-    np.testing.assert_allclose(dense(mixed), 0.75 * naive_ease(3) + 0.25 * naive_next_item(0.7, 2), atol=1e-5)
+    np.testing.assert_allclose(dense(mixed), 0.75 * ease(table.matrix(), 3) + 0.25 * next_item(table, 0.7, 2), atol=1e-5)
 
 
 def test_a_score_is_the_decayed_history_times_the_weights(table: Interactions) -> None:
     fitted = fit(Linear(decay=0.5, ridge=3, mix=0), table)
     scores = fitted.score(Histories.of([[0, 3, 1]], M))
-    weights = naive_ease(3)
+    weights = ease(table.matrix(), 3)
     np.testing.assert_allclose(scores[0], 0.25 * weights[0] + 0.5 * weights[3] + weights[1], atol=1e-5)
 
 
@@ -156,13 +113,76 @@ def test_wild_arrays_make_no_model(wild: dict[str, NDArray[np.generic]]) -> None
         FittedLinear.from_arrays(sound | {name: np.asarray(array) for name, array in wild.items()}, {"decay": 0.5})
 
 
-@pytest.mark.parametrize("change", [{"decay": 0.2}, {"ridge": 9.0}, {"next_ridge": 9.0}, {"mix": 0.1}])
+SETTINGS: list[dict[str, float]] = [
+    {"decay": 0.2},
+    {"ridge": 9.0},
+    {"next_ridge": 9.0},
+    {"mix": 0.1},
+    {"next_decay": 0.2},
+    {"side": 2.0},
+]
+
+
+@pytest.mark.parametrize("change", SETTINGS)
 def test_every_setting_changes_the_scores(table: Interactions, change: dict[str, float]) -> None:
     model = Linear(decay=0.7, ridge=1, next_ridge=1, mix=0.5)
-    before, after = (fit(m, table).score(table) for m in (model, model.model_copy(update=change)))
+    rng = np.random.default_rng(0)
+    before, after = (m.bind(SIDE).fit(table, rng=rng).score(table) for m in (model, model.model_copy(update=change)))
     assert np.nanmax(np.abs(before - after)) > 1e-3
 
 
-def test_a_large_catalogue_has_one_candidate_and_a_small_one_a_dozen() -> None:
-    assert len(grid(20_000)) == 1
-    assert 8 <= len(set(grid(400))) == len(grid(400)) <= 16
+# Items 0 to 3 were taken up; 4 is new and of the kind of 0 and 2, 5 is new and nothing is known of it.
+NEW = Interactions.of_histories(Histories.of([[0, 2], [1, 3], [2, 0], [3, 1], [0, 2, 1, 3]], 6))
+KINDS = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0], [0, 0]], dtype=np.float32)
+SIDES = {
+    "attributes": SideInformation(6, attributes=sparse.csr_matrix(KINDS)),
+    "text": SideInformation(6, text=KINDS),
+    "both": SideInformation(6, text=KINDS, attributes=sparse.csr_matrix(KINDS)),
+}
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("side", SIDES.values(), ids=list(SIDES))
+@pytest.mark.parametrize("mix", [0, 0.5, 1])
+def test_an_item_without_take_ups_is_scored_by_what_is_known_of_it(form: str, side: SideInformation, mix: float) -> None:
+    model = Linear.model_validate({"ridge": 2, "next_ridge": 2, "mix": mix, "side": 1, "form": form}).bind(side)
+    fitted = model.fit(NEW, rng=np.random.default_rng(0))
+    alike, other, own, unknown = fitted.score(Histories.of([[0], [1], [4], [5]], 6))
+    assert alike[4] > 0 > other[4] or alike[4] > other[4] + 1e-3
+    assert own[0] > own[1] + 1e-3
+    assert np.isnan([alike[5], other[5], own[5]]).all()
+    assert np.isnan(unknown).all()
+
+
+def test_without_side_information_a_new_item_has_no_score() -> None:
+    for model in (Linear(side=1), Linear(side=0).bind(SIDES["both"])):
+        assert np.isnan(model.fit(NEW, rng=np.random.default_rng(0)).score(Histories.of([[0]], 6))[0, 4:]).all()
+
+
+def test_side_information_of_other_items_is_refused() -> None:
+    with pytest.raises(ValueError, match="side information of 6 items for 5 items"):
+        Linear(side=1).bind(SIDES["text"]).fit(Interactions.of_histories(Histories.of(ROWS, M)), rng=np.random.default_rng(0))
+
+
+def test_what_leads_to_a_rare_item_outlives_compacting() -> None:
+    """Of 40 items the last is weak in every row, but some row must still lead to it."""
+    weights = np.random.default_rng(0).uniform(1, 2, (40, 40)).astype(np.float32)
+    weights[:, 39] = 0.001 * np.arange(40)
+    kept = dense(FittedLinear(weights, np.ones(40, dtype=bool), 0.5).compact(20))
+    assert np.flatnonzero(kept[:, 39]).tolist() == [38, 39]
+    assert (np.count_nonzero(kept, axis=1) >= 20).all()
+
+
+def test_the_form_follows_the_number_of_items_unless_it_is_said() -> None:
+    assert [Linear().is_sparse(n) for n in (1, DENSE_LIMIT, DENSE_LIMIT + 1)] == [False, False, True]
+    assert Linear(form="sparse").is_sparse(1)
+    assert not Linear(form="dense").is_sparse(10**6)
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("rows", [[[0]], [[0], [1], [2]]], ids=["one item", "one take-up a learner"])
+def test_tables_without_any_pair_of_items(form: str, rows: list[list[int]]) -> None:
+    n = len(rows)
+    table = Interactions.of_histories(Histories.of(rows, n))
+    model = Linear.model_validate({"side": 1, "form": form}).bind(SideInformation(n, text=np.eye(n, 2, dtype=np.float32)))
+    assert np.isfinite(model.fit(table, rng=np.random.default_rng(0)).score(table)).all()
