@@ -24,7 +24,7 @@ from features.text import TextModelError, encode, item_text
 from training import lineup
 from training.contest import Contest, Result, measure
 from training.evaluate import COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, NEW_LEARNERS, Estimate, Evaluation
-from training.splits import Fold, LeaveLastOut, digest, leave_last_out, relabel, rolling_origin
+from training.splits import ColdItems, Fold, LeaveLastOut, cold_items, digest, leave_last_out, relabel, rolling_origin
 
 _METRICS = ("recall", "ndcg", "debiased_ndcg")
 _LEGEND = """95 %: bootstrap by learner. debiased: NDCG@10, hits weighted (n_train + 1)^-.5.
@@ -45,6 +45,7 @@ class Protocol(StrEnum):
 
     LEAVE_LAST_OUT = "leave-last-out"
     ROLLING_ORIGIN = "rolling-origin"
+    COLD_ITEMS = "cold-items"
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +154,12 @@ def run(
     return rows, [f"{name}: skipped, {reason}" for name, reason in notes.items()]
 
 
-def split(interactions: Interactions, protocol: Protocol, *, cuts: int = 8) -> LeaveLastOut | tuple[Fold, ...]:
+def split(interactions: Interactions, protocol: Protocol, *, cuts: int = 8) -> LeaveLastOut | ColdItems | tuple[Fold, ...]:
     """The split of a protocol. Errors: ValueError where it leaves nothing to learn from or nobody to ask."""
     if protocol is Protocol.ROLLING_ORIGIN:
         return rolling_origin(interactions, cuts=cuts)
+    if protocol is Protocol.COLD_ITEMS:
+        return cold_items(interactions)
     parts = leave_last_out(interactions)
     if not len(parts.test):
         raise ValueError("no learner has two distinct items, so there is no last one to ask for")

@@ -33,6 +33,7 @@ from training.models.recent import Recent
 from training.models.registry import FITTED
 from training.models.segments import Segments
 from training.models.sequence import SequenceModel
+from training.models.similarity import Similarity
 
 M = 12
 DAY = np.timedelta64(1, "D")
@@ -94,6 +95,7 @@ SAID = {
     "linear": Case(lambda n: Linear(ridge=1, next_ridge=1)),
     "ease": Case(lambda n: Linear(ridge=1, mix=0)),
     "next-item": Case(lambda n: Linear(next_ridge=1, mix=1)),
+    "similarity": Case(lambda n: Similarity().bind(told(n)), draws=True, texts=True, untaken=False),
     "content": Case(lambda n: ContentConfig().bind(told(n)), texts=True, untaken=False),
     "sequence": Case(lambda n: small_sequence(), draws=True),
     "blend": Case(blend, needs_history=False, texts=True, untaken=False),

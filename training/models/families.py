@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from features.side import SideInformation
-from training.models import als, bpr, content, item_knn, linear, recent, segments
+from training.models import als, bpr, content, item_knn, linear, recent, segments, similarity
 from training.models.als import ALS, FittedALS
 from training.models.base import Fitted, Model
 from training.models.bpr import BPR, FittedBPR
@@ -17,6 +17,7 @@ from training.models.random_order import FittedRandomOrder, RandomOrder
 from training.models.recent import FittedRecent, Recent
 from training.models.segments import FittedSegments, Segments
 from training.models.sequence import FittedSequence, SequenceModel
+from training.models.similarity import FittedSimilarity, Similarity
 
 
 @runtime_checkable
@@ -61,6 +62,7 @@ FAMILIES: dict[str, Family] = {
     "bpr": Family(BPR(), FittedBPR, bpr.grid),
     "linear": Family(Linear(), FittedLinear, linear.grid, blended=True),
     "content": Family(ContentConfig(), FittedContent, content.grid, needs="side", blended=True),
+    "similarity": Family(Similarity(), FittedSimilarity, similarity.grid, needs="side", blended=True),
     "sequence": Family(SequenceModel(), FittedSequence),
     "random": Family(RandomOrder(), FittedRandomOrder),
 }
