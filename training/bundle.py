@@ -30,6 +30,7 @@ from features.events import Instant, Tenant
 from features.proposals import Proposals, from_json, to_json
 from features.vocabulary import Vocabulary
 from training.models.base import Fitted
+from training.models.probability import Calibration
 from training.models.registry import FITTED
 
 FORMAT = 1
@@ -39,6 +40,7 @@ _VOCABULARY = "vocabulary.json"
 _PROPOSALS = "proposals.json"
 _POINTER = "champion"
 _POPULATION = "population."
+_CALIBRATION = "calibration."
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 BundleName = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -98,7 +100,7 @@ class Bundle:
     """A loaded, verified bundle.
 
     `population` holds statistics of the whole population by name, each float32[n_items] (`popularity`: learners per item).
-    `proposals`: skills of items that the catalogue gives none.
+    `proposals`: skills of items that the catalogue gives none. `calibration`: the map from the model's scores to probabilities.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Bundle:
     model: Fitted
     population: Mapping[str, NDArray[np.float32]]
     proposals: Proposals = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def audience_index(self, audience: str | None) -> int:
         """Index of an audience in the model's order, -1 when unknown."""
@@ -139,12 +142,14 @@ def write_bundle(
     proposals: Proposals | None = None,
     roles: tuple[str, ...] = (),
     org_units: tuple[str, ...] = (),
+    calibration: Calibration | None = None,
 ) -> Path:
     """Write a bundle under `parent` and return its folder `parent/NAME`. Writing equal content again changes nothing."""
     parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
     (staging / "arrays").mkdir()
     named = {**model.arrays(), **{_POPULATION + key: value for key, value in population.items()}}
+    named |= {} if calibration is None else {_CALIBRATION + key: value for key, value in calibration.arrays().items()}
     arrays = {name: _write_array(staging / "arrays" / f"{name}.npy", array) for name, array in sorted(named.items())}
     files = {
         _CATALOGUE: _write_text(staging / _CATALOGUE, _catalogue_text(catalogue)),
@@ -199,12 +204,13 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     if (vocabulary.digest, catalogue.digest) != (manifest.vocabulary_digest, manifest.catalogue_digest):
         raise BundleError(f"{folder}: vocabulary or catalogue differs from the manifest's digest; publish the bundle again")
     arrays = {key: _read_array(folder, key, spec, verify=verify) for key, spec in manifest.arrays.items()}
-    own = {key: value for key, value in arrays.items() if not key.startswith(_POPULATION)}
-    population = {key.removeprefix(_POPULATION): value for key, value in arrays.items() if key.startswith(_POPULATION)}
+    own = {key: value for key, value in arrays.items() if not key.startswith((_POPULATION, _CALIBRATION))}
+    population, calibration = (_named(prefix, arrays) for prefix in (_POPULATION, _CALIBRATION))
     model = _read_model(folder, manifest, own)
     _check_items(folder, len(vocabulary), model, population)
     proposals = _read_proposals(folder / _PROPOSALS) if _PROPOSALS in manifest.files else {}
-    return Bundle(name, manifest, catalogue, vocabulary, model, population, proposals)
+    chances = _read_calibration(folder, calibration) if calibration else None
+    return Bundle(name, manifest, catalogue, vocabulary, model, population, proposals, chances)
 
 
 class Pointer(BaseModel):
@@ -264,6 +270,17 @@ def _read_model(folder: Path, manifest: Manifest, arrays: Mapping[str, NDArray[A
         raise BundleError(
             f"{folder}: arrays or params do not make a {manifest.kind} model ({error!r}); publish again"
         ) from error
+
+
+def _named(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def _read_calibration(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+    try:
+        return Calibration.from_arrays(arrays)
+    except (KeyError, ValueError) as error:
+        raise BundleError(f"{folder}: {_CALIBRATION}* is no map to probabilities ({error!r}); publish again") from error
 
 
 def _check_items(folder: Path, n_items: int, model: Fitted, population: Mapping[str, NDArray[Any]]) -> None:

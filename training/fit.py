@@ -19,6 +19,7 @@ from features.proposals import Proposals
 from features.side import SideInformation
 from features.vocabulary import Vocabulary
 from training import lineup
+from training.calibration import Window, ask
 from training.choose import settle
 from training.config import Config
 from training.evaluate import Evaluation, evaluate, pool
@@ -31,6 +32,7 @@ BLEND, CHAMPION = "blend", "champion"
 OTHER_USE: Mapping[str, Literal["all", "organic"]] = {"all": "organic", "organic": "all"}
 """What the contrast of a recipe's blend is learned from: the report's row `contrast(use)`."""
 ROLLING, LAST_OUT = "rolling origin", "leave last out"
+WINDOWS = "windows"
 CHOOSE_EVERY = 4  # cuts between two searches of the grids; weights are chosen at every cut
 _TIMED = 32  # histories whose scoring is timed one by one
 
@@ -75,6 +77,7 @@ class Report:
 
     `asked`: digests of each fold's validation ("" where it has none) and test. `costs`: milliseconds to score one history
     against all items (median), by model; what a fit costs is the leaderboard's to measure, where every model starts alone.
+    `windows`: what the blend said of each fold's test (of validation and test where order is all there is), for probabilities.
     """
 
     protocol: str
@@ -84,6 +87,7 @@ class Report:
     train: tuple[Interactions, ...]
     costs: Mapping[str, float]
     asked: tuple[tuple[str, str], ...] = ()
+    windows: tuple[Window, ...] = ()
 
     def pooled(self) -> dict[str, Evaluation]:
         """One evaluation a model, every target counting once."""
@@ -191,6 +195,7 @@ def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, con
     step("choose settings before the first cut")
     choices = choose_settings(config, taught(first.validation_train, config), first.validation, sides, None)
     found: dict[str, list[Evaluation]] = {}
+    windows: list[Window] = []
     costs: dict[str, float] = {}
     led = contrasted and any(fold.train.recommended.any() for fold in folds)
     for number, fold in enumerate(folds, start=1):
@@ -199,6 +204,7 @@ def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, con
         parts = fit_parts(config, choices.settings, train, sides, costs=costs, timed=fold.test.histories)
         for name, fitted in _rows(config, parts, choices, costs, fold.test.histories):
             found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
+            windows += [ask(fitted, fold.test, rng=_rng(config, WINDOWS))] if name == BLEND and contrasted else []
         if led:
             other = _contrast(config, choices, fold.train, fold.test, sides, found[BLEND][-1])
             found.setdefault(contrast(config), []).append(other)
@@ -209,7 +215,7 @@ def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, con
     rows = {name: tuple(evaluations) for name, evaluations in found.items()}
     cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
     asked = tuple((fold.validation.digest if fold.validation is not None else "", fold.test.digest) for fold in folds)
-    return Report(ROLLING, digest(folds), cuts, rows, trains, costs, asked), choices
+    return Report(ROLLING, digest(folds), cuts, rows, trains, costs, asked, tuple(windows)), choices
 
 
 def hold_out(interactions: Interactions, config: Config, sides: Sides, step: Step) -> tuple[Report | None, Choices]:
@@ -229,7 +235,9 @@ def hold_out(interactions: Interactions, config: Config, sides: Sides, step: Ste
     if split.train.recommended.any():
         rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, sides, rows[BLEND][0]),)
     asked = ((split.validation.digest, split.test.digest),)
-    return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs, asked), choices
+    blend = blended(config, parts, choices.weights)
+    windows = tuple(ask(blend, task, rng=_rng(config, WINDOWS)) for task in (split.validation, split.test))
+    return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs, asked, windows), choices
 
 
 def add_champion(

@@ -1,12 +1,14 @@
 """Plots of a fit, as SVG drawn here: nothing is fetched when they are looked at."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import numpy as np
 
+from training.calibration import Reliability
 from training.summary import Row
 
 _WIDTH, _HEIGHT = 420, 260
@@ -74,6 +76,20 @@ def ndcg_by_cut(rows: Sequence[Row], cuts: Sequence[np.datetime64]) -> Any:
         )
         .properties(title="Accuracy over time", width=_WIDTH, height=_HEIGHT)
     )
+
+
+def reliability_plot(found: Reliability, title: str) -> Any:
+    """What was predicted against what was taken up, with 95 % intervals by learner; on the diagonal is what can be believed."""
+    least = min(1.0, *(b.predicted for b in found.bins), *(b.observed for b in found.bins if b.observed > 0)) / 1.5
+    data = [{**asdict(b), **{end: max(getattr(b, end), least) for end in ("low", "high", "observed")}} for b in found.bins]
+    scale, axis = alt.Scale(type="log", domain=[least, 1], clamp=True), alt.Axis(format=".2%", values=[0.001, 0.01, 0.1, 1])
+    x = alt.X("predicted:Q", scale=scale, axis=axis, title="predicted probability")
+    base = _chart(data).encode(x=x)
+    rules = base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", scale=scale, axis=axis, title="taken up"), y2="high:Q")
+    points = base.mark_point(filled=True, size=70).encode(y=alt.Y("observed:Q", scale=scale, axis=axis))
+    ends = _chart([{"predicted": least, "observed": least}, {"predicted": 1, "observed": 1}])
+    diagonal = ends.mark_line(strokeDash=[4, 4], color="grey").encode(x=x, y=alt.Y("observed:Q", scale=scale, axis=axis))
+    return (diagonal + rules + points).properties(title=f"Reliability, {title}", width=_HEIGHT, height=_HEIGHT)
 
 
 PLOTS: Mapping[str, Draw] = {

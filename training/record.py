@@ -4,7 +4,7 @@ import json
 import resource
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from pydantic import BaseModel, JsonValue
 
 from training import card as cards
 from training.bundle import Provenance, load_bundle, write_bundle
+from training.calibration import calibrate, reliability
 from training.config import Config
-from training.estimates import Estimate
+from training.estimates import Estimate, Inconclusive
 from training.evaluate import ORGANIC, Evaluation
 from training.fit import BLEND, Incumbent, Outcome, Report
 from training.models.base import Fitted, Model
+from training.models.probability import Calibration
 from training.summary import Row, loop, rows, slices
 from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
 
@@ -60,6 +62,7 @@ def record(
         _log_splits(run, outcome)
         _log_figures(run, outcome, tables, folder)
         _log_loop(run, outcome)
+        _log_reliability(run, outcome, folder)
         run.metrics({"fit_seconds": fit_seconds, "peak_mb": peak_mb(), "bundle_mb": megabytes(bundles[CHALLENGER])})
         _log_curves(run, outcome)
         tags = _tags(outcome, against)
@@ -123,6 +126,7 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
         roles=table.roles,
         org_units=table.org_units,
         population={"popularity": table.interactions.item_counts().astype(np.float32)},
+        calibration=_calibration(outcome) if serves == BLEND else None,
         proposals=table.proposals,
         provenance=Provenance(
             recipe=_recipe(outcome, serves),
@@ -133,6 +137,11 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
             costs={"arrays_mb": numbers / 1e6},
         ),
     )
+
+
+def _calibration(outcome: Outcome) -> Calibration | None:
+    found = calibrate(outcome.reports[0].windows)
+    return None if isinstance(found, Inconclusive) else found
 
 
 def _recipe(outcome: Outcome, serves: str) -> dict[str, JsonValue]:
@@ -246,6 +255,23 @@ def _log_loop(run: Run, outcome: Outcome) -> None:
             if isinstance(one, Estimate):
                 at = f"{report.protocol.replace(' ', '_')}.loop.{name}"
                 run.metrics({at: one.value, f"{at}_low": one.low, f"{at}_high": one.high})
+
+
+def _log_reliability(run: Run, outcome: Outcome, folder: Path) -> None:
+    """How far the blend's probabilities can be believed; nothing where no window follows one that a map was fitted in."""
+    from training.plots import reliability_plot
+
+    measured = outcome.config.evaluation
+    found = reliability(outcome.reports[0].windows, seed=measured.seed, resamples=measured.bootstrap)
+    run.text(json.dumps(asdict(found), indent=1) + "\n", "calibration.json")
+    figures = {"calibration.error": found.error, "calibration.brier": found.brier, "calibration.better": found.better}
+    for name, one in figures.items():
+        if isinstance(one, Estimate):
+            run.metrics({name: one.value, f"{name}_low": one.low, f"{name}_high": one.high})
+    if found.bins:
+        path = folder / "reliability.svg"
+        reliability_plot(found, BLEND).save(str(path))
+        run.file(path, "plots")
 
 
 def _metrics(prefix: str, table: Sequence[Row]) -> dict[str, float]:

@@ -56,6 +56,7 @@ def _write(parent: Path, bundle: Bundle, catalogue: Catalogue, proposals: Propos
         roles=manifest.roles,
         org_units=manifest.org_units,
         population=bundle.population,
+        calibration=bundle.calibration,
         proposals=proposals,
         provenance=manifest.provenance,
     )
