@@ -22,6 +22,7 @@ from features.events import Event
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
+from serving.cold import GAPS, by_skills
 from serving.diversity import POOL, Above, Diverse
 from serving.eligibility import RULES_VERSION, Facts, eligible
 from serving.exploration import ByScore, Slot, fill, seed_of
@@ -53,6 +54,11 @@ class Hydrated:
     @property
     def cold(self) -> bool:
         return len(self.history.items) == 0
+
+    @property
+    def declared(self) -> bool:
+        """Whether skills are all that is known: stated or assessed, but nothing taken up."""
+        return self.cold and bool(self.profile)
 
 
 @dataclass
@@ -97,6 +103,8 @@ def rank(
     kept, removed = eligible(stock, Facts(at, request, learner, known.standing), candidates)
     stages.done("filter", eligible=len(kept))
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
+    if known.declared and fallback is None:
+        scores = by_skills(scores, known.context, stock.table)
     scored = best_first(scores.total, kept[scores.scored[kept]])
     stages.done("score", scored=len(scored))
     rows, left_out = _rows(stock, request, known, scores, scored, policy, random.Random(seed_of(decision_id)))
@@ -252,7 +260,10 @@ def _left_out(
 def _plan(
     stock: Prepared, request: Request, known: Hydrated, scores: Scores, scored: NDArray[np.int32], policy: Policy
 ) -> list[_Plan]:
-    """What the rows are: the blend first, then what closes the role's gaps; one row for the caller's own candidates."""
+    """What the rows are: the blend first, then what closes the role's gaps; one row for the caller's own candidates.
+
+    Where skills are all that is known of a learner, the gaps they leave come first.
+    """
     if isinstance(request, RankRequest):
         size = len(scored) if request.limit is None else request.limit
         return [_Plan("Ranked for you", None, scored, scores.total[scored], size)]
@@ -262,10 +273,9 @@ def _plan(
     title = "Recommended for you"
     if known.cold:
         title = "Popular with your colleagues" if known.history.audience[0] >= 0 else "Popular now"
-    return [
-        _Plan(title, None, scored, scores.total[scored], request.limit - gap_slots),
-        _Plan("For your role's gaps", "gaps", closing, closed, gap_slots),
-    ]
+    main = _Plan(title, None, scored, scores.total[scored], request.limit - gap_slots)
+    gap_row = _Plan("For your role's gaps", GAPS, closing, closed, gap_slots)
+    return [gap_row, main] if known.declared else [main, gap_row]
 
 
 def _closing(stock: Prepared, known: Hydrated, scored: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.floating]]:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from features.catalogue import Item, Learner, Role
 from features.interactions import Histories
 from features.skills import LEAST_GAP, SkillState
+from serving.cold import GAPS
 from serving.prepared import Prepared
 from serving.scoring import causes, explained, largest
 from serving.standing import Standing
 from training.models.blend import FittedBlend
 from training.models.content import FittedContent
+from training.models.segments import FittedSegments
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +44,8 @@ def _reasons(grounds: Grounds, index: int, cause: int | None, parts: Mapping[str
         _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]]),
         _because(grounds, cause) if _lifted(grounds, parts) else None,
         _close_in_content(grounds, index) if source == "content" else None,
-        _popular(grounds, source) if parts[source] > 0 else None,
+        _popular(grounds, source, index) if parts[source] > 0 else None,
+        "Your record shows what it teaches" if parts.get(GAPS, 0.0) < 0 else None,
     )
     return tuple(sentence for sentence in told if sentence is not None) or (_taken_up_by(grounds, index),)
 
@@ -95,14 +98,30 @@ def _close_in_content(grounds: Grounds, index: int) -> str | None:
     return None if item is None else f"Similar in content to {item.title}"
 
 
-def _popular(grounds: Grounds, source: str) -> str | None:
+def _popular(grounds: Grounds, source: str, index: int) -> str | None:
     if source == "popularity":
         return "Popular in your organisation"
+    if source == "segments":
+        return _in_segment(grounds, index)
     if source != "recent":
         return None
     audience = grounds.learner.audiences[0] if grounds.learner is not None and grounds.learner.audiences else None
     known = audience is not None and grounds.stock.bundle.audience_index(audience) >= 0
     return f"Popular with {audience} in the last weeks" if known else "Popular in the last weeks"
+
+
+def _in_segment(grounds: Grounds, index: int) -> str:
+    """The group of the learner that takes the item up more than others do."""
+    model, who = grounds.stock.bundle.model, grounds.learner
+    part = model.parts.get("segments") if isinstance(model, FittedBlend) else model
+    group = part.favoured_by(grounds.history, 0, index) if isinstance(part, FittedSegments) else None
+    if group == "role" and grounds.role is not None:
+        return f"Popular in your role, {grounds.role.name}"
+    if group == "org_unit" and who is not None:
+        return f"Popular in your unit, {who.org_unit}"
+    if group == "audience" and who is not None:
+        return f"Popular with {who.audiences[0]}"
+    return "Popular in your role" if group == "role" else "Popular in your organisation"
 
 
 def _taken_up_by(grounds: Grounds, index: int) -> str:

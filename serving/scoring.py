@@ -64,8 +64,12 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
 
 
 def largest(parts: Mapping[str, float]) -> str:
-    """The name of the largest part, which is an item's source; ties by name, so that a replay says the same."""
-    return max(parts, key=lambda name: (parts[name], name))
+    """The name of the largest part, which is an item's source; ties by name, so that a replay says the same.
+
+    A part of exactly 0 has nothing to say of an item, and is its source only where no other one has either.
+    """
+    said = [name for name in parts if parts[name] != 0] or [*parts]
+    return max(said, key=lambda name: (parts[name], name))
 
 
 def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.estimates import Estimate
-from training.evaluate import AUDIENCE, COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, ORGANIC, Evaluation
+from training.evaluate import AUDIENCE, COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, NEW_LEARNERS, ORGANIC, Evaluation
 from training.fit import BLEND, Outcome, Report
 from training.summary import Difference, Row, interval, loop
 
 Card = Mapping[str, Any]
-SLICES = (COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS, ORGANIC)
+SLICES = (NEW_LEARNERS, COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS, ORGANIC)
 
 INTENDED = (
     "Ranking this organisation's learning items for one learner, by what learners took up next after a history like theirs.",

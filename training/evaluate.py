@@ -18,6 +18,7 @@ __all__ = [
     "COLD_ITEMS",
     "COLD_LEARNERS",
     "KNOWN_LEARNERS",
+    "NEW_LEARNERS",
     "ORGANIC",
     "Estimate",
     "Evaluation",
@@ -31,6 +32,8 @@ COLD_LEARNERS = "cold_learners"
 """Slice: targets of learners with fewer than 3 events so far."""
 KNOWN_LEARNERS = "known_learners"
 """Slice: targets of learners with any event so far; the others are asked with an empty history."""
+NEW_LEARNERS = "new_learners"
+"""Slice: targets of learners who have not taken up anything: all that is known of them is audience, org unit and role."""
 COLD_ITEMS = "cold_items"
 """Slice: targets with fewer than 5 learners in training."""
 ORGANIC = "organic"
@@ -109,7 +112,8 @@ def evaluate(fitted: Fitted, task: Task, *, train: Interactions, k: int = 10, ba
         shown |= metrics.shown(scores, k)
     n_train = train.item_counts()[task.targets]
     lengths = task.histories.lengths
-    slices = {COLD_LEARNERS: lengths < 3, KNOWN_LEARNERS: lengths > 0, COLD_ITEMS: n_train < 5, ORGANIC: ~task.recommended}
+    slices = {COLD_LEARNERS: lengths < 3, KNOWN_LEARNERS: lengths > 0, NEW_LEARNERS: lengths == 0}
+    slices |= {COLD_ITEMS: n_train < 5, ORGANIC: ~task.recommended}
     slices |= {f"{AUDIENCE}{index}": task.histories.audience == index for index in range(-1, train.n_audiences)}
     return Evaluation(rank, task.targets, task.learners, metrics.popularity_weight(n_train), slices, shown, k)
 

@@ -55,6 +55,8 @@ def write(
         audiences=("sales", "technical"),
         population={"popularity": table.item_counts().astype(np.float32)},
         provenance=provenance,
+        roles=("clerk", "smith"),
+        org_units=("depot",),
     )
 
 
@@ -71,6 +73,16 @@ def test_what_was_written_loads_again(folder: Path) -> None:
     assert bundle.population["popularity"].tolist() == [3, 1, 1]
     assert bundle.model.score(Histories.of([[]], 3)).tolist() == [[3, 1, 1]]
     assert (bundle.audience_index("technical"), bundle.audience_index("nobody"), bundle.audience_index(None)) == (1, -1, -1)
+    assert (bundle.role_index("smith"), bundle.role_index(None), bundle.org_unit_index("depot")) == (1, -1, 0)
+
+
+def test_a_bundle_from_before_roles_and_units_loads_and_knows_none(folder: Path) -> None:
+    body = json.loads((folder / "manifest.json").read_text("utf-8"))
+    del body["roles"], body["org_units"]
+    (folder / "manifest.json").write_text(json.dumps(body), "utf-8")
+    name = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:16]
+    older = load_bundle(folder.rename(folder.parent / name))
+    assert (older.role_index("clerk"), older.org_unit_index("depot"), older.audience_index("sales")) == (-1, -1, 0)
 
 
 def test_arrays_are_mapped_and_read_only(folder: Path) -> None:

@@ -11,6 +11,7 @@ from training.evaluate import (
     COLD_ITEMS,
     COLD_LEARNERS,
     KNOWN_LEARNERS,
+    NEW_LEARNERS,
     Estimate,
     Evaluation,
     Inconclusive,
@@ -75,6 +76,7 @@ def test_slices() -> None:
     found = evaluate(FALLING, task(([], 0), ([0, 1], 2), ([0, 1, 2], 4)), train=TRAIN, k=2)
     assert found.slices[COLD_LEARNERS].tolist() == [True, True, False]
     assert found.slices[KNOWN_LEARNERS].tolist() == [False, True, True]
+    assert found.slices[NEW_LEARNERS].tolist() == [True, False, False]
     assert found.slices[COLD_ITEMS].tolist() == [False, True, True]
     cold = found.within(COLD_LEARNERS)
     assert (len(cold), cold.metric("recall")) == (2, 1)
