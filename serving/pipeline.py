@@ -30,7 +30,7 @@ from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.reasons import Grounds, reasons
-from serving.scoring import Scores, best_first, largest, score
+from serving.scoring import Scores, best_first, chances, largest, score
 from serving.standing import Standing, history_of, standing
 
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
@@ -299,8 +299,9 @@ def _items(
     """The slate in the order of its slots, each item with its score, its parts and its reasons."""
     shown = np.array([slot.candidate for slot in slots], dtype=np.int64)
     parts = scores.of(shown)
+    likely = chances(stock, known.history, scores, shown)
     grounds = Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing)
-    each = zip(slots, sources, scores.total[shown].tolist(), parts, reasons(grounds, shown, parts), places, strict=True)
+    each = zip(slots, sources, scores.total[shown].tolist(), parts, reasons(grounds, shown, parts), places, likely, strict=True)
     return [
         SlateItem(
             item_id=stock.ids[slot.candidate],
@@ -311,8 +312,9 @@ def _items(
             source="explore" if slot.explored else source or largest(own),
             reasons=why,
             place=place,
+            probability=chance,
         )
-        for position, (slot, source, total, own, why, place) in enumerate(each)
+        for position, (slot, source, total, own, why, place, chance) in enumerate(each)
     ]
 
 

@@ -63,6 +63,19 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
     return Scores.of_one(POPULARITY, np.asarray(stock.table.popularity, dtype=np.float32))
 
 
+def chances(stock: Prepared, history: Histories, scores: Scores, items: NDArray[np.int64]) -> list[float | None]:
+    """How likely the learner takes up each item next, by the bundle's map; None without one.
+
+    The map knows the scores of its model alone: None too where something else ranked, or had a part in it.
+    """
+    model, fitted = stock.bundle.model, stock.bundle.calibration
+    own = tuple(model.parts) if isinstance(model, FittedBlend) else (model.kind,)
+    if fitted is None or scores.names != own or not len(items):
+        return [None] * len(items)
+    found = fitted.probabilities(scores.total, history[0], items).tolist()
+    return [one if one == one else None for one in found]  # NaN: taken up already
+
+
 def largest(parts: Mapping[str, float]) -> str:
     """The name of the largest part, which is an item's source; ties by name, so that a replay says the same.
 

@@ -1,5 +1,6 @@
 """From a request to a decision, on a company whose every answer is known."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from training.models.blend import Blend
 from training.models.item_knn import ItemKNN
 from training.models.linear import Linear
 from training.models.popularity import FittedPopularity, Popularity
+from training.models.probability import Calibration
 
 ANA, BEN, OFF = LEARNERS
 SURE = Policy(epsilon=0.0)
@@ -229,3 +231,31 @@ def test_what_a_model_cannot_score_takes_no_part(provided: Prepared) -> None:
     decision = recommend(broken, None, policy=Policy(epsilon=0.0, diversity=0.5))
     assert [item.item_id for item in decision.slate] == ["calm", "safe"]
     assert set(decision.removed["no_score"]) == {"data"}
+
+
+def test_a_bundle_with_a_calibration_says_how_likely_its_items_are(stock: Prepared) -> None:
+    """calm 4, data 2, more, safe and lead 1, soon 0: mean 1.5, deviation 1.2583; the map says the share itself."""
+    known = replace(
+        stock, bundle=replace(stock.bundle, calibration=Calibration(1.0, np.array([[-30, -30], [0, 0]], np.float32)))
+    )
+    decision = recommend(known, None)
+    shares = np.exp(np.array([4, 2, 1, 1, 1, 0]) / 1.2583)
+    found = {item.item_id: item.probability for item in decision.slate}
+    assert found == pytest.approx(
+        {"calm": shares[0] / shares.sum(), "data": shares[1] / shares.sum(), "safe": shares[2] / shares.sum()}, abs=1e-4
+    )
+    begun = recommend(known, None, events=(event("x", Verb.SHOWN, "calm"),))
+    assert begun.slate[0].probability == found["calm"]  # what was shown is not taken up
+    assert {item.probability for item in recommend(stock, None).slate} == {None}
+
+
+def test_a_fallback_has_no_probabilities(stock: Prepared) -> None:
+    table = Interactions.of_histories(Histories.of([(3, 0)] * 8 + [(1, 4)] * 8, len(stock)))
+    blend = Blend(parts=(Popularity(),), weights={"popularity": 1.0}).fit(table, rng=np.random.default_rng(0))
+    other = stock.with_model(Linear().fit(table, rng=np.random.default_rng(0)))
+    for model in (stock.with_model(blend), other):
+        known = replace(model, bundle=replace(model.bundle, calibration=Calibration(1.0, np.array([[-9, -9]], np.float32))))
+        done = recommend(known, None, (event("x", Verb.COMPLETED, "safe"),))
+        failed = recommend(known, None, (event("x", Verb.COMPLETED, "safe"),), fallback=MODEL_FAILED)
+        assert all(item.probability is not None for item in done.slate)
+        assert {item.probability for item in failed.slate} == ({None} if model is other else {done.slate[0].probability})
