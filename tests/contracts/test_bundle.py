@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from features.catalogue import Catalogue, Item, Role, Skill
 from features.interactions import Histories, Interactions
@@ -27,8 +28,10 @@ from training.bundle import (
 from training.models.base import Fitted
 from training.models.content import FittedContent
 from training.models.popularity import FittedPopularity, Popularity
+from training.models.probability import Calibration
 
 IDS = ("excel", "teams", "word")
+NO_WORDS = sparse.csr_matrix((3, 0), dtype=np.float32)
 
 
 def write(
@@ -38,6 +41,7 @@ def write(
     ids: tuple[str, ...] = IDS,
     tenant: str = "acme",
     model: Fitted | None = None,
+    calibration: Calibration | None = None,
 ) -> Path:
     table = Interactions.of_histories(Histories.of(rows or [[0, 1], [0], [0, 2]], len(ids)))
     catalogue = Catalogue(
@@ -57,6 +61,7 @@ def write(
         provenance=provenance,
         roles=("clerk", "smith"),
         org_units=("depot",),
+        calibration=calibration,
     )
 
 
@@ -83,6 +88,14 @@ def test_a_bundle_from_before_roles_and_units_loads_and_knows_none(folder: Path)
     name = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:16]
     older = load_bundle(folder.rename(folder.parent / name))
     assert (older.role_index("clerk"), older.org_unit_index("depot"), older.audience_index("sales")) == (-1, -1, 0)
+
+
+def test_a_map_to_probabilities_comes_back_and_a_bundle_without_one_loads(tmp_path: Path, folder: Path) -> None:
+    knots = np.array([[-9, -5], [0, -1]], dtype=np.float32)
+    found = load_bundle(write(tmp_path / "with", calibration=Calibration(0.5, knots))).calibration
+    assert found is not None
+    assert (found.temperature, found.knots.tolist()) == (0.5, knots.tolist())
+    assert load_bundle(folder).calibration is None
 
 
 def test_arrays_are_mapped_and_read_only(folder: Path) -> None:
@@ -234,6 +247,7 @@ def forge_array(folder: Path, name: str, array: np.ndarray) -> Path:
         ("population.popularity", np.ones(2, dtype=np.float32), r"population.popularity is not float32\[3\]"),
         ("population.popularity", np.ones((3, 1), dtype=np.float32), r"population.popularity is not float32\[3\]"),
         ("population.popularity", np.ones(3), r"population.popularity is not float32\[3\]"),
+        ("calibration.knots", np.ones((2, 2), dtype=np.float32), r"calibration.\* is no map to probabilities"),
         ("counts", np.ones(4, dtype=np.float32), "the model knows 4 items, the vocabulary 3"),
         ("counts", np.ones((3, 1), dtype=np.float32), "counts is float32.*not float32"),
         ("counts", np.array(["a", "b", "c"]), "counts is <U1.*not float32"),
@@ -246,7 +260,7 @@ def test_forged_arrays_do_not_load(folder: Path, name: str, array: np.ndarray, m
 
 @pytest.mark.parametrize("decay", ["much", None, {}, 10**400])
 def test_a_forged_parameter_does_not_load(tmp_path: Path, decay: object) -> None:
-    folder = write(tmp_path, model=FittedContent(np.eye(3, dtype=np.float32), 0.5))
+    folder = write(tmp_path, model=FittedContent(np.eye(3, dtype=np.float32), 0.5, NO_WORDS))
     with pytest.raises(BundleError, match="do not make a content model"):
         load_bundle(_edit_manifest(folder, lambda body: body["params"].update(decay=decay)))  # type: ignore[attr-defined]
 
