@@ -25,6 +25,7 @@ from training.choose import is_settled, settle
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
+from training.models.ranker import RankerConfig
 from training.splits import ColdItems, Fold, LeaveLastOut, Task
 
 _TIMED = 50
@@ -140,6 +141,8 @@ def _milliseconds(fitted: Fitted, one: Histories) -> float:
 def _prepare(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
     if name == lineup.BLEND:
         return _blend(this, contest, rng)
+    if name == lineup.RANKER:
+        return _ranker(this, contest, rng)
     models = lineup.settings(name, this.early.n_items, contest.side)
     if is_settled(models):  # no trial, and so no fit on the early part
         return models[0].fit(this.train, rng=rng), words(models[0])
@@ -155,7 +158,7 @@ def _choose(name: str, this: Round, contest: Contest, rng: np.random.Generator) 
 
 def _blend(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
     """Parts chosen one by one, then their weights, all on validation; parts without weight are not fitted again."""
-    parts = {name: _choose(name, this, contest, rng) for name in _parts(this.early, contest)}
+    parts = {name: _choose(name, this, contest, rng) for name in _able(lineup.BLENDED, this.early, contest)}
     fitted = {name: part for name, (_, part) in parts.items()}
     asked = this.validation or Task(Histories.of([], this.early.n_items), np.empty(0, np.int32), np.empty(0, np.int32))
     weights = choose_weights(fitted, asked.histories, asked.targets, rng=rng, k=contest.k)
@@ -165,8 +168,23 @@ def _blend(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fit
     return found, " + ".join(f"{weight:g} {words(parts[name][0])}" for name, weight in weights.items())
 
 
-def _parts(early: Interactions, contest: Contest) -> Iterator[str]:
-    return (name for name in lineup.BLENDED if lineup.missing(name, early, contest.side) is None)
+def _ranker(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
+    """Parts chosen one by one on validation; weights and trees the ranker finds within what it learns from."""
+    names = list(_able(lineup.RANKED, this.early, contest))
+    parts = [_settings(name, this, contest, rng) for name in names]
+    found = RankerConfig().over(parts, contest.side).fit(this.train, rng=rng)
+    used = " + ".join(f"{found.blend.weights[part.name]:g} {words(part)}" for part in parts if part.name in found.blend.weights)
+    return found, f"{found.note}; over {used}"
+
+
+def _settings(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> Model:
+    """The settings that validation prefers, without a fit where there is nothing to prefer."""
+    models = lineup.settings(name, this.early.n_items, contest.side)
+    return models[0] if is_settled(models) else _choose(name, this, contest, rng)[0]
+
+
+def _able(names: Sequence[str], early: Interactions, contest: Contest) -> Iterator[str]:
+    return (name for name in names if lineup.missing(name, early, contest.side) is None)
 
 
 def words(model: Model) -> str:

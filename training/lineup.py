@@ -9,20 +9,22 @@ from features.side import SideInformation
 from training.models.base import Model
 from training.models.families import FAMILIES, Bindable, Settings
 
-BLEND = "blend"
+BLEND, RANKER = "blend", "ranker"
 SMALL = 3_000
 """Items up to which a fit takes about a second: its products gain nothing from more than one thread."""
-MODELS = (*FAMILIES, BLEND)
+MODELS = (*FAMILIES, BLEND, RANKER)
 """Every model's name, in the order of a report."""
 BLENDED = tuple(name for name, family in FAMILIES.items() if family.blended)
 """The parts of the blend, as far as the data allow them."""
+RANKED = tuple(name for name, family in FAMILIES.items() if family.ranked)
+"""Likewise those of the ranker."""
 _LACK = {"side": "no text and no attributes", "times": "no times", "groups": "no audience, org unit or role"}
 
 
 def settings(name: str, n_items: int, side: SideInformation) -> Sequence[Model]:
     """The settings of one family that are tried on validation; those that these items cannot tell apart are tried once.
 
-    Errors: KeyError for an unknown name or the blend, ValueError as `bound`.
+    Errors: KeyError for an unknown name, blend and ranker, ValueError as `bound`.
     """
     models = [bound(found, side) for found in FAMILIES[name].settings(n_items)]
     return tuple({unbound(model): model for model in models}.values())
@@ -54,5 +56,5 @@ def unbound(model: Model) -> Settings:
 
 def asks_for_text(names: Sequence[str]) -> bool:
     """Whether one of these models would read texts: then they are worth encoding."""
-    own = {part for name in names for part in (BLENDED if name == BLEND else (name,))}
+    own = {part for name in names for part in {BLEND: BLENDED, RANKER: RANKED}.get(name, (name,))}
     return any(isinstance(FAMILIES[name].default, Bindable) for name in own)

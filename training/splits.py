@@ -5,14 +5,14 @@ first appearance, so that `last item + 1` gives the answer away.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.interactions import Histories, Interactions
+from features.interactions import NAT, Histories, Interactions
 
 Ask = Literal["first", "every"]
 """Of a window in time: the first new item of each learner, or every one of them."""
@@ -56,12 +56,16 @@ class Task:
         led = [self.recommended.tobytes().hex()] if self.recommended.any() else []
         return _digest([self.histories.digest(), self.targets.tobytes().hex(), self.learners.tobytes().hex(), *led])
 
+    def take(self, rows: NDArray[np.integer]) -> "Task":
+        """The chosen questions, in the order given."""
+        led = self.recommended[rows]
+        return Task(self.histories.take(rows), self.targets[rows], self.learners[rows], recommended=led)
+
     def organic(self) -> "Task":
         """The questions whose answer nobody recommended; itself where that is all of them. Histories stay whole."""
         if not self.recommended.any():
             return self
-        rows = np.flatnonzero(~self.recommended)
-        return Task(self.histories.take(rows), self.targets[rows], self.learners[rows])
+        return self.take(np.flatnonzero(~self.recommended))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +148,7 @@ def leave_last_out(interactions: Interactions) -> LeaveLastOut:
     A part asks only learners who leave it a history: two items for the test, three for validation. Nothing of the last
     two is ever learned from, so a learner with one or two items adds nothing to the training counts.
     """
-    train = interactions.holding(interactions.drop_last(2))
+    train = interactions.holding(interactions.drop_last(2), until=NAT)  # order is all that such a table knows to its end
     return LeaveLastOut(train, _last(interactions.drop_last(1)), _last(interactions))
 
 
@@ -190,6 +194,28 @@ def cold_items(
     others = _last_of_some(train, ~new, len(_asking(train, new)), seed)
     early = train.holding(train.where(~new & ~others))
     return ColdItems(early, _asking(train, new | others), train, test, hidden, newest_by)
+
+
+def latest(interactions: Interactions, share: float) -> tuple[Interactions, Task]:
+    """(past, task): what was known before the newest `share` of the take-ups, and those, each after all that came before it.
+
+    Errors: ValueError where an entry has no time.
+    """
+    if np.isnat(interactions.at).any():
+        raise ValueError("the newest share needs a time for every event, and this table has order only")
+    if not len(interactions.items):
+        return interactions, _last(interactions)
+    start = np.sort(interactions.at)[int(len(interactions.at) * (1 - share))]
+    return _known(interactions, start), _window(interactions, start, FOREVER, "every")
+
+
+def leave_last(interactions: Interactions, steps: int) -> tuple[Interactions, Task]:
+    """(past, task): the table without the last `steps` items of each learner, and those as questions, newest first.
+
+    A question is asked of a learner whom it leaves a history, that of the step before the last after all but the last two.
+    """
+    asked = [_last(interactions.drop_last(step)) for step in range(steps)]
+    return interactions.holding(interactions.drop_last(steps)), _joined(asked)
 
 
 def before_every_test(interactions: Interactions, *, cuts: int = 8, ask: Ask = "every") -> tuple[Interactions, Task]:
@@ -304,6 +330,22 @@ def _last(histories: Histories) -> Task:
     last = histories.indptr[learners + 1] - 1
     kept, led = histories.take(learners).drop_last(1), histories.recommended[last]
     return Task(kept, histories.items[last], learners, recommended=led)
+
+
+def _joined(tasks: Sequence[Task]) -> Task:
+    """All questions of several tasks, in their order."""
+    n = tasks[0].histories.n_items
+    parts = [task.histories for task in tasks]
+    lengths = np.concatenate([part.lengths for part in parts])
+    each = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("items", "at", "audience", "known_at", "recommended", "role", "org_unit")
+    }
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    plain = each.pop("items"), each.pop("at"), each.pop("audience")
+    rest = (np.concatenate([getattr(task, name) for task in tasks]) for name in ("targets", "learners"))
+    led = np.concatenate([task.recommended for task in tasks])
+    return Task(Histories(indptr, *plain, n, **each), *rest, recommended=led)
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -91,7 +91,7 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def _attributes(side: SideInformation) -> sparse.csr_matrix:
     """float32 csr[n_items, a], weighted and of unit length; an attribute that all described items have tells nothing."""
     if side.attributes is None:
-        return _nothing(side.n_items)
+        return nothing(side.n_items)
     described = np.count_nonzero(np.diff(side.attributes.indptr))
     frequency = np.bincount(side.attributes.indices, minlength=side.attributes.shape[1])
     rarity = np.log(described / np.maximum(frequency, 1)).astype(np.float32)
@@ -102,7 +102,8 @@ def _attributes(side: SideInformation) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(scale, dtype=np.float32) @ weighted)
 
 
-def _nothing(n_items: int) -> sparse.csr_matrix:
+def nothing(n_items: int) -> sparse.csr_matrix:
+    """float32 csr[n_items, 0]: of items without attributes."""
     return sparse.csr_matrix(np.zeros((n_items, 0), dtype=np.float32))
 
 
@@ -171,5 +172,5 @@ class FittedContent:
         """A bundle without attributes has no array of them: it may be older than they are."""
         vectors = floats(arrays, "vectors", None, None)
         width = int(number(params, "n_attributes", low=0)) if "n_attributes" in params else 0
-        attributes = csr(arrays, _ATTRIBUTES, len(vectors), width) if width else _nothing(len(vectors))
+        attributes = csr(arrays, _ATTRIBUTES, len(vectors), width) if width else nothing(len(vectors))
         return cls(vectors, number(params, "decay", low=0, high=1), attributes)

@@ -39,7 +39,7 @@ class Family:
 
     `fitted`: what `fit` returns. `grid`: the settings to choose from on validation, for a number of items. `needs`: what
     a table must have for it, "side" being texts or attributes of its items, "groups" audiences, org units or roles of its
-    learners. `blended`: a part of the leaderboard's blend (a recipe may blend any family).
+    learners. `blended`, `ranked`: a part of the leaderboard's blend, of its ranker (a recipe may take any family for either).
     """
 
     default: Settings
@@ -47,6 +47,7 @@ class Family:
     grid: Callable[[int], Sequence[Settings]] | None = None
     needs: Literal["side", "times", "groups"] | None = None
     blended: bool = False
+    ranked: bool = False
 
     def settings(self, n_items: int) -> Sequence[Settings]:
         """What is tried on validation: the grid, or the default alone."""
@@ -54,16 +55,16 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "popularity": Family(Popularity(), FittedPopularity, blended=True),
-    "recent": Family(Recent(), FittedRecent, recent.grid, needs="times", blended=True),
-    "segments": Family(Segments(), FittedSegments, segments.grid, needs="groups", blended=True),
-    "item_knn": Family(ItemKNN(), FittedItemKNN, item_knn.grid, blended=True),
+    "popularity": Family(Popularity(), FittedPopularity, blended=True, ranked=True),
+    "recent": Family(Recent(), FittedRecent, recent.grid, needs="times", blended=True, ranked=True),
+    "segments": Family(Segments(), FittedSegments, segments.grid, needs="groups", blended=True, ranked=True),
+    "item_knn": Family(ItemKNN(), FittedItemKNN, item_knn.grid, blended=True, ranked=True),
     "als": Family(ALS(), FittedALS, als.grid, blended=True),
     "bpr": Family(BPR(), FittedBPR, bpr.grid),
-    "linear": Family(Linear(), FittedLinear, linear.grid, blended=True),
-    "content": Family(ContentConfig(), FittedContent, content.grid, needs="side", blended=True),
-    "similarity": Family(Similarity(), FittedSimilarity, similarity.grid, needs="side", blended=True),
-    "sequence": Family(SequenceModel(), FittedSequence),
+    "linear": Family(Linear(), FittedLinear, linear.grid, blended=True, ranked=True),
+    "content": Family(ContentConfig(), FittedContent, content.grid, needs="side", blended=True, ranked=True),
+    "similarity": Family(Similarity(), FittedSimilarity, similarity.grid, needs="side", blended=True, ranked=True),
+    "sequence": Family(SequenceModel(), FittedSequence, ranked=True),
     "random": Family(RandomOrder(), FittedRandomOrder),
 }
 """By name, in the order of a report."""

@@ -1,0 +1,328 @@
+"""What is known of a history and a candidate item together: the features of the ranker that no part's score tells.
+
+Written once, for the table that the ranker learns from and for the service alike: a function of histories and arrays.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from features.interactions import Histories, Interactions
+from features.side import AVAILABLE, DIFFICULTY, MINUTES, POSITION, SideInformation
+from training.models.base import Arrays, csr, csr_arrays, floats
+from training.models.content import ContentConfig, nothing
+
+Floats = NDArray[np.float32]
+
+_LAGS = ((1, 1.0), (2, 0.5), (3, 0.25))
+_ROW = 200  # entries kept of a row of item-item tables
+_DAY = 8.64e10  # microseconds
+_WINDOWS = (7, 30, 120)  # days
+_FIELDS = (POSITION, MINUTES, DIFFICULTY, AVAILABLE)
+
+FEATURES = (
+    *("follows_last", "follows_previous", "leads_to_last", "with_last", "with_previous"),
+    *("taken", "taken_last", "length"),
+    *("content_last", "content_previous"),
+    *("position_step", "position_distance", "minutes", "minutes_step", "difficulty", "difficulty_step", "available_since"),
+    *("gap_closed", "gap_skills"),
+    *(f"taken_{days}_days" for days in _WINDOWS),
+    *("since_taken", "since_first_taken", "pause"),
+)
+"""Column names of `Pairs.features`. "Last" is the newest item of the history, "previous" the one before it; NaN: not known.
+
+follows_*          how often learners went on from that item to the candidate within three steps, by how often they went on
+leads_to_last      the same from the candidate to the last item
+with_*             cosine of the learners of both items
+taken, taken_last  ln(1 + learners) of the candidate, of the last item; length: ln(1 + items of the history)
+content_*          cosine of texts and attributes
+position_*         places in the catalogue from the last item on, and their distance; minutes, difficulty: likewise
+available_since    days from when the candidate became available to the last take-up
+gap_closed         skill levels it adds towards the role's expectations to what the items of the history gave
+gap_skills         in how many skills it does
+taken_N_days       the candidate's share of take-ups in the N days before the history's last one, times 1000, as ln(1 + x)
+since_taken        days since anybody took it up, seen from the history's last take-up; since_first_taken: since the first
+pause              ln(1 + hours) between the last two take-ups of the history
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Arrays over m items. follows, together: float32 csr[m, m]; taken: float32[m]; content: float32[m, d] and csr[m, a].
+
+    fields: float32[m, 4] (position, minutes, difficulty, available). levels: float32[m, s], expects: float32[r, s]. first:
+    int64[m + 1], days: float64[nnz] since the epoch, the take-ups of each item in order of time (none without times).
+    """
+
+    follows: sparse.csr_matrix
+    leads: sparse.csr_matrix
+    together: sparse.csr_matrix
+    taken: Floats
+    text: Floats
+    attributes: sparse.csr_matrix
+    fields: Floats
+    levels: Floats
+    expects: Floats
+    first: NDArray[np.int64]
+    days: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, table: Interactions, side: SideInformation) -> Self:
+        """What a table and the side information of its items tell. Errors: ValueError where these are other items."""
+        if side.n_items != table.n_items:
+            raise ValueError(f"side information of {side.n_items} items for a table of {table.n_items} items")
+        follows = _follows(table)
+        known = side.text is not None or side.attributes is not None
+        content = ContentConfig().bind(side) if known else None
+        none = np.full(table.n_items, np.nan, dtype=np.float32)
+        first, days = _days(table)
+        return cls(
+            follows=_strongest(follows),
+            leads=_strongest(follows.T.tocsr()),
+            together=_strongest(_together(table)),
+            taken=np.log1p(table.item_counts()).astype(np.float32),
+            text=np.zeros((table.n_items, 0), dtype=np.float32) if content is None else content.vectors,
+            attributes=nothing(table.n_items) if content is None else content.attributes,
+            fields=np.stack([side.fields.get(name, none) for name in _FIELDS], axis=1),
+            levels=np.zeros((table.n_items, 0), dtype=np.float32) if side.levels is None else side.levels,
+            expects=np.zeros((0, 0), dtype=np.float32) if side.expects is None else side.expects,
+            first=first,
+            days=days,
+        )
+
+    def features(self, histories: Histories, row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
+        """float32[k, len(FEATURES)] for k pairs of a history (its row) and an item, rows ascending."""
+        last, previous = newest(histories, 0), newest(histories, 1)
+        columns = [
+            *self._paths(last, previous, row, item),
+            self.taken[item],
+            np.where(last >= 0, self.taken[last], np.nan)[row],
+            np.log1p(histories.lengths)[row],
+            self._alike(last, row, item),
+            self._alike(previous, row, item),
+            *self._steps(histories, last, row, item),
+            *self._gaps(histories, row, item),
+            *self._times(histories, row, item),
+        ]
+        return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
+
+    def arrays(self) -> Arrays:
+        found: dict[str, NDArray[Any]] = {}
+        for name in ("follows", "leads", "together", "attributes"):
+            found |= csr_arrays(name, getattr(self, name))
+        found["widths"] = np.array([self.attributes.shape[1]], dtype=np.int64)
+        plain = ("taken", "text", "fields", "levels", "expects", "first", "days")
+        return found | {name: getattr(self, name) for name in plain}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Errors: KeyError or ValueError for arrays that could not be looked up in."""
+        taken = floats(arrays, "taken", None)
+        m = len(taken)
+        first, days = np.asarray(arrays["first"]), np.asarray(arrays["days"])
+        if first.dtype != np.int64 or first.shape != (m + 1,) or first[0] != 0 or np.any(np.diff(first) < 0):
+            raise ValueError(f"first does not rise from 0 in {m} steps")
+        if days.dtype != np.float64 or days.shape != (first[-1],) or not np.isfinite(days).all():
+            raise ValueError(f"days is {days.dtype}{list(days.shape)}, not float64[{first[-1]}] of finite numbers")
+        fields = np.asarray(arrays["fields"])
+        if fields.dtype != np.float32 or fields.shape != (m, len(_FIELDS)):
+            raise ValueError(f"fields is {fields.dtype}{list(fields.shape)}, not float32[{m}, {len(_FIELDS)}]")
+        levels = floats(arrays, "levels", m, None)
+        square = {name: csr(arrays, name, m, m) for name in ("follows", "leads", "together")}
+        return cls(
+            **square,
+            taken=taken,
+            text=floats(arrays, "text", m, None),
+            attributes=csr(arrays, "attributes", m, int(arrays["widths"][0])),
+            fields=fields,
+            levels=levels,
+            expects=floats(arrays, "expects", None, None),
+            first=first,
+            days=days,
+        )
+
+    def _paths(
+        self, last: NDArray[np.int64], previous: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]
+    ) -> Iterator[Floats]:
+        looked = ((self.follows, last), (self.follows, previous), (self.leads, last), (self.together, last))
+        for table, of in (*looked, (self.together, previous)):
+            yield _looked_up(table, of, row, item)
+
+    def _alike(self, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
+        """Cosine of what is known of two items, NaN where nothing is known of the history's."""
+        if not self.text.shape[1] and not self.attributes.shape[1]:
+            return np.full(len(row), np.nan, dtype=np.float32)
+        found = np.zeros(len(row), dtype=np.float32)
+        if self.text.shape[1]:
+            found += np.einsum("ij,ij->i", self.text[of[row]], self.text[item])
+        if self.attributes.shape[1]:
+            found += _dots(self.attributes, of, row, item)
+        found[of[row] < 0] = np.nan
+        return found
+
+    def _steps(
+        self, histories: Histories, last: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]
+    ) -> Iterator[Floats]:
+        own, before = self.fields[item], np.where((last >= 0)[:, None], self.fields[last], np.nan)[row]
+        step = own - before
+        yield from (step[:, 0], np.abs(step[:, 0]), own[:, 1], step[:, 1], own[:, 2], step[:, 2])
+        yield (_last_day(histories)[row] - own[:, 3]).astype(np.float32)
+
+    def _gaps(self, histories: Histories, row: NDArray[np.int64], item: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        none = np.full(len(row), np.nan, dtype=np.float32)
+        if not self.levels.shape[1] or not self.expects.any():
+            return none, none
+        known = (histories.role >= 0) & (histories.role < len(self.expects))
+        expected = np.where(known[:, None], self.expects[histories.role], np.float32(0))
+        present = np.zeros_like(expected)
+        np.maximum.at(present, histories.rows(), self.levels[histories.items])
+        closed = np.maximum(np.minimum(self.levels[item], expected[row]) - present[row], 0)
+        return np.where(known[row], closed.sum(axis=1), none), np.where(known[row], np.count_nonzero(closed, axis=1), none)
+
+    def _times(self, histories: Histories, row: NDArray[np.int64], item: NDArray[np.int64]) -> Iterator[Floats]:
+        now = _last_day(histories)
+        if not len(self.days):
+            yield from (np.full(len(row), np.nan, dtype=np.float32) for _ in range(len(_WINDOWS) + 2))
+        else:
+            yield from self._taken_before(now, row, item)
+        before = np.where(histories.lengths > 1, _day(histories.at, histories.indptr[1:] - 2), np.nan)
+        yield np.log1p(np.maximum(now - before, 0) * 24)[row]
+
+    def _taken_before(self, now: NDArray[np.float64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Iterator[Floats]:
+        """Shares of take-ups in the windows, days since the last and since the first: all before the moment `now` of a row."""
+        dated = np.isfinite(now)[row]
+        moment = np.where(dated, now[row], 0.0)
+        upto = self._count(item, moment)
+        every = self._every
+        everybody = np.searchsorted(every, np.nan_to_num(now))
+        for window in _WINDOWS:
+            inside = upto - self._count(item, moment - window)
+            total = everybody - np.searchsorted(every, np.nan_to_num(now) - window)
+            share = np.log1p(1000 * inside / np.maximum(total, 1)[row])
+            yield np.where(dated, share, np.nan).astype(np.float32)
+        since = self.first[item] < upto
+        newest_day = self.days[np.maximum(upto - 1, 0)]
+        yield np.where(dated & since, moment - newest_day, np.nan).astype(np.float32)
+        oldest_day = self.days[np.minimum(self.first[item], len(self.days) - 1)]
+        yield np.where(dated & since, moment - oldest_day, np.nan).astype(np.float32)
+
+    @cached_property
+    def _every(self) -> NDArray[np.float64]:
+        """float64[nnz]: all take-ups in order of time."""
+        return np.sort(self.days)
+
+    @cached_property
+    def _keys(self) -> tuple[NDArray[np.float64], float, float]:
+        """Item and day of every take-up as one rising number, the first day, and the days from one item to the next."""
+        start = self._every[0] - max(_WINDOWS) - 1
+        span = self._every[-1] - start + 2
+        return np.repeat(np.arange(len(self.taken)), np.diff(self.first)) * span + (self.days - start), start, span
+
+    def _count(self, item: NDArray[np.int64], moment: NDArray[np.float64]) -> NDArray[np.int64]:
+        """int64[k]: where in `days` the item's take-ups before a moment end."""
+        keys, start, span = self._keys
+        return np.searchsorted(keys, item * span + np.clip(moment - start, 0, span - 1))
+
+
+def newest(histories: Histories, age: int) -> NDArray[np.int64]:
+    """int64[n]: the item of that age (0: the newest), -1 where the history is shorter."""
+    found = np.full(len(histories), -1, dtype=np.int64)
+    long = np.flatnonzero(histories.lengths > age)
+    found[long] = histories.items[histories.indptr[long + 1] - 1 - age]
+    return found
+
+
+def _day(at: NDArray[np.datetime64], place: NDArray[np.int64]) -> NDArray[np.float64]:
+    """float64[n] days since the epoch of the entries at `place` (any value where that is none), NaN for no time."""
+    if not len(at):
+        return np.full(len(place), np.nan)
+    chosen = at[np.maximum(place, 0)]
+    return np.where(np.isnat(chosen), np.nan, chosen.astype("datetime64[us]").astype(np.int64) / _DAY)
+
+
+def _last_day(histories: Histories) -> NDArray[np.float64]:
+    return np.where(histories.lengths > 0, _day(histories.at, histories.indptr[1:] - 1), np.nan)
+
+
+def _looked_up(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
+    """float32[k]: the table's entries from the item of each row; NaN where there is none."""
+    found = np.full(len(row), np.nan, dtype=np.float32)
+    scratch = np.zeros(table.shape[1], dtype=np.float32)
+    bounds = np.searchsorted(row, np.arange(len(of) + 1))
+    for at, one in enumerate(of.tolist()):
+        if one < 0:
+            continue
+        span = slice(table.indptr[one], table.indptr[one + 1])
+        scratch[table.indices[span]] = table.data[span]
+        found[bounds[at] : bounds[at + 1]] = scratch[item[bounds[at] : bounds[at + 1]]]
+        scratch[table.indices[span]] = 0
+    return found
+
+
+def _dots(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
+    """float32[k]: the product of an item's row with that of its history's item (any value where there is none)."""
+    found = np.zeros(len(row), dtype=np.float32)
+    scratch = np.zeros(table.shape[1], dtype=np.float32)
+    bounds = np.searchsorted(row, np.arange(len(of) + 1))
+    starts, lengths = table.indptr[item], np.diff(table.indptr)[item]
+    ends = np.cumsum(lengths)
+    place = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
+    pair = np.repeat(np.arange(len(item)), lengths)
+    inside = np.concatenate([[0], ends])[bounds]
+    given = np.zeros(len(place), dtype=np.float32)
+    for at, one in enumerate(of.tolist()):
+        if one < 0:
+            continue
+        span = slice(table.indptr[one], table.indptr[one + 1])
+        scratch[table.indices[span]] = table.data[span]
+        own = slice(inside[at], inside[at + 1])
+        given[own] = table.data[place[own]] * scratch[table.indices[place[own]]]
+        scratch[table.indices[span]] = 0
+    found += np.bincount(pair, given, minlength=len(item)).astype(np.float32)
+    return found
+
+
+def _follows(table: Interactions) -> sparse.csr_matrix:
+    """float32 csr[m, m]: steps from an item to a later one, nearer ones counting more, by 5 more than all from it."""
+    m, items = table.n_items, table.items
+    position = np.arange(len(items)) - np.repeat(table.indptr[:-1], table.lengths)
+    later = [np.flatnonzero(position >= lag) for lag, _ in _LAGS]
+    before = np.concatenate([items[rows - lag] for rows, (lag, _) in zip(later, _LAGS, strict=True)])
+    weight = np.repeat(np.array([weight for _, weight in _LAGS], dtype=np.float32), [len(rows) for rows in later])
+    found = sparse.csr_matrix((weight, (before, items[np.concatenate(later)])), shape=(m, m))
+    out = np.asarray(found.sum(axis=1)).ravel()
+    return sparse.csr_matrix(sparse.diags(1 / (out + 5), dtype=np.float32) @ found)
+
+
+def _together(table: Interactions) -> sparse.csr_matrix:
+    """float32 csr[m, m]: the cosine of the learners of two items, 0 of an item with itself. A block of items at a time."""
+    taken = table.matrix()
+    scale = sparse.diags(1 / np.sqrt(np.maximum(table.item_counts(), 1)), dtype=np.float32)
+    unit = sparse.csr_matrix(taken @ scale)
+    turned = sparse.csr_matrix(unit.T)
+    blocks = [_strongest(sparse.csr_matrix(turned[at : at + 512] @ unit), at) for at in range(0, table.n_items, 512)]
+    return sparse.csr_matrix(sparse.vstack(blocks)) if blocks else turned
+
+
+def _strongest(table: sparse.csr_matrix, first: int | None = None) -> sparse.csr_matrix:
+    """The `_ROW` largest entries of each row; without the diagonal where the rows are those from `first` on."""
+    rows = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
+    order = np.lexsort((table.indices, -table.data, rows))
+    place = np.arange(len(order)) - table.indptr[:-1][rows]
+    own = np.zeros(len(order), dtype=bool) if first is None else table.indices[order] == rows + first
+    kept = np.sort(order[(place < _ROW + int(first is not None)) & ~own])
+    shape = table.shape
+    return sparse.csr_matrix((table.data[kept], (rows[kept], table.indices[kept])), shape=shape, dtype=np.float32)
+
+
+def _days(table: Interactions) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    dated = np.flatnonzero(~np.isnat(table.at))
+    items, days = table.items[dated], _day(table.at, dated)
+    order = np.lexsort((days, items))
+    counts = np.bincount(items, minlength=table.n_items)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), days[order]

@@ -1,0 +1,204 @@
+"""Ranker: boosted trees that put the best candidates of a blend in order, and the blend itself where data are too few.
+
+At most 300 items of a catalogue are candidates, the best of every source among them (`training.models.candidates`). Trees
+look at what each part of the blend says of a candidate and at what is known of history and candidate together
+(`training.models.pairs`). Everything else stays in the blend's order behind them. How it is learned: `ranker_fit`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from features.interactions import Histories, Interactions
+from features.side import SideInformation
+from training.models.base import Arrays, Model, columns
+from training.models.blend import FittedBlend
+from training.models.candidates import MOST, candidates, places
+from training.models.pairs import FEATURES, Pairs
+from training.models.trees import Trees
+from training.models.weights import standardise
+
+__all__ = ["FittedRanker", "Look", "Ranker", "RankerConfig"]
+
+_PAIRS, _BLEND, _TREES = "pairs.", "blend.", "trees"
+_OF_A_PART = ("score", "gap", "place")
+"""Three features of each part: its standardised score, how far it lies below the best candidate's, ln(1 + place)."""
+
+
+class RankerConfig(BaseModel):
+    """`best` candidates of the blend and `own` of each part. `trees` at most, with `leaves`, learned at `rate`.
+
+    `smallest`: rows of a leaf. `questions`: take-ups to learn from at most. `fewest`: with fewer of them among the candidates
+    the blend ranks alone. `folds` of learners judge how many trees help. `threads` changes the time alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    best: int = Field(default=80, ge=1, le=MOST)
+    own: int = Field(default=10, ge=0, le=MOST)
+    trees: int = Field(default=200, ge=1, le=2_000)
+    leaves: int = Field(default=15, ge=2, le=256)
+    rate: float = Field(default=0.05, gt=0, le=1)
+    smallest: int = Field(default=50, ge=1)
+    questions: int = Field(default=30_000, ge=1)
+    fewest: int = Field(default=200, ge=1)
+    folds: int = Field(default=3, ge=2, le=20)
+    threads: int = Field(default=1, ge=1)
+
+    def over(self, parts: Sequence[Model], side: SideInformation) -> "Ranker":
+        """A ranker over these parts, with what is known of the items."""
+        return Ranker(self, tuple(parts), side)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """A ranker's settings, the models it builds on, and the side information of the items."""
+
+    config: RankerConfig
+    parts: tuple[Model, ...]
+    side: SideInformation
+    name: ClassVar[str] = "ranker"
+
+    def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedRanker":
+        """Every part is fitted twice: without the take-ups that the trees learn from, then on everything."""
+        from training.models.ranker_fit import fit
+
+        return fit(self, interactions, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A look at the candidates of n histories: row and item int64[k], rows ascending; features: float32[k, f].
+
+    total: float32[n, m] as the blend scores, parts: float32[p, n, m] its parts, weighted, adding up to it.
+    """
+
+    row: NDArray[np.int64]
+    item: NDArray[np.int64]
+    features: NDArray[np.float32]
+    total: NDArray[np.float32]
+    parts: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedRanker:
+    """A fitted blend, what is known of pairs, and trees; without trees (None) the blend ranks alone, `note` says why.
+
+    NaN for an item that no part of the blend can score.
+    """
+
+    blend: FittedBlend
+    pairs: Pairs
+    trees: Trees | None
+    best: int = 80
+    own: int = 10
+    note: str = ""
+    kind: ClassVar[str] = "ranker"
+
+    @property
+    def n_items(self) -> int:
+        return self.blend.n_items
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of what the trees look at."""
+        parts = (f"{name} {what}" for name in self.blend.parts for what in _OF_A_PART)
+        return ("blend", "blend place", *parts, *FEATURES)
+
+    def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
+        if self.trees is None:
+            return self.blend.score(histories, items)
+        return columns(self.lifted(self.look(histories)), items)
+
+    def look(self, histories: Histories) -> Look:
+        """The candidates of every history, and what the trees look at."""
+        raw = np.stack([part.score(histories) for part in self.blend.parts.values()])
+        flat, known = standardise(raw.reshape(-1, raw.shape[-1]))
+        standard, known = flat.reshape(raw.shape), known.reshape(raw.shape)
+        weights = np.array([self.blend.weights[name] for name in self.blend.parts], dtype=np.float32)
+        parts = standard * weights[:, None, None]
+        total = parts.sum(axis=0)
+        total[~known.any(axis=0)] = np.nan
+        row, item = candidates(total, np.where(known, standard, np.float32(np.nan)), histories, best=self.best, own=self.own)
+        said = [total[row, item], np.log1p(places(total[row, item], row))]
+        for values, scored in zip(standard, known, strict=True):
+            said += _said(np.where(scored[row, item], values[row, item], np.float32(np.nan)), row)
+        own = np.stack([np.asarray(column, dtype=np.float32) for column in said], axis=1)
+        return Look(row, item, np.concatenate([own, self.pairs.features(histories, row, item)], axis=1), total, parts)
+
+    def lifted(self, look: Look) -> NDArray[np.float32]:
+        """float32[n, m]: the blend's scores, the candidates above all others by what the trees say of them."""
+        found = look.total.copy()
+        if self.trees is None or not len(look.row):
+            return found
+        value = self.trees.predict(look.features)
+        starts = np.flatnonzero(np.diff(look.row, prepend=-1))
+        sizes = np.diff(np.append(starts, len(look.row)))
+        lowest = np.repeat(np.minimum.reduceat(value, starts), sizes)
+        highest = np.fmax.reduce(found, axis=1)
+        found[look.row, look.item] = highest[look.row] + 1 + value - lowest
+        return found
+
+    def shap(self, histories: Histories, items: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """What every feature gave to the score of candidates of one history: (int64[c] of `items`, float32[c, f + 1]).
+
+        Exact for the trees; the last column is what all start from. Items that were no candidates are left out, and all
+        are without trees.
+        """
+        if self.trees is None:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, len(self.features) + 1), dtype=np.float32)
+        look = self.look(histories)
+        place = {item: at for at, item in enumerate(look.item.tolist())}
+        asked = [item for item in items.tolist() if item in place]
+        rows = look.features[[place[item] for item in asked]].reshape(len(asked), len(self.features))
+        return np.array(asked, dtype=np.int64), self.trees.shap(rows)
+
+    def contributions(self, histories: Histories, row: int, item: int) -> NDArray[np.float32]:
+        """float32[length]: what each entry of a history adds to an item's score by the linear part alone; zeros without it."""
+        return self.blend.contributions(histories, row, item)
+
+    def compact(self, rows: int = 300) -> "FittedRanker":
+        """The same ranker with the linear part of its blend as the `rows` strongest weights a row."""
+        return replace(self, blend=self.blend.compact(rows))
+
+    def arrays(self) -> Arrays:
+        own = {} if self.trees is None else {_TREES: self.trees.text}
+        blend = {_BLEND + name: array for name, array in self.blend.arrays().items()}
+        return own | blend | {_PAIRS + name: array for name, array in self.pairs.arrays().items()}
+
+    def params(self) -> Mapping[str, float | int | str]:
+        own: dict[str, float | int | str] = {"best": self.best, "own": self.own, "note": self.note}
+        return own | {_BLEND + name: value for name, value in self.blend.params().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, params: Mapping[str, Any]) -> Self:
+        blend = FittedBlend.from_arrays(_of(_BLEND, arrays), _of(_BLEND, params))
+        pairs = Pairs.from_arrays(_of(_PAIRS, arrays))
+        if len(pairs.taken) != blend.n_items:
+            raise ValueError(f"pairs of {len(pairs.taken)} items, a blend of {blend.n_items}")
+        found = cls(blend, pairs, None, int(params["best"]), int(params["own"]), str(params["note"]))
+        if found.best < 1 or found.own < 0 or found.best + found.own * len(blend.parts) > MOST:
+            raise ValueError(f"best {found.best} and own {found.own} are no numbers of candidates")
+        if _TREES not in arrays:
+            return found
+        text = np.asarray(arrays[_TREES])
+        if text.dtype != np.uint8 or text.ndim != 1:
+            raise ValueError(f"{_TREES} is {text.dtype}{list(text.shape)}, not uint8[any]")
+        return replace(found, trees=Trees(text, len(found.features)).check())
+
+
+def _said(values: NDArray[np.float32], row: NDArray[np.int64]) -> list[NDArray[np.floating]]:
+    """Score, gap and place of one part over candidates: NaN where it has no score."""
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    if not len(starts):
+        return [values, values, values]
+    best = np.repeat(np.fmax.reduceat(values, starts), np.diff(np.append(starts, len(row))))
+    return [values, best - values, np.where(np.isnan(values), np.nan, np.log1p(places(values, row)))]
+
+
+def _of(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}

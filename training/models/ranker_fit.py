@@ -1,0 +1,147 @@
+"""How a ranker is learned: parts fitted on the past rank what came next, and trees learn from where they were wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.interactions import Interactions
+from training.models.base import Fitted
+from training.models.blend import FittedBlend
+from training.models.pairs import Pairs
+from training.models.ranker import FittedRanker, Ranker, RankerConfig
+from training.models.rehearsal import rehearse
+from training.models.trees import Trees, learn
+from training.models.weights import choose_weights
+from training.splits import Task
+
+_K = 10
+_BATCH = 256
+_STEPS = 8  # numbers of trees that are compared
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Questions whose answer was among the candidates, as rows of candidates. sizes: int64[q], learner: int32[q].
+
+    features: float32[k, f]; hit: bool[k], one a question; blend: float32[k], the blend's score. asked: how many there were.
+    """
+
+    features: NDArray[np.float32]
+    hit: NDArray[np.bool_]
+    blend: NDArray[np.float32]
+    sizes: NDArray[np.int64]
+    learner: NDArray[np.int32]
+    asked: int
+
+    def rows(self, questions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """bool[k]: the candidates of these questions."""
+        return np.repeat(questions, self.sizes)
+
+    def gain(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """float64[q]: NDCG at 10 of each question under scores of its candidates, ties at their mean rank."""
+        own = np.repeat(scores[self.hit], self.sizes)
+        starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+        above, tied = (np.add.reduceat(where.astype(np.int64), starts) for where in (scores > own, scores == own))
+        rank = 1 + above + (tied - 1) / 2
+        return np.where(rank < _K + 1, 1 / np.log2(1 + rank), 0.0)
+
+
+def fit(model: Ranker, interactions: Interactions, rng: np.random.Generator) -> FittedRanker:
+    """Parts, weights and trees from a rehearsal; then the parts once more, on everything."""
+    config = model.config
+    past, task = rehearse(interactions, rng, config.questions)
+    early, late = rng.spawn(2)
+    parts = _fit(model, past, early)
+    weights = choose_weights(parts, task.histories, task.targets, rng=rng, k=_K)
+    used = {name: parts[name] for name in weights}
+    first = FittedRanker(FittedBlend(used, weights), Pairs.of(past, model.side), None, config.best, config.own)
+    trees, note = _learned(config, lesson(first, task), int(rng.integers(2**31)))
+    del parts, used, first
+    final = FittedBlend(_fit(model, interactions, late, tuple(weights)), weights)
+    return FittedRanker(final, Pairs.of(interactions, model.side), trees, config.best, config.own, note)
+
+
+def lesson(ranker: FittedRanker, task: Task) -> Lesson:
+    """The candidates of every question, as far as the answer is among them."""
+    features, hits, blends, sizes, learners = [], [], [], [], []
+    for start, histories in task.histories.batches(_BATCH):
+        targets = task.targets[start : start + len(histories)]
+        look = ranker.look(histories)
+        hit = look.item == targets[look.row]
+        found = np.bincount(look.row[hit], minlength=len(histories)) > 0
+        kept = found[look.row]
+        features.append(look.features[kept])
+        hits.append(hit[kept])
+        blends.append(look.total[look.row, look.item][kept])
+        sizes.append(np.bincount(look.row[kept], minlength=len(histories))[found])
+        learners.append(task.learners[start : start + len(histories)][found])
+    if not features:
+        none = np.zeros(0, dtype=np.int64)
+        return Lesson(np.zeros((0, len(ranker.features)), np.float32), none > 0, none.astype(np.float32), none, none, 0)  # type: ignore[arg-type]
+    return Lesson(
+        np.concatenate(features),
+        np.concatenate(hits),
+        np.concatenate(blends),
+        np.concatenate(sizes),
+        np.concatenate(learners),
+        len(task),
+    )
+
+
+def _fit(
+    model: Ranker, table: Interactions, rng: np.random.Generator, names: tuple[str, ...] | None = None
+) -> dict[str, Fitted]:
+    """Each part with a generator of its own, whichever others are fitted."""
+    own = dict(zip((part.name for part in model.parts), rng.spawn(len(model.parts)), strict=True))
+    return {part.name: part.fit(table, rng=own[part.name]) for part in model.parts if names is None or part.name in names}
+
+
+def _learned(config: RankerConfig, lesson: Lesson, seed: int) -> tuple[Trees | None, str]:
+    """Trees, as many as help learners that they did not see; None, and why, where none do."""
+    questions = len(lesson.sizes)
+    if questions < config.fewest:
+        return None, (
+            f"the blend ranks alone: {questions} of {lesson.asked} rehearsed take-ups were among the candidates, and trees need"
+            f" {config.fewest}"
+        )
+    steps = np.unique(np.linspace(config.trees / _STEPS, config.trees, _STEPS).astype(int))
+    gains = _judged(config, lesson, steps, seed)
+    best = int(np.argmax([gain.sum() for gain in gains.values()]))
+    count, gain = list(gains.items())[best]
+    difference = gain - lesson.gain(lesson.blend)
+    mean, error = float(difference.mean()), float(difference.std() / np.sqrt(questions))
+    told = f"NDCG@10 {mean * questions / lesson.asked:+.4f} to the blend's on {lesson.asked} take-ups of learners left out"
+    if mean <= error:
+        return None, f"the blend ranks alone: {count} trees gave {told}, which is not above its standard error"
+    return _train(config, lesson, np.ones(questions, dtype=bool), count, seed), f"{count} trees: {told}"
+
+
+def _judged(config: RankerConfig, lesson: Lesson, steps: NDArray[np.int64], seed: int) -> Mapping[int, NDArray[np.float64]]:
+    """By number of trees, the gain of every question under trees that its learner had no part in."""
+    fold = np.random.default_rng(seed).integers(config.folds, size=int(lesson.learner.max()) + 1)[lesson.learner]
+    scores = {int(step): np.zeros(len(lesson.hit), dtype=np.float32) for step in steps}
+    for held in range(config.folds):
+        rows = lesson.rows(fold == held)
+        if not rows.any() or (fold == held).all():
+            continue
+        trees = _train(config, lesson, fold != held, config.trees, seed)
+        for step in scores:
+            scores[step][rows] = trees.predict(lesson.features[rows], step)
+    return {step: lesson.gain(found) for step, found in scores.items()}
+
+
+def _train(config: RankerConfig, lesson: Lesson, questions: NDArray[np.bool_], count: int, seed: int) -> Trees:
+    rows = lesson.rows(questions)
+    return learn(
+        lesson.features[rows],
+        lesson.hit[rows],
+        lesson.sizes[questions],
+        trees=count,
+        leaves=config.leaves,
+        rate=config.rate,
+        smallest=config.smallest,
+        seed=seed % 2**31,
+        threads=config.threads,
+    )

@@ -1,0 +1,98 @@
+"""Boosted trees as their text: learned by LightGBM's LambdaRank, stored as bytes, read again without pickle.
+
+LambdaRank: Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82. SHAP: Lundberg, Erion, Lee,
+"Consistent individualized feature attribution for tree ensembles", 2018, as LightGBM computes it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """`text`: uint8[any], the model as LightGBM writes it, over `width` features."""
+
+    text: NDArray[np.uint8]
+    width: int
+
+    @cached_property
+    def _booster(self) -> "Booster":
+        from lightgbm import Booster
+        from lightgbm.basic import LightGBMError
+
+        try:
+            found = Booster(model_str=self.text.tobytes().decode("ascii"))
+        except (LightGBMError, UnicodeDecodeError, ValueError) as error:
+            raise ValueError(f"the trees cannot be read ({str(error)[:200]})") from error
+        if found.num_feature() != self.width:
+            raise ValueError(f"the trees were learned over {found.num_feature()} features, not {self.width}")
+        return found
+
+    def check(self) -> "Trees":
+        """Itself, once it can be read. Errors: ValueError."""
+        _ = self._booster
+        return self
+
+    def predict(self, features: NDArray[np.float32], trees: int | None = None) -> NDArray[np.float32]:
+        """float32[k] of float32[k, width], by the first `trees` of them (None: all)."""
+        if not len(features):
+            return np.zeros(0, dtype=np.float32)
+        found = self._booster.predict(features, num_iteration=trees, num_threads=1, validate_features=False)
+        return np.asarray(found, dtype=np.float32)
+
+    def shap(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32[k, width + 1]: what each feature adds to a prediction, the last column what all start from."""
+        found = self._booster.predict(features, pred_contrib=True, num_threads=1, validate_features=False)
+        return np.asarray(found, dtype=np.float32).reshape(len(features), self.width + 1)
+
+    @property
+    def importance(self) -> NDArray[np.float64]:
+        """float64[width]: gain of every feature's splits, as shares of all."""
+        gain = np.asarray(self._booster.feature_importance("gain"), dtype=np.float64)
+        return gain / max(float(gain.sum()), 1.0)
+
+
+def learn(
+    features: NDArray[np.float32],
+    hit: NDArray[np.bool_],
+    sizes: NDArray[np.int64],
+    *,
+    trees: int,
+    leaves: int,
+    rate: float,
+    smallest: int,
+    seed: int,
+    threads: int,
+) -> Trees:
+    """LambdaRank over groups of `sizes` rows (they sum to k): float32[k, width] and which of the rows was taken up.
+
+    The same input and seed give the same text on one machine.
+    """
+    import lightgbm
+
+    settings: dict[str, Any] = {
+        "objective": "lambdarank",
+        "num_leaves": leaves,
+        "learning_rate": rate,
+        "min_data_in_leaf": smallest,
+        "feature_fraction": 0.8,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "lambda_l2": 1.0,
+        "lambdarank_truncation_level": 20,
+        "num_threads": threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": seed,
+        "verbose": -1,
+    }
+    data = lightgbm.Dataset(features, hit.astype(np.int8), group=sizes)
+    text = lightgbm.train(settings, data, trees).model_to_string(importance_type="gain")
+    return Trees(np.frombuffer(text.encode("ascii"), dtype=np.uint8), features.shape[1])
