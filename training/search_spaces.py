@@ -70,6 +70,8 @@ SPACES: Mapping[str, Space] = {
         "ridge": Reals(5, 2000, log=True),
         "next_ridge": Reals(5, 2000, log=True),
         "mix": Reals(0, 1),
+        "side": Reals(0, 10),
+        "next_side": Reals(0, 10),
     },
     "content": {"decay": Reals(0.1, 1)},
     "item_knn": {

@@ -73,13 +73,16 @@ OTHER: dict[str, Any] = {
     "models.linear.ridge": 100.0,
     "models.linear.next_ridge": 100.0,
     "models.linear.mix": 0.1,
+    "models.linear.next_decay": 0.3,
+    "models.linear.side": 3.0,
+    "models.linear.next_side": 3.0,
     "models.content.decay": 1.0,
     "models.content.share": 1.0,
     "models.content.encoder": "another",
     "blend.parts": ["linear", "recent"],
     "bundle.row_entries": 1,
 }
-RUN_OPTIONS = {"models.als.threads", "models.als.engine", "models.bpr.threads"}
+RUN_OPTIONS = {"models.als.threads", "models.als.engine", "models.bpr.threads", "models.linear.form"}
 """Change where a fit is computed and how long it takes."""
 ELSEWHERE = {"models.sequence"}
 """Its settings are flipped in `tests/training/models/test_sequence_settings.py`: a recipe would fit it many times over."""

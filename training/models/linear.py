@@ -33,8 +33,9 @@ class Linear(BaseModel):
     """`decay`: weight of an item in the history for each newer one. `mix`: share of the next-item half, 0 is EASE alone.
 
     `ridge` regularises EASE, `next_ridge` the next-item half; both in take-ups. `next_decay`: weight of an item in the past
-    that the next-item half learns from (None: as `decay`). `side`: weight of what items have in common, where side
-    information is bound, in take-ups; 0 leaves it out. `form`: see `DENSE_LIMIT` and `linear_sparse`.
+    that the next-item half learns from (None: as `decay`). `side`, `next_side`: weight, in EASE and in the next-item half, of
+    what items have in common, where side information is bound, in take-ups; 0 leaves it out. `form`: see `DENSE_LIMIT` and
+    `linear_sparse`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class Linear(BaseModel):
     mix: float = Field(default=0.65, ge=0, le=1)
     next_decay: float | None = Field(default=None, gt=0, le=1)
     side: float = Field(default=0.0, ge=0)
+    next_side: float = Field(default=0.0, ge=0)
     form: Literal["auto", "dense", "sparse"] = "auto"
 
     def bind(self, side: SideInformation) -> "LinearModel":
@@ -96,7 +98,7 @@ class LinearModel:
     def fitted(self, weights: Weights, interactions: Interactions) -> "FittedLinear":
         """The fitted model of a mixture of both halves."""
         known = interactions.item_counts() > 0
-        if self.likeness is not None and self.config.side > 0:
+        if self.likeness is not None and self.config.side + self.config.next_side > 0:
             known |= self.likeness.known
         return FittedLinear(weights, known, self.config.decay)
 
@@ -109,7 +111,7 @@ class LinearModel:
 
     def next_item(self, interactions: Interactions) -> Weights:
         """float32[m, m] or csr: the next-item half alone."""
-        config, extra = self.config, (self.likeness, self.config.side)
+        config, extra = self.config, (self.likeness, self.config.next_side)
         given = config.next_decay or config.decay, config.next_ridge, *extra
         if config.is_sparse(self.n_items):
             return linear_sparse.next_item(interactions, *given)

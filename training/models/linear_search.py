@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from training.models.linear import FittedLinear, Linear, LinearModel, Weights
 
 RUNGS: Mapping[str, tuple[float, ...]] = {
+    "next_side": (0, 0.3, 1, 3, 10, 30),
     "side": (0, 0.3, 1, 3, 10, 30),
     "next_ridge": (12.5, 25, 50, 100, 200),
     "ridge": (25, 50, 100, 200, 400),
@@ -77,7 +78,7 @@ def fits(n_items: int) -> int:
 
 
 def _rungs(model: "LinearModel") -> Mapping[str, tuple[float, ...]]:
-    return {name: rungs for name, rungs in RUNGS.items() if name != "side" or model.likeness is not None}
+    return {name: rungs for name, rungs in RUNGS.items() if "side" not in name or model.likeness is not None}
 
 
 def _climb(trials: "_Trials", best: "Linear", ladders: Mapping[str, tuple[float, ...]]) -> "Linear":
@@ -186,7 +187,7 @@ class _Trials:
 
 def _keys(config: "Linear") -> tuple[tuple[object, ...], tuple[object, ...]]:
     """What decides each half."""
-    return ("ease", config.ridge, config.side), ("next", config.next_decay, config.next_ridge, config.side)
+    return ("ease", config.ridge, config.side), ("next", config.next_decay, config.next_ridge, config.next_side)
 
 
 def _margins(

@@ -31,7 +31,7 @@ def ease(interactions: Interactions, ridge: float, likeness: Likeness | None, si
     """float32 csr[m, m]: the EASE half, `NEAREST` weights into an item at most."""
     taken = interactions.where(interactions.age() < NEWEST).matrix()
     gram = _sorted(taken.T @ taken)
-    return _local(gram, gram, ridge, *_used(interactions, likeness, side), itself=False)
+    return _local(gram, gram, ridge, *_used(interactions, likeness, side))
 
 
 def next_item(
@@ -40,7 +40,7 @@ def next_item(
     """float32 csr[m, m]: the next-item half, `NEAREST` weights into an item at most."""
     past, following = transitions(interactions, decay)
     gram, target = _sorted(past.T @ past), _sorted(past.T @ following)
-    return _local(gram, target, ridge, *_used(interactions, likeness, side), itself=True)
+    return _local(gram, target, ridge, *_used(interactions, likeness, side))
 
 
 def _used(interactions: Interactions, likeness: Likeness | None, side: float) -> tuple[Floats | None, sparse.csr_matrix | None]:
@@ -58,24 +58,17 @@ def _local(
     ridge: float,
     features: Floats | None,
     alike: sparse.csr_matrix | None,
-    *,
-    itself: bool,
 ) -> sparse.csr_matrix:
-    """The weights into every item from its nearest, solved for a block of items at a time.
-
-    `itself`: whether an item takes part in its own regression, before its weight is left out.
-    """
+    """The weights into every item from its nearest, solved for a block of items at a time."""
     m = gram.shape[0]
     near = _nearest(gram, target if alike is None else target + alike, ridge)
-    if itself:
-        near = np.hstack([near, np.arange(m, dtype=np.int32)[:, None]])
     weights = np.zeros(near.shape, dtype=np.float32)
     for start in range(0, m, _BLOCK):
         rows = slice(start, start + _BLOCK)
         items = np.arange(start, min(start + _BLOCK, m))
         weights[rows] = _solved(gram, target, ridge, features, near[rows], items)
     into = np.broadcast_to(np.arange(m, dtype=np.int32)[:, None], near.shape)
-    used = (near >= 0) & (near != into)
+    used = near >= 0
     found = sparse.csr_matrix((weights[used], (near[used], into[used])), shape=(m, m), dtype=np.float32)
     found.sort_indices()
     return found
@@ -119,7 +112,7 @@ def _solved(
     if features is not None:
         own = features[chosen]
         left += own @ own.transpose(0, 2, 1)
-        right += np.einsum("bkf,bf->bk", own, features[items]) * (near != items[:, None])
+        right += np.einsum("bkf,bf->bk", own, features[items])
     left *= used[:, :, None] & used[:, None, :]
     left[:, np.arange(k), np.arange(k)] += np.float32(ridge)
     found = np.linalg.solve(left, (right * used)[:, :, None])[:, :, 0]

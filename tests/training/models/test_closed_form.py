@@ -52,8 +52,10 @@ def naive_next_item(decay: float, ridge: float, extra: NDArray[np.float64] | Non
         left += np.outer(row, row)
         right += np.outer(row, row)
     right[np.diag_indices(M)] *= extra is None
-    weights = np.asarray(np.linalg.solve(left, right), dtype=np.float64)
-    np.fill_diagonal(weights, 0)
+    weights = np.zeros((M, M))
+    for item in range(M):
+        others = [i for i in range(M) if i != item]
+        weights[others, item] = np.linalg.solve(left[np.ix_(others, others)], right[others, item])
     return weights
 
 

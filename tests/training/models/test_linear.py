@@ -120,6 +120,7 @@ SETTINGS: list[dict[str, float]] = [
     {"mix": 0.1},
     {"next_decay": 0.2},
     {"side": 2.0},
+    {"next_side": 2.0},
 ]
 
 
@@ -145,7 +146,7 @@ SIDES = {
 @pytest.mark.parametrize("side", SIDES.values(), ids=list(SIDES))
 @pytest.mark.parametrize("mix", [0, 0.5, 1])
 def test_an_item_without_take_ups_is_scored_by_what_is_known_of_it(form: str, side: SideInformation, mix: float) -> None:
-    model = Linear.model_validate({"ridge": 2, "next_ridge": 2, "mix": mix, "side": 1, "form": form}).bind(side)
+    model = Linear.model_validate({"ridge": 2, "next_ridge": 2, "mix": mix, "side": 1, "next_side": 1, "form": form}).bind(side)
     fitted = model.fit(NEW, rng=np.random.default_rng(0))
     alike, other, own, unknown = fitted.score(Histories.of([[0], [1], [4], [5]], 6))
     assert alike[4] > 0 > other[4] or alike[4] > other[4] + 1e-3
@@ -155,7 +156,7 @@ def test_an_item_without_take_ups_is_scored_by_what_is_known_of_it(form: str, si
 
 
 def test_without_side_information_a_new_item_has_no_score() -> None:
-    for model in (Linear(side=1), Linear(side=0).bind(SIDES["both"])):
+    for model in (Linear(side=1, next_side=1), Linear().bind(SIDES["both"])):
         assert np.isnan(model.fit(NEW, rng=np.random.default_rng(0)).score(Histories.of([[0]], 6))[0, 4:]).all()
 
 
@@ -184,5 +185,7 @@ def test_the_form_follows_the_number_of_items_unless_it_is_said() -> None:
 def test_tables_without_any_pair_of_items(form: str, rows: list[list[int]]) -> None:
     n = len(rows)
     table = Interactions.of_histories(Histories.of(rows, n))
-    model = Linear.model_validate({"side": 1, "form": form}).bind(SideInformation(n, text=np.eye(n, 2, dtype=np.float32)))
+    model = Linear.model_validate({"side": 1, "next_side": 1, "form": form}).bind(
+        SideInformation(n, text=np.eye(n, 2, dtype=np.float32))
+    )
     assert np.isfinite(model.fit(table, rng=np.random.default_rng(0)).score(table)).all()

@@ -57,7 +57,7 @@ def test_the_fit_is_that_of_the_chosen_settings() -> None:
 
 def test_ndcg_on_the_way_is_that_of_the_evaluation() -> None:
     asked = SPLIT.validation
-    config = Linear(mix=0.35, next_decay=0.7, side=1)
+    config = Linear(mix=0.35, next_decay=0.7, side=1, next_side=2)
     trials = linear_search._Trials(config.bind(KINDS), SPLIT.train, asked.histories, asked.targets, 10, 60)
     assert trials.ndcg(config) == pytest.approx(
         ndcg(config.bind(KINDS).fit(SPLIT.train, rng=np.random.default_rng(0))), abs=1e-6
@@ -93,8 +93,9 @@ def test_a_large_catalogue_is_searched_in_the_sparse_form_and_fitted_in_its_own(
 
 def test_side_information_stays_out_where_it_says_nothing() -> None:
     noise = SideInformation(24, text=np.random.default_rng(1).normal(size=(24, 3)).astype(np.float32))
-    assert found(Linear().bind(noise))[0].config.side <= 1
-    assert found(Linear().bind(SideInformation(24)))[0].config.side == 0
+    assert found(Linear().bind(noise))[0].config.side <= 3
+    nothing = found(Linear().bind(SideInformation(24)))[0].config
+    assert (nothing.side, nothing.next_side) == (0, 0)
 
 
 def test_settle_lets_the_model_search_and_a_fixed_setting_alone() -> None:
