@@ -1,0 +1,91 @@
+"""Every model of ours and its peers on the same questions: accuracy, intervals, what it costs. `make leaderboard`.
+
+python -m benchmarks.leaderboard                            everything: hours; goes on where it stopped
+python -m benchmarks.leaderboard --only mars,organisation   some of the logs
+python -m benchmarks.leaderboard --models ranker,linear --peers implicit
+python -m benchmarks.leaderboard --sequences FILE --item-attributes FILE.json     a log of your own
+python -m benchmarks.leaderboard --quick                    a minute, writes nothing
+
+Writes benchmarks/results/leaderboard.json and docs/leaderboard.svg. What was measured is kept in var/leaderboard by what it
+depends on (questions, code, settings, budget) and not measured again; --fresh forgets it.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.leaderboard_board import Board, Budget, Hall
+from benchmarks.leaderboard_data import SOURCES, Source, own_log
+from benchmarks.leaderboard_page import write
+from benchmarks.peers.roster import ALONE, PEERS
+from training import lineup
+from training.leaderboard import show
+
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "leaderboard.json"
+CHART = ROOT / "docs" / "leaderboard.svg"
+KEPT = ROOT / "var" / "leaderboard"
+QUICK = Budget(settings=1, seconds=60)
+LIBRARIES = tuple(peer.library for peer in PEERS)
+console = Console()
+
+
+def main(
+    only: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(SOURCES)}.")] = ",".join(SOURCES),
+    models: Annotated[str, typer.Option(help="Ours, comma-separated; empty for none.")] = ",".join(lineup.MODELS),
+    peers: Annotated[str, typer.Option(help="Libraries, comma-separated; empty for none.")] = ",".join(LIBRARIES),
+    data: Annotated[Path, typer.Option(file_okay=False, envvar="NEXTWISE_DATA", help="Where mars/ and amazon-beauty/ are.")] = (
+        ROOT.parent / "shared" / "data"
+    ),
+    sequences: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A log of your own, in order.")] = None,
+    item_attributes: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Of that log: item to ids.")] = None,
+    settings: Annotated[int, typer.Option(min=1, help="Settings of a peer that are tried on validation.")] = 6,
+    seconds: Annotated[float, typer.Option(min=1, help="Processor seconds a peer may search in, each round.")] = 1800,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, our models and the intervals.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is kept.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Two models and a peer on MARS; writes nothing.")] = False,
+) -> None:
+    """Exit 1 where nothing could be measured."""
+    os.environ.update(ALONE)  # ours and theirs alike
+    sources = (
+        [own_log(sequences, item_attributes)] if sequences else [SOURCES[name] for name in _chosen(only, SOURCES, "--only")]
+    )
+    ours = _chosen(models, lineup.MODELS, "--models")
+    libraries = _chosen(peers, LIBRARIES, "--peers")
+    if quick:
+        sources, ours, libraries = [SOURCES["mars"]], ["popularity", "linear"], ["implicit"]
+    hall = Hall(KEPT, QUICK if quick else Budget(settings, seconds), seed, fresh, console)
+    boards = [board for source in sources for board in _boards(source, data, hall, ours, libraries, quick)]
+    for board in boards:
+        show(board.rows, board.notes, title=board.title, console=console)
+    if not any(board.rows for board in boards):
+        raise typer.Exit(1)
+    if not quick and not sequences:
+        write(boards, hall.budget, RESULT, CHART)
+
+
+def _boards(source: Source, data: Path, hall: Hall, ours: list[str], libraries: list[str], quick: bool) -> list[Board]:
+    if not source.available(data):
+        console.print(f"{source.title}: skipped, {data / source.file} does not exist (--data or NEXTWISE_DATA says where)")
+        return []
+    peers = [peer for peer in PEERS if peer.library in libraries]
+    protocols = source.protocols[:1] if quick else source.protocols
+    with console.status(f"Reading {source.title}"):
+        dataset = source.load(data, KEPT / source.name)
+    return [hall.board(source, dataset, protocol, ours, peers) for protocol in protocols]
+
+
+def _chosen(names: str, known: Iterable[str], option: str) -> list[str]:
+    """The names of a list with commas. Errors: BadParameter for one that is not known."""
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := set(found) - set(known):
+        raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}", param_hint=option)
+    return found
+
+
+if __name__ == "__main__":
+    typer.run(main)
