@@ -30,7 +30,7 @@ ITEMS = Vocabulary(["bare", "full", "gone"])  # the catalogue does not hold the 
 
 def rows(side: SideInformation) -> list[int]:
     assert side.attributes is not None
-    return np.diff(side.attributes.indptr).tolist()
+    return [int(count) for count in np.diff(side.attributes.indptr)]
 
 
 def test_a_catalogue_in_the_order_of_a_vocabulary() -> None:

@@ -50,6 +50,14 @@ def test_texts_become_unit_vectors_that_know_what_is_alike(tmp_path: Path) -> No
     assert like[0, 1] > like[0, 3] + 0.3
 
 
+def test_a_text_of_50_kilobytes_is_read_as_far_as_the_model_reads(tmp_path: Path) -> None:
+    sentence = "Summarise a table of sales by region with a pivot table in Excel. "
+    long, short, blank = encode([sentence * 760, sentence * 30, " "], cache=tmp_path, threads=1)
+    assert len(sentence * 760) > 50_000
+    np.testing.assert_allclose(long, short, atol=1e-4)
+    assert not blank.any()
+
+
 def test_the_cache_answers_without_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = encode(TEXTS, cache=tmp_path)
     monkeypatch.setattr("features.text._load", lambda model: pytest.fail("the model was loaded"))

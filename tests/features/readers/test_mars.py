@@ -148,6 +148,15 @@ def test_histories_hold_all_items_and_keep_file_order_at_equal_times(tmp_path: P
     assert histories.at[0] == np.datetime64("2018-01-01", "us")
 
 
+def test_an_item_listed_twice_has_one_place_and_is_as_the_last_row_says(tmp_path: Path) -> None:
+    header = "item_id,language,name,nb_views,description,created_at,Difficulty,Job,Software,Theme,duration,type\n"
+    items = header + ITEM + "\n" + ITEM.replace("Pivot tables", "Pivot tables again")
+    write(tmp_path, items_en=items, implicit_ratings_en="item_id,user_id,created_at\n10,1,2018-01-01 00:00:00")
+    _, vocabulary, histories, by_id = mars.read_histories(tmp_path)
+    assert (vocabulary.ids, histories.n_items) == (("10",), 1)
+    assert by_id["10"].title.endswith("again")
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not REAL.is_dir(), reason="the MARS files are not here (NEXTWISE_DATA)")

@@ -169,6 +169,20 @@ def test_attributes_that_all_items_have_tell_nothing() -> None:
     assert np.isnan(told(["a", "a", "a"]).score(Histories.of([[0]], 3))).all()
 
 
+def test_what_many_texts_share_counts_less() -> None:
+    """Squares of .64 and .36 each are divided by the roots of their sums, 1.6 and 1.2: .4 and .3 are left of them."""
+    scores = bind([0.8, 0.6], [0.8, -0.6], [-0.8, 0.6], [-0.8, -0.6]).score(Histories.of([[0]], 4))
+    np.testing.assert_allclose(scores, [[1, 0.1 / 0.7, -0.1 / 0.7, -1]], atol=1e-6)  # as they are: .28 rather than .14
+
+
+def test_texts_are_the_same_however_the_items_are_numbered() -> None:
+    rng = np.random.default_rng(3)
+    texts, order = rng.normal(size=(40, 6)), rng.permutation(40)
+    one = bind(*texts.tolist()).score(Histories.of([[int(order[0])]], 40))
+    two = bind(*texts[order].tolist()).score(Histories.of([[0]], 40))
+    np.testing.assert_allclose(two[0], one[0, order], atol=1e-5)
+
+
 def test_texts_of_a_large_catalogue_keep_the_axes_on_which_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """20 numbers a text, of which two say anything: two are kept, and the cosines stay."""
     rng = np.random.default_rng(0)
