@@ -23,7 +23,7 @@ def by_skills(scores: Scores, context: Context, table: ItemTable) -> Scores:
     if not known.any():
         return scores
     closed = gap_closed(context, table.levels).sum(axis=1)
-    part = np.float32(PER_LEVEL * scores.total[known].std()) * closed
+    part = np.float32(PER_LEVEL * (scores.total[known].std() or 1.0)) * closed
     lifted = scores.total + part
     held = _held(context, table)
     part[held] = np.float32(-1) - np.ptp(lifted[known])

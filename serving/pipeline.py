@@ -273,6 +273,8 @@ def _plan(
     title = "Recommended for you"
     if known.cold:
         title = "Popular with your colleagues" if known.history.audience[0] >= 0 else "Popular now"
+    if stock.bundle.model.kind == "catalogue":  # nobody has taken anything up yet
+        title = "From the catalogue"
     main = _Plan(title, None, scored, scores.total[scored], request.limit - gap_slots)
     gap_row = _Plan("For your role's gaps", GAPS, closing, closed, gap_slots)
     return [gap_row, main] if known.declared else [main, gap_row]

@@ -20,6 +20,7 @@ from training.bundle import BundleError
 from training.config import ConfigError, read_config
 from training.leaderboard import leaderboard
 from training.refresh_cli import refresh
+from training.start import start
 from training.tune_cli import tune
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From tables to a published bundle.")
 app.command()(leaderboard)
 app.command()(refresh)
+app.command()(start)
 app.command()(tune)
 console = Console()
 

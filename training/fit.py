@@ -172,7 +172,7 @@ def check(interactions: Interactions, *, use: Literal["all", "organic"] = "all")
         raise DataError(
             f"{len(interactions.items)} {kind} of {learners} learners with {items} items: "
             "a fit needs at least 2 learners and 2 items. Only items of the catalogue count (items.jsonl); "
-            "ingest what is missing and materialize again"
+            "ingest what is missing and materialize again. Before there is any, `python -m training start` serves the catalogue"
         )
 
 

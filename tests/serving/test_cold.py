@@ -16,6 +16,7 @@ from serving.pipeline import MODEL_FAILED, rank
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.replay import replay
+from training.models.catalogue_order import FittedCatalogueOrder
 from training.models.segments import Segments
 
 ANA = LEARNERS[0]
@@ -118,3 +119,14 @@ def test_a_logged_decision_on_declared_skills_is_replayed_equal(stock: Prepared,
     assert logged.events_read
     again = replay(session, stock, SURE, logged)
     assert again.model_copy(update={"stages_ms": logged.stages_ms}) == logged
+
+
+def test_before_anything_was_taken_up_the_catalogue_leads_and_the_role_still_counts(stock: Prepared) -> None:
+    untaken = replace(stock, table=replace(stock.table, popularity=np.zeros(len(stock), dtype=np.float32)))
+    started = untaken.with_model(FittedCatalogueOrder.of(stock.bundle.catalogue, stock.bundle.vocabulary))
+    found = ask(started, None)
+    assert [(row.title, [item.item_id for item in row.items]) for row in found.rows] == [
+        ("From the catalogue", ["calm", "data", "safe"])
+    ]
+    assert found.slate[2].reasons == ("New here: nobody has taken it up yet",)
+    assert ask(started, ANA, says("listening", 4, Verb.ATTESTED)).slate[0].item_id == "data"
