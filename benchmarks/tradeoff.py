@@ -2,7 +2,8 @@
 
 Slates of ten for held-out learners as `serving.diversity` makes them, diversity 0 to 1, on MARS and the embedded organisation:
 NDCG@10 against how unlike the items of a slate are, coverage, and entropy of providers and types. Writes
-benchmarks/results/tradeoff.json and docs/tradeoff.svg, and docs/reliability.svg of the same blend on the organisation.
+benchmarks/results/tradeoff.json, docs/tradeoff.svg, docs/reliability.svg of the same blend on the organisation, and the tables
+of docs/diversity-and-calibration.md.
 
 python -m benchmarks.tradeoff --data DIR                      where mars/ is (or the variable NEXTWISE_DATA); without it, the
                                                               organisation alone
@@ -17,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import altair as alt
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from rich.progress import track
 
 from benchmarks.leaderboard_data import TENANT, organisation
 from benchmarks.machine import machine
+from benchmarks.tradeoff_page import write_page
 from features.catalogue import Catalogue
 from features.interactions import Interactions
 from features.readers import mars
@@ -78,7 +79,7 @@ def main(
     found = _reliability(logs[0])
     body = {"machine": described, "k": K, "slates": MOST, "rows": rows, "reliability": asdict(found)}
     RESULT.write_text(json.dumps(body, indent=1) + "\n", "utf-8")
-    _plot(rows).save(str(ROOT / "docs" / "tradeoff.svg"))
+    write_page(body, ROOT / "docs")
     reliability_plot(found, "embedded organisation").save(str(ROOT / "docs" / "reliability.svg"))
 
 
@@ -194,18 +195,6 @@ def _reliability(log: Log) -> Reliability:
 
 def _numbers(values: list[str]) -> NDArray[np.int64]:
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
-
-
-def _plot(rows: list[dict[str, Any]]) -> Any:
-    data = [row for row in rows if row["part"] == "test"]
-    base = alt.Chart(alt.InlineData(values=data)).encode(
-        x=alt.X("unlike:Q", scale=alt.Scale(zero=False), title="how unlike the items of a slate are (1 - mean cosine)"),
-        y=alt.Y("ndcg:Q", scale=alt.Scale(zero=True), title="NDCG@10"),
-        color=alt.Color("log:N", title=None),
-        order="diversity:Q",
-    )
-    named = base.mark_text(dy=-9, fontSize=9).encode(text=alt.Text("diversity:Q", format=".2~f"))
-    return (base.mark_line(point=True) + named).properties(title="Accuracy and diversity, 0 to 1", width=460, height=280)
 
 
 if __name__ == "__main__":
