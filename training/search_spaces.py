@@ -73,7 +73,7 @@ SPACES: Mapping[str, Space] = {
         "side": Reals(0, 10),
         "next_side": Reals(0, 10),
     },
-    "content": {"decay": Reals(0.1, 1)},
+    "content": {"decay": Reals(0.1, 1), "share": Reals(0, 1)},
     "item_knn": {
         "neighbours": Integers(20, 500, log=True),
         "shrinkage": Reals(0.1, 100, log=True),

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from features.side import SideInformation, indicators
-from training.config import Config, ConfigError, line_of, read_config
+from training.config import Config, ConfigError, ContentModel, line_of, read_config
 from training.fit import Outcome, Table, fit
 from training.summary import rows
 
@@ -164,6 +164,16 @@ def test_no_field_was_forgotten_here() -> None:
     assert leaves(small()) == set(OTHER) | RUN_OPTIONS | ELSEWHERE
 
 
+def test_the_encoder_of_the_content_model_gives_texts_to_all_that_read_them() -> None:
+    """So what a linear part learned of texts is a champion's procedure too, though content is no part of its blend."""
+    config = small(**{"blend.parts": ["linear"], "models.content.encoder": "another"})
+    assert config.encoder == config.only("blend").encoder == "another"
+    assert config.procedure("blend") != small(**{"blend.parts": ["linear"]}).procedure("blend")
+    assert config.only("popularity").models.names == ("popularity",)
+    assert small(**{"models.content": None, "blend.parts": ["linear"]}).encoder is None
+    assert small(**{"models.content": "choose"}).encoder == ContentModel().encoder
+
+
 def test_the_default_is_a_recipe() -> None:
     found = read_config(ROOT / "training" / "configs" / "default.toml")
     assert found.models.names == ("popularity", "recent", "als", "linear", "content", "random")
@@ -173,7 +183,7 @@ def test_the_default_is_a_recipe() -> None:
 WRONG: list[tuple[str, str, str]] = [
     ("cuts = 3", "cuts = 0", ":7: field evaluation.cuts: .*greater than or equal to 1"),
     ("cuts = 3", "cutz = 3", ":7: field evaluation.cutz: unknown field; known: cuts, ask, k, bootstrap, seed"),
-    ("[models.random]", "[models.oracle]", ":11: field models.oracle: unknown model; known: popularity, recent, item_knn, als"),
+    ("[models.random]", "[models.oracle]", ":11: field models.oracle: unknown model; known: popularity, recent, "),
     ("factors = 4", "factor = 4", ":13: field models.als.factor: unknown field; known: factors"),
     ("ridge = 5.0", "rigde = 5.0", ":16: field models.linear.rigde: unknown field; known: decay"),
     ('"als", ', '"alz", ', ":20: field blend.parts.1: "),

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
-from features.side import SideInformation
+from features.side import SideInformation, indicators
 from training import lineup
 from training.config import Config
 from training.fit import BLEND, CHAMPION, DataError, Incumbent, Outcome, Table, check, fit, select
+from training.models.content import ContentConfig
 from training.models.linear import Linear
 from training.splits import leave_last_out, rolling_origin
 
@@ -126,6 +127,19 @@ def test_texts_follow_the_relabelled_items(club_table: Table) -> None:
     for report in found.reports:
         pooled = report.pooled()
         assert pooled["content"].metric("ndcg") > pooled["popularity"].metric("ndcg") + 0.1
+
+
+def test_settings_are_chosen_on_renumbered_items_and_bound_again_to_those_that_are_served(club_table: Table) -> None:
+    """Each club is an attribute: content chosen on validation ranks the own club first, under the served numbering."""
+    side = SideInformation(24, attributes=indicators([(str(item // 12),) for item in range(24)]))
+    models = {"popularity": {}, "content": "choose"}
+    config = Config.model_validate(RECIPE | {"models": models, "blend": {"parts": ["content"]}})
+    found = fit(club_table, config, sides=lambda _: side, step=lambda _: None)
+    chosen = found.choices.settings["content"]
+    assert isinstance(chosen, ContentConfig)
+    assert chosen.share == 1  # nothing but attributes
+    best = np.argsort(-found.blend.score(Histories.of([[14, 15]], 24))[0])[:12]
+    assert sorted(best) == list(range(12, 24))
 
 
 def test_the_linear_grid_is_searched_when_asked(club_table: Table) -> None:
