@@ -4,6 +4,7 @@ LambdaRank: Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82. 
 "Consistent individualized feature attribution for tree ensembles", 2018, as LightGBM computes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ def learn(
     hit: NDArray[np.bool_],
     sizes: NDArray[np.int64],
     *,
+    rising: Sequence[int] = (),
     trees: int,
     leaves: int,
     rate: float,
@@ -72,6 +74,9 @@ def learn(
     threads: int,
 ) -> Trees:
     """LambdaRank over groups of `sizes` rows (they sum to k): float32[k, width] and which of the rows was taken up.
+
+    `rising`, for each feature: 1 where a larger value may not lower the score, -1 where it may not raise it, 0 where it may do
+    either (none given: all may). What is known beforehand need not be learned from few rows.
 
     The same input and seed give the same text on one machine.
     """
@@ -87,6 +92,7 @@ def learn(
         "bagging_freq": 1,
         "lambda_l2": 1.0,
         "lambdarank_truncation_level": 20,
+        "monotone_constraints": list(rising) or None,
         "num_threads": threads,
         "deterministic": True,
         "force_row_wise": True,
