@@ -3,7 +3,7 @@
 What costs a fit is a half of the model (EASE or next item) under new settings of its own. How the halves are mixed and how a
 history is decayed costs none: both are tried on the scores of halves that stand. So the search goes from rung to rung of one
 setting at a time, keeps a step that helps, and stops when no step helps or its fits are spent. Beyond `SMALL` items it goes
-there in the sparse form, which ranks as well and is fitted in a tenth of the time, and fits the dense form once, at the end.
+there in the sparse form, which ranks about as well and is fitted much faster, and fits the dense form once, at the end.
 """
 
 from collections import OrderedDict
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from training.models.linear import FittedLinear, Linear, LinearModel, Weights
 
 RUNGS: Mapping[str, tuple[float, ...]] = {
-    "next_side": (0, 0.3, 1, 3, 10, 30),
-    "side": (0, 0.3, 1, 3, 10, 30),
+    "next_side": (0, 1, 3, 10, 30),
+    "side": (0, 1, 3, 10, 30),
     "next_ridge": (12.5, 25, 50, 100, 200),
     "ridge": (25, 50, 100, 200, 400),
     "next_decay": (0.5, 0.7, 0.85),
