@@ -16,6 +16,7 @@ from serving.standing import Standing
 from training.models.blend import FittedBlend
 from training.models.content import FittedContent
 from training.models.segments import FittedSegments
+from training.models.similarity import FittedSimilarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,7 @@ def _reasons(grounds: Grounds, index: int, cause: int | None, parts: Mapping[str
         _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]]),
         _because(grounds, cause) if _lifted(grounds, parts) else None,
         _close_in_content(grounds, index) if source == "content" else None,
+        *(_related(grounds, index) if source == "similarity" and parts[source] > 0 else ()),
         _popular(grounds, source, index) if parts[source] > 0 else None,
         "Your record shows what it teaches" if parts.get(GAPS, 0.0) < 0 else None,
     )
@@ -96,6 +98,17 @@ def _close_in_content(grounds: Grounds, index: int) -> str | None:
     closest = int(part.likeness(taken, np.array([index])).argmax())
     item = grounds.stock.names.get(grounds.stock.ids[int(taken[closest])])
     return None if item is None else f"Similar in content to {item.title}"
+
+
+def _related(grounds: Grounds, index: int) -> tuple[str, ...]:
+    """The history item that draws an item in most, by all that is known of both; and that the item is new, where it is."""
+    model, taken = grounds.stock.bundle.model, grounds.history[0]
+    part = model.parts.get("similarity") if isinstance(model, FittedBlend) else model
+    if not isinstance(part, FittedSimilarity) or not len(taken):
+        return ()
+    item = grounds.stock.names.get(grounds.stock.ids[int(taken[part.contributions(grounds.history, 0, index).argmax()])])
+    new = grounds.stock.table.popularity[index] == 0
+    return (*(() if item is None else (f"Related to {item.title}",)), *((_taken_up_by(grounds, index),) if new else ()))
 
 
 def _popular(grounds: Grounds, source: str, index: int) -> str | None:

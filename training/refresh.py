@@ -221,6 +221,8 @@ class _Run:
                 found = record(outcome, self.registry, run, fit_seconds=seconds, **given)
                 self._tag(found.challenger)
                 best = found.rows[0][0]
+                if outcome.note:
+                    say(f"ranker: {outcome.note}")
                 say(f"best by {best.protocol}: {best.model}, NDCG {best.metrics['ndcg'][0]:.4f}; run {run.run_id}")
         return found.challenger
 
@@ -378,6 +380,6 @@ class _Run:
         if champion is None or news.CATALOGUE in self.registry.again(version).tags:
             return
         with tempfile.TemporaryDirectory() as scratch:
-            bundle, table = self._bundle(champion, Path(scratch)), self.inputs[0]
-            found = reissue(self.registry, champion, bundle, table.catalogue, table.proposals)
+            bundle, (table, _, sides) = self._bundle(champion, Path(scratch)), self.inputs
+            found = reissue(self.registry, champion, bundle, table, sides)
         self.registry.tag(version, refresh_catalogue="as it was" if found is None else f"reissued as {found.bundle}")
