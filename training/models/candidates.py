@@ -7,6 +7,7 @@ from features.interactions import Histories
 
 Floats = NDArray[np.float32]
 MOST = 300
+_EVERY = 16
 
 
 def candidates(
@@ -19,24 +20,59 @@ def candidates(
     """
     if best + own * len(parts) > MOST:
         raise ValueError(f"{best} candidates and {own} of each of {len(parts)} parts are more than {MOST}")
+    if len(total) == 1:
+        item = _of_one(total[0], parts[:, 0], histories.items, best, own)
+        return np.zeros(len(item), dtype=np.int64), item
     seen = np.zeros(total.shape, dtype=bool)
     seen[histories.rows(), histories.items] = True
     chosen = np.zeros(total.shape, dtype=bool)
     for scores, count in [(total, best), *((part, own) for part in parts)]:
-        _mark(chosen, np.where(seen, np.float32(-np.inf), scores), count)
+        _mark(chosen, np.where(seen, np.float32(np.nan), scores), count)
     chosen &= ~seen & np.isfinite(total)
     row, item = np.nonzero(chosen)
     return row, item
 
 
 def _mark(chosen: NDArray[np.bool_], scores: Floats, count: int) -> None:
-    """Mark the `count` highest of each row; NaN counts as lowest. Of equals at the cut any may be chosen."""
+    """Mark the `count` highest of each row, NaN never; of equals at the cut those of lower index."""
     if count == 0:
         return
-    lowest = np.negative(scores)  # NaN stays NaN, which a partition puts last
-    count = min(count, scores.shape[1])
-    top = np.argpartition(lowest, count - 1, axis=1)[:, :count]
-    np.put_along_axis(chosen, top, True, axis=1)
+    if count < scores.shape[1]:
+        lowest = np.negative(scores)  # NaN stays NaN, which a partition puts last
+        cut = -np.partition(lowest, count - 1, axis=1)[:, count - 1 : count]
+        equal = scores == cut
+        above = (scores > cut) | (np.isfinite(scores) & np.isnan(cut))
+        left = count - np.count_nonzero(above, axis=1)[:, None]
+        chosen |= above | (equal & (np.cumsum(equal, axis=1) <= left))
+    else:
+        chosen |= np.isfinite(scores)
+
+
+def _of_one(total: Floats, parts: Floats, taken: NDArray[np.int32], best: int, own: int) -> NDArray[np.int64]:
+    """int64[k] rising: the same of one history."""
+    found = [_best(scores, taken, count) for scores, count in [(total, best), *((part, own) for part in parts)] if count]
+    item = np.unique(np.concatenate(found))
+    return item[np.isfinite(total[item])]
+
+
+def _best(scores: Floats, taken: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """int64[<= count]: the highest that are not taken, NaN never; of equals those of lower index.
+
+    Only what lies above a guess is looked at closely: the guess is a high score of every `_EVERY`th item.
+    """
+    wanted = count + len(taken)
+    sample = np.negative(scores[::_EVERY])
+    rank = 2 * wanted // _EVERY + 3
+    if rank < len(sample):
+        near = np.flatnonzero(scores > -np.partition(sample, rank)[rank])
+        if len(near) >= wanted:
+            near = near[~np.isin(near, taken)]
+            return near[np.argsort(np.negative(scores[near]), kind="stable")[:count]]
+    left = scores.copy()
+    left[taken] = np.nan
+    chosen = np.zeros((1, len(scores)), dtype=bool)
+    _mark(chosen, left[None], count)
+    return np.flatnonzero(chosen[0])
 
 
 def places(values: Floats, row: NDArray[np.int64]) -> NDArray[np.int64]:

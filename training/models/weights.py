@@ -17,7 +17,7 @@ _GRID = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 _ENOUGH = 1e-4  # NDCG that a change must add: less is noise, and fewer parts are cheaper to serve
 _COLD = 0.01  # keeps a part that can rank for a learner without history, without moving the others
 _SWEEPS = 5
-_FLAT = 1e-6  # a row that varies less, relative to its size, is constant up to rounding
+FLAT = 1e-6  # a row that varies less, relative to its size, is constant up to rounding
 _CELLS = 2 * 10**8  # float32 margins held at once: 0.8 GB
 
 
@@ -33,7 +33,7 @@ def standardise(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     found -= mean
     found *= known
     deviation = np.sqrt(np.einsum("ij,ij->i", found, found)[:, None] / count)
-    found /= np.where(deviation > _FLAT * np.abs(mean), deviation, np.inf)
+    found /= np.where(deviation > FLAT * np.abs(mean), deviation, np.inf)
     return found.astype(np.float32), known
 
 
