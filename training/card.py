@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.config import BLEND, RANKER
 from training.estimates import Estimate
 from training.evaluate import AUDIENCE, COLD_ITEMS, COLD_LEARNERS, KNOWN_LEARNERS, NEW_LEARNERS, ORGANIC, Evaluation
-from training.fit import BLEND, Outcome, Report
+from training.fit import Outcome, Report
 from training.summary import Difference, Row, interval, loop
 
 Card = Mapping[str, Any]
@@ -40,7 +41,7 @@ def card(
     costs: Mapping[str, float],
     chosen: Mapping[str, Any],
 ) -> Card:
-    """The card of the bundle that `serves` a row of the reports (`blend` or a baseline's name), ready for JSON.
+    """The card of the bundle that `serves` a row of the reports (blend, ranker or a baseline's name), ready for JSON.
 
     tables: rows of each report as `summary.rows` gives them. costs: figures of this run. chosen: what validation chose.
     """
@@ -55,8 +56,18 @@ def card(
         "limits": _limits(outcome, serves),
         "settings": {"seed": outcome.config.seed, "chosen": dict(chosen)},
         "costs": {name: round(value, 3) for name, value in costs.items()},
+        "ranker": {"note": outcome.note, "gains": gains(outcome)} if serves == outcome.serves and outcome.note else None,
         "text_model": _text_model(outcome, serves),
     }
+
+
+def gains(outcome: Outcome) -> dict[str, float]:
+    """By feature, the share of the gain of all splits of the trees that ship, largest first; empty without trees."""
+    ranker = outcome.ranker
+    if ranker is None or ranker.trees is None:
+        return {}
+    shares = zip(ranker.features, ranker.trees.importance.tolist(), strict=True)
+    return dict(sorted(((name, share) for name, share in shares if share > 0), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _data(outcome: Outcome) -> dict[str, Any]:
@@ -94,7 +105,9 @@ def _protocol(outcome: Outcome, report: Report, table: Sequence[Row], serves: st
         "audiences": {
             name: _slice(found.within(key), **draws) for key, name in _audiences(outcome, found) if found.slices[key].any()
         },
-        "loop": None if fed is None else {"all targets": _difference(fed.every), "organic targets": _difference(fed.organic)},
+        "loop": None
+        if fed is None
+        else {"model": fed.model, "all targets": _difference(fed.every), "organic targets": _difference(fed.organic)},
     }
 
 
@@ -121,14 +134,17 @@ def _limits(outcome: Outcome, serves: str) -> list[str]:
     ]
     if table.recommended.any():
         found.append("Recommended take-ups favour what recommended them, organic ones disfavour it: the truth lies between.")
-    if serves != BLEND:
+    if serves != outcome.serves:
         found.append("A baseline: it knows no learner's history.")
+    elif serves == BLEND and outcome.note:
+        found.append(f"The recipe has a ranker that was left out: {outcome.note}.")
     return found
 
 
 def _text_model(outcome: Outcome, serves: str) -> dict[str, str] | None:
     encoder = outcome.config.encoder
-    if encoder is None or serves != BLEND or "content" not in outcome.choices.weights:
+    reads = serves == outcome.serves and (serves == RANKER or "content" in outcome.weights)
+    if encoder is None or not reads:
         return None
     try:
         licence = metadata(encoder).json.get("license")
@@ -164,9 +180,18 @@ def markdown(found: Card) -> str:
         _bullets("Settings", list(_settings(found["settings"]))),
         _bullets("Costs of this run", [f"{name}: {value:,.3g}" for name, value in found["costs"].items()]),
     ]
+    if found["ranker"]:
+        parts.append(_ranker(found["ranker"]))
     if found["text_model"]:
         parts.append(_bullets("Text model", [f"{name}: {value}" for name, value in found["text_model"].items()]))
     return "\n\n".join(parts) + "\n"
+
+
+def _ranker(found: Mapping[str, Any], most: int = 20) -> str:
+    """The ranker's word, and the features of its trees with the largest gain."""
+    rows = [[name, f"{share:.1%}"] for name, share in list(found["gains"].items())[:most]]
+    table = f"\n\n{_rows(['feature', 'share of gain'], rows)}" if rows else ""
+    return f"## Ranker\n\n{found['note']}{table}"
 
 
 def _protocol_page(one: Mapping[str, Any], model: str) -> str:
@@ -185,8 +210,8 @@ def _protocol_page(one: Mapping[str, Any], model: str) -> str:
         + (_rows(["audience", *head], fair) + "\n\n" + _spread(one) if fair else "No audiences."),
     ]
     if one["loop"]:
-        lines = [f"- {name}: {value}" for name, value in one["loop"].items()]
-        what = "NDCG of the blend learned from all take-ups minus of that learned from organic ones:"
+        lines = [f"- {name}: {value}" for name, value in one["loop"].items() if name != "model"]
+        what = f"NDCG of the {one['loop']['model']} learned from all take-ups minus of that learned from organic ones:"
         parts.append("### Feedback loop\n\n" + what + "\n\n" + "\n".join(lines))
     return "\n\n".join(parts)
 

@@ -64,7 +64,7 @@ def fit(
     tracking: Tracking = TRACKING,
     artifacts: Artifacts = ARTIFACTS,
 ) -> None:
-    """Fit and compare all configured models, and register the blend as challenger."""
+    """Fit and compare all configured models, and register the ranker, or the blend, as challenger."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with _errors(), Progress(*columns, console=console, transient=True) as bar:
         recipe = read_config(config)
@@ -203,11 +203,15 @@ def _table(rows: "tuple[Row, ...]") -> Table:
 
 
 def _say_fit(tenant: str, outcome: "Outcome", found: "Recorded") -> None:
+    if outcome.note:
+        console.print(f"ranker: {outcome.note}", highlight=False)
     weights = ", ".join(f"{name} {weight:g}" for name, weight in outcome.choices.weights.items())
     console.print(f"blend, chosen on validation: {weights}", highlight=False)
     for name, model in outcome.choices.settings.items():
         console.print(f"{name}, chosen on validation: {model}", highlight=False)
-    console.print(f"challenger: version {found.challenger.number}, bundle {found.challenger.bundle}", highlight=False)
+    console.print(
+        f"challenger: {outcome.serves}, version {found.challenger.number}, bundle {found.challenger.bundle}", highlight=False
+    )
     console.print(f"best baseline: {outcome.baseline_name}, version {found.baseline.number}", highlight=False)
     console.print(f"Next: python -m training promote --tenant {tenant}", highlight=False)
 

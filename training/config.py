@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from features.events import Instant
+from training.models.candidates import MOST
 from training.models.content import ContentConfig
 from training.models.families import FAMILIES, Bindable
+from training.models.ranker import RankerConfig
 from training.splits import Ask
 
+BLEND, RANKER = "blend", "ranker"
+"""The rows that are made of others."""
 BASELINES = ("popularity", "recent")
 """What the gate falls back to: rankings that know no learner's history."""
 
@@ -113,6 +117,30 @@ class BlendConfig(_Section):
         return self
 
 
+class RankerSection(RankerConfig):
+    """`parts`: the models whose scores the ranker builds on, beside its own settings (`training.models.ranker`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    parts: tuple[PartName, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.parts)) < len(self.parts):
+            raise ValueError("a part stands twice")
+        if (most := self.best + self.own * len(self.parts)) > MOST:
+            raise ValueError(
+                f"best = {self.best} and own = {self.own} of each of {len(self.parts)} parts can be {most} candidates, "
+                f"more than {MOST}: lower one of them"
+            )
+        return self
+
+    @property
+    def settings(self) -> RankerConfig:
+        """The ranker's own settings."""
+        return RankerConfig(**self.model_dump(exclude={"parts"}))
+
+
 class BundleConfig(_Section):
     """`row_entries`: how many of the strongest weights of each row of the linear part are served (and evaluated)."""
 
@@ -127,13 +155,15 @@ class Config(_Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     models: ModelsConfig
     blend: BlendConfig
+    ranker: RankerSection | None = None
     bundle: BundleConfig = BundleConfig()
 
     @model_validator(mode="after")
     def _parts_are_models(self) -> Self:
-        missing = [part for part in self.blend.parts if part not in self.models.names]
-        if missing:
-            raise ValueError(f"blend.parts names {', '.join(missing)}, but there is no [models.{missing[0]}]")
+        for section, parts in (("blend", self.blend.parts), ("ranker", self.ranker.parts if self.ranker else ())):
+            missing = [part for part in parts if part not in self.models.names]
+            if missing:
+                raise ValueError(f"{section}.parts names {', '.join(missing)}, but there is no [models.{missing[0]}]")
         if not self.baselines:
             raise ValueError("no baseline: add [models.popularity] or [models.recent], the gate compares with the best of them")
         return self
@@ -149,28 +179,42 @@ class Config(_Section):
         content = ContentModel() if self.models.content == "choose" else self.models.content
         return None if content is None else content.encoder
 
+    @property
+    def serves(self) -> str:
+        """The row that a fit of this recipe means to serve: the ranker's where there is a section `[ranker]`."""
+        return BLEND if self.ranker is None else RANKER
+
+    def parts(self, serves: str) -> tuple[str, ...]:
+        """The models that a row may be made of; where its trees do not help, the ranker's is the blend."""
+        if serves not in (BLEND, RANKER):
+            return (serves,)
+        more = self.ranker.parts if serves == RANKER and self.ranker is not None else ()
+        return tuple(dict.fromkeys((*self.blend.parts, *more)))
+
     def _behind(self, serves: str) -> tuple[str, ...]:
         """The models behind what serves; among them the content model where its encoder gives others their texts."""
-        parts = self.blend.parts if serves == "blend" else (serves,)
-        told = any(issubclass(SECTIONS[part], Bindable) for part in parts)
+        parts = self.parts(serves)
+        told = serves == RANKER or any(issubclass(SECTIONS[part], Bindable) for part in parts)
         return (*parts, "content") if told and self.models.content is not None and "content" not in parts else parts
 
     def procedure(self, serves: str) -> dict[str, Any]:
-        """What decides the fitted model that serves (`blend` or a baseline's name) apart from data: equal for equal recipes."""
+        """What decides the fitted model that serves (a row's name) apart from data: equal for equal recipes."""
         parts = self._behind(serves)
-        whole = self.model_dump(mode="json")
+        whole = self.model_dump(mode="json", exclude={"ranker": {"threads"}})
         found: dict[str, Any] = {
             "seed": self.seed,
             "use": self.data.use,
             "models": {part: whole["models"][part] for part in sorted(parts)},
         }
-        return found | ({"blend": whole["blend"], "bundle": whole["bundle"]} if serves == "blend" else {})
+        own = {BLEND: ("blend", "bundle"), RANKER: ("blend", "bundle", "ranker")}.get(serves, ())
+        return found | {section: whole[section] for section in own}
 
     def only(self, serves: str) -> "Config":
         """The same recipe without the models that what serves has no use for."""
-        parts = self.blend.parts if serves == "blend" else (serves,)
         models = ModelsConfig(**{part: getattr(self.models, part) for part in self._behind(serves)})
-        return self.model_copy(update={"models": models, "blend": BlendConfig(parts=parts)})
+        blend = self.blend if serves in (BLEND, RANKER) else BlendConfig(parts=(serves,))
+        ranker = self.ranker if serves == RANKER else None
+        return self.model_copy(update={"models": models, "blend": blend, "ranker": ranker})
 
     def measured_as(self, other: "Config") -> "Config":
         """The same recipe with the evaluation and data of another; what it learns from of them stays its own."""
@@ -225,6 +269,7 @@ def _known_fields(loc: tuple[str, ...]) -> tuple[str, ...]:
         ("evaluation",): EvaluationConfig,
         ("models",): ModelsConfig,
         ("blend",): BlendConfig,
+        ("ranker",): RankerSection,
         ("bundle",): BundleConfig,
         **{("models", name): section for name, section in SECTIONS.items()},
     }

@@ -21,16 +21,17 @@ from features.vocabulary import Vocabulary
 from training import lineup
 from training.calibration import Window, ask
 from training.choose import settle
-from training.config import Config
+from training.config import BLEND, RANKER, Config
 from training.evaluate import Evaluation, evaluate, pool
 from training.models.base import Fitted, Model
 from training.models.blend import FittedBlend, choose_weights
 from training.models.families import FAMILIES, Bindable, Settings
+from training.models.ranker import FittedRanker
 from training.splits import Fold, Task, digest, known_before, leave_last_out, relabel, rolling_origin
 
-BLEND, CHAMPION = "blend", "champion"
+CHAMPION = "champion"
 OTHER_USE: Mapping[str, Literal["all", "organic"]] = {"all": "organic", "organic": "all"}
-"""What the contrast of a recipe's blend is learned from: the report's row `contrast(use)`."""
+"""What the contrast of what a recipe serves is learned from: the report's row `contrast(config)`."""
 ROLLING, LAST_OUT = "rolling origin", "leave last out"
 WINDOWS = "windows"
 CHOOSE_EVERY = 4  # cuts between two searches of the grids; weights are chosen at every cut
@@ -77,7 +78,8 @@ class Report:
 
     `asked`: digests of each fold's validation ("" where it has none) and test. `costs`: milliseconds to score one history
     against all items (median), by model; what a fit costs is the leaderboard's to measure, where every model starts alone.
-    `windows`: what the blend said of each fold's test (of validation and test where order is all there is), for probabilities.
+    `windows`: what blend and ranker said of each fold's test (of validation and test where order is all there is), by row,
+    for probabilities.
     """
 
     protocol: str
@@ -87,7 +89,7 @@ class Report:
     train: tuple[Interactions, ...]
     costs: Mapping[str, float]
     asked: tuple[tuple[str, str], ...] = ()
-    windows: tuple[Window, ...] = ()
+    windows: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
 
     def pooled(self) -> dict[str, Evaluation]:
         """One evaluation a model, every target counting once."""
@@ -109,7 +111,10 @@ class Incumbent:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """All that a fit found. `reports[0]` is what the gate looks at; `champion_row` names the champion's row there."""
+    """All that a fit found. `reports[0]` is what the gate looks at; `champion_row` names the champion's row there.
+
+    `ranker`: None where the recipe has none. Where its trees do not help it ships nothing: the blend does.
+    """
 
     table: Table
     config: Config
@@ -119,10 +124,31 @@ class Outcome:
     baseline_name: str
     baseline: Fitted
     champion_row: str | None
+    ranker: FittedRanker | None = None
+
+    @property
+    def serves(self) -> str:
+        """The row of the reports that ships."""
+        return BLEND if self.ranker is None or self.ranker.trees is None else RANKER
+
+    @property
+    def shipped(self) -> FittedBlend | FittedRanker:
+        """What ships, fitted on everything."""
+        return self.blend if self.ranker is None or self.ranker.trees is None else self.ranker
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """The weights of the parts behind what ships."""
+        return self.blend.weights if self.ranker is None or self.ranker.trees is None else self.ranker.blend.weights
+
+    @property
+    def note(self) -> str:
+        """What the ranker says of its trees, or why the blend ships in its place; empty where the recipe has no ranker."""
+        return "" if self.ranker is None else self.ranker.note
 
 
 def fit(table: Table, config: Config, *, sides: Sides, champion: Incumbent | None = None, step: Step = print) -> Outcome:
-    """Evaluate all configured models and fit the blend and the best baseline on everything.
+    """Evaluate all configured models and fit blend, ranker and the best baseline on everything.
 
     Raises DataError where there is too little to learn from or to cut.
     """
@@ -147,9 +173,10 @@ def fit(table: Table, config: Config, *, sides: Sides, champion: Incumbent | Non
     step("fit on everything")
     everything, names = taught(table.interactions, config), (*choices.weights, baseline)
     parts = fit_parts(config, choices.settings, everything, sides, names=names)
-    return Outcome(
-        table, config, tuple(reports), choices, blended(config, parts, choices.weights), baseline, parts[baseline], row
-    )
+    blend, ranker = blended(config, parts, choices.weights), ranked(config, choices, everything, sides, parts)
+    found = Outcome(table, config, tuple(reports), choices, blend, baseline, parts[baseline], row, ranker)
+    step(f"{RANKER}: {found.note}" if ranker is not None else "fitted")
+    return found
 
 
 def select(interactions: Interactions, config: Config) -> Interactions:
@@ -182,31 +209,32 @@ def taught(table: Interactions, config: Config) -> Interactions:
 
 
 def contrast(config: Config) -> str:
-    """The row of the same blend, learned from organic interactions alone (or from all, where the recipe takes the organic)."""
-    return f"{BLEND}, {OTHER_USE[config.data.use]}"
+    """The row of what the recipe serves, learned from organic interactions alone (or from all, where it takes the organic)."""
+    return f"{config.serves}, {OTHER_USE[config.data.use]}"
 
 
 def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, contrasted: bool = True) -> tuple[Report, Choices]:
-    """Every model and the blend at every cut, and the choices that the last window makes for what comes after it.
+    """Every model, blend and ranker at every cut, and the choices that the last window makes for what comes after it.
 
-    Where interactions were recommended, and unless not `contrasted`, with a row that shows what these do to the blend.
+    Where interactions were recommended, and unless not `contrasted`, with a row that shows what these do to what serves.
     """
     first = folds[0]
     step("choose settings before the first cut")
     choices = choose_settings(config, taught(first.validation_train, config), first.validation, sides, None)
     found: dict[str, list[Evaluation]] = {}
-    windows: list[Window] = []
+    windows: dict[str, list[Window]] = {}
     costs: dict[str, float] = {}
     led = contrasted and any(fold.train.recommended.any() for fold in folds)
     for number, fold in enumerate(folds, start=1):
         step(f"cut {number} of {len(folds)}")
         costs, train = {}, taught(fold.train, config)
         parts = fit_parts(config, choices.settings, train, sides, costs=costs, timed=fold.test.histories)
-        for name, fitted in _rows(config, parts, choices, costs, fold.test.histories):
+        for name, fitted in _rows(config, parts, choices, train, sides, costs, fold.test.histories):
             found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
-            windows += [ask(fitted, fold.test, rng=_rng(config, WINDOWS))] if name == BLEND and contrasted else []
+            if contrasted and name in (BLEND, RANKER):
+                windows.setdefault(name, []).append(ask(fitted, fold.test, rng=_rng(config, WINDOWS)))
         if led:
-            other = _contrast(config, choices, fold.train, fold.test, sides, found[BLEND][-1])
+            other = _contrast(config, choices, fold.train, fold.test, sides, found[config.serves][-1])
             found.setdefault(contrast(config), []).append(other)
         search = number % CHOOSE_EVERY == 0 or number == len(folds)
         # The next fold's validation is this test without what was recorded after the next cut.
@@ -215,7 +243,8 @@ def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, con
     rows = {name: tuple(evaluations) for name, evaluations in found.items()}
     cuts, trains = tuple(fold.cut for fold in folds), tuple(fold.train for fold in folds)
     asked = tuple((fold.validation.digest if fold.validation is not None else "", fold.test.digest) for fold in folds)
-    return Report(ROLLING, digest(folds), cuts, rows, trains, costs, asked, tuple(windows)), choices
+    said = {name: tuple(asks) for name, asks in windows.items()}
+    return Report(ROLLING, digest(folds), cuts, rows, trains, costs, asked, said), choices
 
 
 def hold_out(interactions: Interactions, config: Config, sides: Sides, step: Step) -> tuple[Report | None, Choices]:
@@ -228,15 +257,17 @@ def hold_out(interactions: Interactions, config: Config, sides: Sides, step: Ste
         return None, choices
     costs: dict[str, float] = {}
     parts = fit_parts(config, choices.settings, train, sides, costs=costs, timed=split.test.histories)
-    rows = {
-        name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),)
-        for name, fitted in _rows(config, parts, choices, costs, split.test.histories)
-    }
+    made = dict(_rows(config, parts, choices, train, sides, costs, split.test.histories))
+    rows = {name: (evaluate(fitted, split.test, train=split.train, k=config.evaluation.k),) for name, fitted in made.items()}
     if split.train.recommended.any():
-        rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, sides, rows[BLEND][0]),)
+        own = rows[config.serves][0]
+        rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, sides, own),)
     asked = ((split.validation.digest, split.test.digest),)
-    blend = blended(config, parts, choices.weights)
-    windows = tuple(ask(blend, task, rng=_rng(config, WINDOWS)) for task in (split.validation, split.test))
+    windows = {
+        name: tuple(ask(made[name], task, rng=_rng(config, WINDOWS)) for task in (split.validation, split.test))
+        for name in (BLEND, RANKER)
+        if name in made
+    }
     return Report(LAST_OUT, digest(split), (), rows, (split.train,), costs, asked, windows), choices
 
 
@@ -244,7 +275,7 @@ def add_champion(
     report: Report, interactions: Interactions, config: Config, champion: Incumbent, sides: Sides, step: Step
 ) -> tuple[Report, str]:
     """The report with the champion's recipe as a row of its own, unless one of its rows is that recipe already."""
-    for name in (BLEND, *config.baselines):
+    for name in dict.fromkeys((config.serves, BLEND, *config.baselines)):
         if config.procedure(name) == champion.config.procedure(champion.serves):
             return report, name
     theirs = champion.config.only(champion.serves).measured_as(config)
@@ -303,23 +334,51 @@ def blended(config: Config, parts: Mapping[str, Fitted], weights: Mapping[str, f
     return FittedBlend({name: parts[name] for name in weights}, dict(weights)).compact(config.bundle.row_entries)
 
 
-def _contrast(config: Config, choices: Choices, train: Interactions, test: Task, sides: Sides, blend: Evaluation) -> Evaluation:
-    """The blend of the same settings and weights, learned from the other use of `train`; `blend` itself where that is equal."""
+def ranked(
+    config: Config, choices: Choices, train: Interactions, sides: Sides, parts: Mapping[str, Fitted]
+) -> FittedRanker | None:
+    """The recipe's ranker with the settings chosen so far, over the `parts` fitted on `train`; None without one."""
+    if config.ranker is None:
+        return None
+    models = [_model(config, name, choices.settings, sides) for name in config.ranker.parts]
+    ranker = config.ranker.settings.over(models, sides(config.encoder))
+    found = ranker.fit(
+        train, rng=_rng(config, RANKER), fitted={name: parts[name] for name in config.ranker.parts if name in parts}
+    )
+    return found.compact(config.bundle.row_entries)
+
+
+def _contrast(config: Config, choices: Choices, train: Interactions, test: Task, sides: Sides, own: Evaluation) -> Evaluation:
+    """What serves by the same settings and weights, learned from the other use of `train`; `own` where that is equal."""
     if not train.recommended.any():
-        return blend
+        return own
     other = config.learning_from(OTHER_USE[config.data.use])
-    parts = fit_parts(other, choices.settings, taught(train, other), sides, names=tuple(choices.weights))
-    return evaluate(blended(other, parts, choices.weights), test, train=train, k=config.evaluation.k)
+    learned = taught(train, other)
+    parts = fit_parts(other, choices.settings, learned, sides, names=tuple(choices.weights))
+    ranker = ranked(other, choices, learned, sides, parts)
+    found = blended(other, parts, choices.weights) if ranker is None or ranker.trees is None else ranker
+    return evaluate(found, test, train=train, k=config.evaluation.k)
 
 
 def _rows(
-    config: Config, parts: Mapping[str, Fitted], choices: Choices, costs: dict[str, float], timed: Histories
+    config: Config,
+    parts: Mapping[str, Fitted],
+    choices: Choices,
+    train: Interactions,
+    sides: Sides,
+    costs: dict[str, float],
+    timed: Histories,
 ) -> Iterator[tuple[str, Fitted]]:
-    """Every part alone, then the blend."""
+    """Every part alone, the blend, then the ranker: the blend once more where its trees do not help."""
     yield from parts.items()
     blend = blended(config, parts, choices.weights)
     costs[BLEND] = _score_ms(blend, timed)
     yield BLEND, blend
+    ranker = ranked(config, choices, train, sides, parts)
+    if ranker is not None:
+        found: Fitted = blend if ranker.trees is None else ranker
+        costs[RANKER] = _score_ms(found, timed)
+        yield RANKER, found
 
 
 def _model(config: Config, name: str, settings: Mapping[str, Settings], sides: Sides) -> Model:

@@ -15,11 +15,13 @@ from pydantic import BaseModel, JsonValue
 from training import card as cards
 from training.bundle import Provenance, load_bundle, write_bundle
 from training.calibration import calibrate, reliability
-from training.config import Config
+from training.config import RANKER, Config
 from training.estimates import Estimate, Inconclusive
 from training.evaluate import ORGANIC, Evaluation
-from training.fit import BLEND, Incumbent, Outcome, Report
-from training.models.base import Fitted, Model
+from training.fit import Incumbent, Outcome, Report
+from training.models.base import Fitted
+from training.models.blend import FittedBlend
+from training.models.families import Settings
 from training.models.probability import Calibration
 from training.summary import Row, loop, rows, slices
 from training.tracking import BASELINE, CHALLENGER, Registry, Run, Version
@@ -46,7 +48,7 @@ def record(
     timezone: str | None,
     against: Version | None,
 ) -> Recorded:
-    """Log what was found to `run`, and register the blend (alias `challenger`) and the best baseline.
+    """Log what was found to `run`, and register what ships (alias `challenger`) and the best baseline.
 
     `source` is the TOML as written, `against` the champion that the outcome was compared with.
     """
@@ -55,13 +57,14 @@ def record(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         bundles = {
-            CHALLENGER: _bundle(outcome, outcome.blend, BLEND, timezone, folder),
+            CHALLENGER: _bundle(outcome, outcome.shipped, outcome.serves, timezone, folder),
             BASELINE: _bundle(outcome, outcome.baseline, outcome.baseline_name, timezone, folder),
         }
         _log_recipe(run, outcome, source)
         _log_splits(run, outcome)
         _log_figures(run, outcome, tables, folder)
         _log_loop(run, outcome)
+        _log_ranker(run, outcome)
         _log_reliability(run, outcome, folder)
         run.metrics({"fit_seconds": fit_seconds, "peak_mb": peak_mb(), "bundle_mb": megabytes(bundles[CHALLENGER])})
         _log_curves(run, outcome)
@@ -126,7 +129,7 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
         roles=table.roles,
         org_units=table.org_units,
         population={"popularity": table.interactions.item_counts().astype(np.float32)},
-        calibration=_calibration(outcome) if serves == BLEND else None,
+        calibration=_calibration(outcome) if serves == outcome.serves else None,
         proposals=table.proposals,
         provenance=Provenance(
             recipe=_recipe(outcome, serves),
@@ -140,19 +143,21 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
 
 
 def _calibration(outcome: Outcome) -> Calibration | None:
-    found = calibrate(outcome.reports[0].windows)
+    found = calibrate(outcome.reports[0].windows[outcome.serves])
     return None if isinstance(found, Inconclusive) else found
 
 
 def _recipe(outcome: Outcome, serves: str) -> dict[str, JsonValue]:
-    choices = outcome.choices
-    parts = choices.weights if serves == BLEND else (serves,)
-    chosen: dict[str, JsonValue] = {name: settings_of(model) for name, model in choices.settings.items() if name in parts}
-    chosen |= {"weights": dict(choices.weights)} if serves == BLEND else {}
+    ships = serves == outcome.serves
+    parts = outcome.weights if ships else (serves,)
+    settings = outcome.choices.settings
+    chosen: dict[str, JsonValue] = {name: settings_of(model) for name, model in settings.items() if name in parts}
+    chosen |= {"weights": dict(outcome.weights)} if ships else {}
+    chosen |= {RANKER: outcome.note} if ships and outcome.note else {}
     return {"config": outcome.config.model_dump(mode="json"), "serves": serves, "chosen": chosen}
 
 
-def settings_of(model: Model) -> dict[str, JsonValue]:
+def settings_of(model: Settings) -> dict[str, JsonValue]:
     """A model's settings by name."""
     assert isinstance(model, BaseModel)
     return dict(model.model_dump(mode="json"))
@@ -164,7 +169,7 @@ def _until(outcome: Outcome) -> datetime | None:
 
 
 def _log_recipe(run: Run, outcome: Outcome, source: str) -> None:
-    recipe = _recipe(outcome, BLEND)
+    recipe = _recipe(outcome, outcome.serves)
     run.params({**outcome.config.model_dump(mode="json", exclude_none=True), "chosen": recipe["chosen"]})
     run.text(source, "config.toml")
     run.text(json.dumps(recipe, indent=1, sort_keys=True) + "\n", "config.json")
@@ -206,7 +211,9 @@ def _log_figures(run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], fo
 
 def _log_curves(run: Run, outcome: Outcome) -> None:
     """By epoch, how each served part was learned that keeps a curve (`training.models.base.Learned`)."""
-    for name, part in outcome.blend.parts.items():
+    shipped = outcome.shipped
+    blend = shipped if isinstance(shipped, FittedBlend) else shipped.blend
+    for name, part in blend.parts.items():
         for what, values in getattr(part, "curve", {}).items():
             run.curve(f"{name}.{what}", values)
 
@@ -215,7 +222,7 @@ def _card(
     run: Run, outcome: Outcome, tables: Sequence[Sequence[Row]], role: str, bundle: Path, fit_seconds: float
 ) -> tuple[Path, str]:
     """The card of a bundle: written to the run as page and JSON, a file for the model, a paragraph for the version."""
-    serves = BLEND if role == CHALLENGER else outcome.baseline_name
+    serves = outcome.serves if role == CHALLENGER else outcome.baseline_name
     score_ms = outcome.reports[0].costs.get(serves, float("nan"))
     costs = {"fit_seconds": fit_seconds, "peak_mb": peak_mb(), "bundle_mb": megabytes(bundle), "score_ms": score_ms}
     known = {name: value for name, value in costs.items() if np.isfinite(value)}
@@ -241,12 +248,21 @@ def _run_tags(outcome: Outcome) -> dict[str, str]:
         "data.use": data.use,
         "split.digest": outcome.reports[0].digest,
         "baseline": outcome.baseline_name,
+        "serves": outcome.serves,
         "blend": " ".join(outcome.choices.weights),
+        **({RANKER: outcome.note} if outcome.note else {}),
     }
 
 
+def _log_ranker(run: Run, outcome: Outcome) -> None:
+    """What the trees that ship look at, the most telling first; nothing where no trees ship."""
+    gains = cards.gains(outcome)
+    if gains:
+        run.table({"feature": list(gains), "gain_share": list(gains.values())}, "feature_importance.json")
+
+
 def _log_loop(run: Run, outcome: Outcome) -> None:
-    """How much was recommended, and what that does to the blend."""
+    """How much was recommended, and what that does to what serves."""
     table, measured = outcome.table.interactions, outcome.config.evaluation
     run.metrics({"data.interactions": len(table.items), "data.recommended": int(np.count_nonzero(table.recommended))})
     for report in outcome.reports:
@@ -258,11 +274,11 @@ def _log_loop(run: Run, outcome: Outcome) -> None:
 
 
 def _log_reliability(run: Run, outcome: Outcome, folder: Path) -> None:
-    """How far the blend's probabilities can be believed; nothing where no window follows one that a map was fitted in."""
+    """How far the probabilities of what ships can be believed; nothing where no window follows one that a map was fitted in."""
     from training.plots import reliability_plot
 
     measured = outcome.config.evaluation
-    found = reliability(outcome.reports[0].windows, seed=measured.seed, resamples=measured.bootstrap)
+    found = reliability(outcome.reports[0].windows[outcome.serves], seed=measured.seed, resamples=measured.bootstrap)
     run.text(json.dumps(asdict(found), indent=1) + "\n", "calibration.json")
     figures = {"calibration.error": found.error, "calibration.brier": found.brier, "calibration.better": found.better}
     for name, one in figures.items():
@@ -270,7 +286,7 @@ def _log_reliability(run: Run, outcome: Outcome, folder: Path) -> None:
             run.metrics({name: one.value, f"{name}_low": one.low, f"{name}_high": one.high})
     if found.bins:
         path = folder / "reliability.svg"
-        reliability_plot(found, BLEND).save(str(path))
+        reliability_plot(found, outcome.serves).save(str(path))
         run.file(path, "plots")
 
 
@@ -292,7 +308,9 @@ def _tags(outcome: Outcome, against: Version | None) -> dict[str, Mapping[str, s
         "gate.compared_with": against.bundle if against else "",
         "gate.champion_row": outcome.champion_row or "",
     }
-    return {CHALLENGER: shared | compared | {"model": BLEND}, BASELINE: shared | {"model": outcome.baseline_name}}
+    ranker = {RANKER: outcome.note} if outcome.note else {}
+    challenger = shared | compared | ranker | {"model": outcome.serves}
+    return {CHALLENGER: challenger, BASELINE: shared | {"model": outcome.baseline_name}}
 
 
 def _example(outcome: Outcome) -> dict[str, Any]:

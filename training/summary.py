@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.config import BLEND, RANKER
 from training.estimates import Estimate, Inconclusive, bootstrap_ratio
 from training.evaluate import ORGANIC, Evaluation, paired_difference
-from training.fit import BLEND, Report
+from training.fit import Report
 
 METRICS = ("recall", "ndcg", "debiased_ndcg")
-CONTRASTS = (f"{BLEND}, organic", f"{BLEND}, all")
-"""The rows that `training.fit` adds where interactions were recommended: see `training.fit.contrast`."""
+CONTRASTS = tuple((name, f"{name}, {use}") for name in (RANKER, BLEND) for use in ("organic", "all"))
+"""What serves, and the row that `training.fit` adds where interactions were recommended: see `training.fit.contrast`."""
 Difference = Estimate | Inconclusive
 
 
@@ -58,23 +59,26 @@ def slices(report: Report) -> list[dict[str, str | int | float]]:
 
 @dataclass(frozen=True)
 class Loop:
-    """NDCG of the blend learned from all take-ups minus of that learned from organic ones, by which targets are asked.
+    """NDCG of `model` learned from all take-ups minus of that learned from organic ones, by which targets are asked.
 
     Above 0 on every target and below on the organic ones: the system feeds on itself.
     """
 
     every: Difference
     organic: Difference
+    model: str = BLEND
 
 
 def loop(report: Report, *, resamples: int, seed: int) -> Loop | None:
-    """What recommended take-ups do to the blend; None where nothing was recommended."""
+    """What recommended take-ups do to what the recipe serves; None where nothing was recommended."""
     pooled = report.pooled()
-    other = next((name for name in CONTRASTS if name in pooled), None)
-    if other is None:
+    found = next((pair for pair in CONTRASTS if pair[1] in pooled), None)
+    if found is None:
         return None
-    a, b = (pooled[name] for name in ((BLEND, other) if other == CONTRASTS[0] else (other, BLEND)))
-    return Loop(_minus(a, b, resamples, seed), _minus(a.within(ORGANIC), b.within(ORGANIC), resamples, seed))
+    model, other = found
+    a, b = (pooled[name] for name in ((model, other) if other.endswith("organic") else (other, model)))
+    organic = _minus(a.within(ORGANIC), b.within(ORGANIC), resamples, seed)
+    return Loop(_minus(a, b, resamples, seed), organic, model)
 
 
 def _minus(a: Evaluation, b: Evaluation, resamples: int, seed: int) -> Difference:

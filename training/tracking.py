@@ -4,6 +4,7 @@
 """
 
 import importlib.metadata
+import json
 import logging
 import os
 import tempfile
@@ -39,6 +40,7 @@ DEFAULT_TRACKING = "sqlite:///var/mlflow.db"
 DEFAULT_ARTIFACTS = Path("var/mlartifacts")
 CHAMPION, CHALLENGER, BASELINE = "champion", "challenger", "baseline"
 SCORING_NEEDS = ("mlflow", "numpy", "pandas", "pydantic", "scipy")
+MORE_NEEDS = {"ranker": ("lightgbm",)}
 
 # Lists of any type: as lists of strings MLflow writes None as text and cuts the ids beside it to one letter, and nobody can
 # tell such a history from one of unknown items. What a list holds is checked where it is read, in `training.pyfunc`.
@@ -155,7 +157,7 @@ class Run:
                 code_paths=[str(path) for path in copy_sources("training.bundle", Path(code))],
                 signature=_SIGNATURE,
                 input_example=([dict(example)], {"limit": 10, "at": at}),
-                pip_requirements=requirements(),
+                pip_requirements=requirements(_kind(bundle)),
                 metadata={"bundle": bundle.name, "role": role},
             )
         given = {"bundle": bundle.name, "role": role, **tags}
@@ -268,9 +270,13 @@ def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, st
     return int(found.version)
 
 
-def requirements() -> list[str]:
-    """What scoring needs, pinned to what is installed."""
-    return [f"{name}=={importlib.metadata.version(name)}" for name in SCORING_NEEDS]
+def requirements(kind: str = "") -> list[str]:
+    """What scoring by a bundle of this kind needs, pinned to what is installed."""
+    return [f"{name}=={importlib.metadata.version(name)}" for name in (*SCORING_NEEDS, *MORE_NEEDS.get(kind, ()))]
+
+
+def _kind(bundle: Path) -> str:
+    return str(json.loads((bundle / "manifest.json").read_text("utf-8"))["kind"])
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -50,6 +50,11 @@ since_taken        days since anybody took it up, seen from the history's last t
 pause              ln(1 + hours) between the last two take-ups of the history
 """
 
+RISING = {name: 1 for name in FEATURES if name.startswith(("follows_", "leads_", "with_", "content_"))} | {
+    "position_distance": -1
+}
+"""1: nearer to what was taken up is never worse; -1: farther is never better. All other features may count either way."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:

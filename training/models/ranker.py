@@ -15,18 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
-from training.models.base import Arrays, Model, columns
+from training.models.base import Arrays, Fitted, Model, columns
 from training.models.blend import FittedBlend
 from training.models.candidates import MOST, candidates, places
-from training.models.pairs import FEATURES, Pairs
+from training.models.pairs import FEATURES, RISING, Pairs
 from training.models.trees import Trees
 from training.models.weights import standardise
 
 __all__ = ["FittedRanker", "Look", "Ranker", "RankerConfig"]
 
 _PAIRS, _BLEND, _TREES = "pairs.", "blend.", "trees"
-_OF_A_PART = ("score", "gap", "place")
-"""Three features of each part: its standardised score, how far it lies below the best candidate's, ln(1 + place)."""
+_OF_A_PART = {"score": 1, "gap": -1, "place": -1}
+"""Three features of each part: its standardised score, how far it lies below the best candidate's, ln(1 + place).
+
+With the direction in which it may move a candidate: one that a part likes better is never put lower for it."""
 
 
 class RankerConfig(BaseModel):
@@ -63,11 +65,16 @@ class Ranker:
     side: SideInformation
     name: ClassVar[str] = "ranker"
 
-    def fit(self, interactions: Interactions, *, rng: np.random.Generator) -> "FittedRanker":
-        """Every part is fitted twice: without the take-ups that the trees learn from, then on everything."""
+    def fit(
+        self, interactions: Interactions, *, rng: np.random.Generator, fitted: Mapping[str, Fitted] | None = None
+    ) -> "FittedRanker":
+        """Every part is fitted twice: without the take-ups that the trees learn from, then on everything.
+
+        `fitted`: parts by name that were fitted on these interactions with the same settings, to be used as they are.
+        """
         from training.models.ranker_fit import fit
 
-        return fit(self, interactions, rng)
+        return fit(self, interactions, rng, fitted or {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +115,12 @@ class FittedRanker:
         """The names of what the trees look at."""
         parts = (f"{name} {what}" for name in self.blend.parts for what in _OF_A_PART)
         return ("blend", "blend place", *parts, *FEATURES)
+
+    @property
+    def rising(self) -> tuple[int, ...]:
+        """For each feature 1, -1 or 0: see `trees.learn`."""
+        parts = (sign for _ in self.blend.parts for sign in _OF_A_PART.values())
+        return (1, -1, *parts, *(RISING.get(name, 0) for name in FEATURES))
 
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         if self.trees is None:

@@ -1,6 +1,6 @@
 """How a ranker is learned: parts fitted on the past rank what came next, and trees learn from where they were wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +48,8 @@ class Lesson:
         return np.where(rank < _K + 1, 1 / np.log2(1 + rank), 0.0)
 
 
-def fit(model: Ranker, interactions: Interactions, rng: np.random.Generator) -> FittedRanker:
-    """Parts, weights and trees from a rehearsal; then the parts once more, on everything."""
+def fit(model: Ranker, interactions: Interactions, rng: np.random.Generator, fitted: Mapping[str, Fitted]) -> FittedRanker:
+    """Parts, weights and trees from a rehearsal; then the parts once more, on everything, but for those in `fitted`."""
     config = model.config
     past, task = rehearse(interactions, rng, config.questions)
     early, late = rng.spawn(2)
@@ -57,9 +57,10 @@ def fit(model: Ranker, interactions: Interactions, rng: np.random.Generator) -> 
     weights = choose_weights(parts, task.histories, task.targets, rng=rng, k=_K)
     used = {name: parts[name] for name in weights}
     first = FittedRanker(FittedBlend(used, weights), Pairs.of(past, model.side), None, config.best, config.own)
-    trees, note = _learned(config, lesson(first, task), int(rng.integers(2**31)))
+    trees, note = _learned(config, lesson(first, task), first.rising, int(rng.integers(2**31)))
     del parts, used, first
-    final = FittedBlend(_fit(model, interactions, late, tuple(weights)), weights)
+    again = _fit(model, interactions, late, [name for name in weights if name not in fitted])
+    final = FittedBlend({name: fitted[name] if name in fitted else again[name] for name in weights}, weights)
     return FittedRanker(final, Pairs.of(interactions, model.side), trees, config.best, config.own, note)
 
 
@@ -90,15 +91,13 @@ def lesson(ranker: FittedRanker, task: Task) -> Lesson:
     )
 
 
-def _fit(
-    model: Ranker, table: Interactions, rng: np.random.Generator, names: tuple[str, ...] | None = None
-) -> dict[str, Fitted]:
+def _fit(model: Ranker, table: Interactions, rng: np.random.Generator, names: Sequence[str] | None = None) -> dict[str, Fitted]:
     """Each part with a generator of its own, whichever others are fitted."""
     own = dict(zip((part.name for part in model.parts), rng.spawn(len(model.parts)), strict=True))
     return {part.name: part.fit(table, rng=own[part.name]) for part in model.parts if names is None or part.name in names}
 
 
-def _learned(config: RankerConfig, lesson: Lesson, seed: int) -> tuple[Trees | None, str]:
+def _learned(config: RankerConfig, lesson: Lesson, rising: Sequence[int], seed: int) -> tuple[Trees | None, str]:
     """Trees, as many as help learners that they did not see; None, and why, where none do."""
     questions = len(lesson.sizes)
     if questions < config.fewest:
@@ -107,7 +106,7 @@ def _learned(config: RankerConfig, lesson: Lesson, seed: int) -> tuple[Trees | N
             f" {config.fewest}"
         )
     steps = np.unique(np.linspace(config.trees / _STEPS, config.trees, _STEPS).astype(int))
-    gains = _judged(config, lesson, steps, seed)
+    gains = _judged(config, lesson, rising, steps, seed)
     best = int(np.argmax([gain.sum() for gain in gains.values()]))
     count, gain = list(gains.items())[best]
     difference = gain - lesson.gain(lesson.blend)
@@ -115,10 +114,12 @@ def _learned(config: RankerConfig, lesson: Lesson, seed: int) -> tuple[Trees | N
     told = f"NDCG@10 {mean * questions / lesson.asked:+.4f} to the blend's on {lesson.asked} take-ups of learners left out"
     if mean <= error:
         return None, f"the blend ranks alone: {count} trees gave {told}, which is not above its standard error"
-    return _train(config, lesson, np.ones(questions, dtype=bool), count, seed), f"{count} trees: {told}"
+    return _train(config, lesson, rising, np.ones(questions, dtype=bool), count, seed), f"{count} trees: {told}"
 
 
-def _judged(config: RankerConfig, lesson: Lesson, steps: NDArray[np.int64], seed: int) -> Mapping[int, NDArray[np.float64]]:
+def _judged(
+    config: RankerConfig, lesson: Lesson, rising: Sequence[int], steps: NDArray[np.int64], seed: int
+) -> Mapping[int, NDArray[np.float64]]:
     """By number of trees, the gain of every question under trees that its learner had no part in."""
     fold = np.random.default_rng(seed).integers(config.folds, size=int(lesson.learner.max()) + 1)[lesson.learner]
     scores = {int(step): np.zeros(len(lesson.hit), dtype=np.float32) for step in steps}
@@ -126,18 +127,21 @@ def _judged(config: RankerConfig, lesson: Lesson, steps: NDArray[np.int64], seed
         rows = lesson.rows(fold == held)
         if not rows.any() or (fold == held).all():
             continue
-        trees = _train(config, lesson, fold != held, config.trees, seed)
+        trees = _train(config, lesson, rising, fold != held, config.trees, seed)
         for step in scores:
             scores[step][rows] = trees.predict(lesson.features[rows], step)
     return {step: lesson.gain(found) for step, found in scores.items()}
 
 
-def _train(config: RankerConfig, lesson: Lesson, questions: NDArray[np.bool_], count: int, seed: int) -> Trees:
+def _train(
+    config: RankerConfig, lesson: Lesson, rising: Sequence[int], questions: NDArray[np.bool_], count: int, seed: int
+) -> Trees:
     rows = lesson.rows(questions)
     return learn(
         lesson.features[rows],
         lesson.hit[rows],
         lesson.sizes[questions],
+        rising=rising,
         trees=count,
         leaves=config.leaves,
         rate=config.rate,

@@ -1,8 +1,9 @@
 """A rehearsal: the past without its newest take-ups, and those as questions, so that a ranker learns from answers unseen.
 
 A table that knows everything up to an instant is cut in time: what came in the last sixth is asked, each time after all
-that its learner had taken up by then. A table of order alone (no `until`) is asked for the last item of each learner, of
-few learners for the last two. So the questions are of the kind that will be asked.
+that its learner had taken up by then. A table of order alone (no `until`, or a take-up without a
+time) is asked for the last item of each learner, of few learners for the last three. So the questions are of the kind that
+will be asked.
 """
 
 import numpy as np
@@ -17,7 +18,8 @@ _STEPS = 3
 
 def rehearse(interactions: Interactions, rng: np.random.Generator, most: int) -> tuple[Interactions, Task]:
     """What to fit on, and at most `most` questions drawn from what came after it."""
-    past, task = latest(interactions, _SHARE) if not np.isnat(interactions.until) else _by_order(interactions)
+    by_time = not np.isnat(interactions.until) and not np.isnat(interactions.at).any()
+    past, task = latest(interactions, _SHARE) if by_time else _by_order(interactions)
     if len(task) <= most:
         return past, task
     rows = np.sort(rng.choice(len(task), size=most, replace=False))
