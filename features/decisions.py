@@ -17,6 +17,28 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Driver(_Part):
+    """What one feature of an item gave to the score of the trees. `value`: null where the feature is not known of the item."""
+
+    feature: str
+    value: float | None
+    amount: float
+
+
+class TreeScore(_Part):
+    """The score of the trees for an item, taken apart (SHAP values): `start` and all amounts add up to `score`.
+
+    `largest`: the largest amounts by size; `rest`: the sum of all others. All are null or empty where the trees did not look at
+    the item, because it was no candidate of theirs (`candidate` false): it stands where the blend put it.
+    """
+
+    candidate: bool
+    score: float | None = None
+    start: float | None = None
+    largest: tuple[Driver, ...] = ()
+    rest: float | None = None
+
+
 class SlateItem(_Part):
     """One shown item.
 
@@ -25,7 +47,9 @@ class SlateItem(_Part):
     randomisation inside the arm: `(1 - e) [item = greedy] + e q(item)`. `source` names where the item came from,
     `explore` when the exploration coin placed it. `place` is its place in its row by score alone, from 0: it differs from the
     place it has where diversity, a provider limit or the coin moved it. `probability`: how likely the learner takes it up next,
-    by a map from scores that was fitted on what learners did (null where the bundle has none, or a fallback ranked).
+    by a map from scores that was fitted on what learners did (null where the bundle has none, or a fallback ranked). `because`:
+    the items of the learner's history that gave most to it, at most three, each with what it adds to the score of the linear
+    part (empty without one). `trees`: what trees made of it, where the request asked and the bundle has trees.
     """
 
     item_id: Id
@@ -37,6 +61,8 @@ class SlateItem(_Part):
     reasons: tuple[str, ...] = ()
     place: int | None = Field(default=None, ge=0)
     probability: float | None = Field(default=None, ge=0, le=1)
+    because: tuple[tuple[Id, float], ...] = ()
+    trees: TreeScore | None = None
 
 
 class Row(_Part):

@@ -1,5 +1,6 @@
 """Ranking for a learner of whom only skills are known, declared or assessed elsewhere: nothing was taken up yet."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ def by_skills(scores: Scores, context: Context, table: ItemTable) -> Scores:
     part[held] = np.float32(-1) - np.ptp(lifted[known])
     part[~known] = 0
     parts = np.concatenate([scores.parts, part[None]]).astype(np.float32)
-    return Scores((scores.total + part).astype(np.float32), (*scores.names, GAPS), parts)
+    return replace(scores, total=(scores.total + part).astype(np.float32), names=(*scores.names, GAPS), parts=parts)
 
 
 def _held(context: Context, table: ItemTable) -> NDArray[np.bool_]:

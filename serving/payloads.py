@@ -29,6 +29,7 @@ class Filters(_In):
     max_minutes: Annotated[float | None, Field(gt=0, le=100_000)] = None
     types: Annotated[tuple[ItemType, ...], Field(max_length=len(ItemType))] = ()
     languages: Annotated[tuple[Language, ...], Field(max_length=20)] = ()
+    explain: Annotated[bool, Field(description="Take the trees' scores of the shown items apart, feature by feature.")] = False
 
 
 class RecommendationsRequest(Filters):

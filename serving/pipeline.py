@@ -25,12 +25,13 @@ from features.skills import SkillState, gaps, profile
 from serving.cold import GAPS, by_skills
 from serving.diversity import POOL, Above, Diverse
 from serving.eligibility import RULES_VERSION, Facts, eligible
+from serving.explanations import tree_scores
 from serving.exploration import ByScore, Slot, fill, seed_of
 from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.reasons import Grounds, reasons
-from serving.scoring import Scores, best_first, chances, largest, score
+from serving.scoring import Scores, best_first, causes, chances, largest, score
 from serving.standing import Standing, history_of, standing
 
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
@@ -210,7 +211,8 @@ def _rows(
         places += _places(left, filled[-1])
         given_up += [candidates.given_up()] if isinstance(candidates, Diverse) else []
     sources = [row.source for row, slots in zip(plan, filled, strict=True) for _ in slots]
-    items = iter(_items(stock, known, scores, [slot for slots in filled for slot in slots], sources, places))
+    slots = [slot for slots in filled for slot in slots]
+    items = iter(_items(stock, known, scores, slots, sources, places, explain=request.explain))
     dressed = [(row.title, tuple(islice(items, len(slots)))) for row, slots in zip(plan, filled, strict=True)]
     shown = [slot.candidate for slots in filled for slot in slots]
     return tuple(Row(title=title, items=own) for title, own in dressed if own), _left_out(
@@ -297,13 +299,20 @@ def _items(
     slots: Sequence[Slot],
     sources: Sequence[str | None],
     places: Sequence[int],
+    *,
+    explain: bool,
 ) -> list[SlateItem]:
     """The slate in the order of its slots, each item with its score, its parts and its reasons."""
     shown = np.array([slot.candidate for slot in slots], dtype=np.int64)
     parts = scores.of(shown)
     likely = chances(stock, known.history, scores, shown)
+    model = stock.bundle.model
+    trees = tree_scores(model, scores, shown) if explain else [None] * len(slots)
+    because = causes(model, known.history, shown) if scores.of_model else [()] * len(slots)
     grounds = Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing)
-    each = zip(slots, sources, scores.total[shown].tolist(), parts, reasons(grounds, shown, parts), places, likely, strict=True)
+    told = reasons(grounds, shown, parts, because, trees)
+    totals = scores.total[shown].tolist()
+    each = zip(slots, sources, totals, parts, told, places, likely, because, trees, strict=True)
     return [
         SlateItem(
             item_id=stock.ids[slot.candidate],
@@ -315,8 +324,10 @@ def _items(
             reasons=why,
             place=place,
             probability=chance,
+            because=tuple((stock.ids[item], amount) for item, amount in past),
+            trees=tree_score,
         )
-        for position, (slot, source, total, own, why, place, chance) in enumerate(each)
+        for position, (slot, source, total, own, why, place, chance, past, tree_score) in enumerate(each)
     ]
 
 

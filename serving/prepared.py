@@ -16,6 +16,7 @@ from training.bundle import Bundle
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.linear import FittedLinear
+from training.models.ranker import FittedRanker
 
 Mask = NDArray[np.bool_]
 
@@ -135,13 +136,19 @@ def _served(model: Fitted) -> Fitted:
 
 def _dense(model: Fitted) -> Fitted:
     """A linear table is made dense where that takes no more memory than its sparse form: it scores faster."""
+    if isinstance(model, FittedRanker):
+        return replace(model, blend=_dense_parts(model.blend))
     if isinstance(model, FittedBlend):
-        return replace(model, parts={name: _dense(part) for name, part in model.parts.items()})
+        return _dense_parts(model)
     if isinstance(model, FittedLinear) and sparse.issparse(model.weights):
         rows, columns = model.weights.shape
         if rows * columns <= 2 * model.weights.nnz:
             return replace(model, weights=np.ascontiguousarray(model.weights.toarray()))
     return model
+
+
+def _dense_parts(blend: FittedBlend) -> FittedBlend:
+    return replace(blend, parts={name: _dense(part) for name, part in blend.parts.items()})
 
 
 def _by_name(rows: list[Item | None], of: Callable[[Item], tuple[str, ...]]) -> tuple[dict[str, Mask], Mask]:

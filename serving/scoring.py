@@ -1,7 +1,7 @@
 """Scores of one learner over all items, where they came from, and which past item gave most to them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,18 +13,37 @@ from serving.prepared import Prepared
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.linear import FittedLinear
+from training.models.ranker import FittedRanker, Look
 from training.models.weights import standardise
 
 POPULARITY = "popularity"
+RANKER = "ranker"
+"""The part of a score that the trees add to the blend's: it orders what the blend found and is nobody's source."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """total: float32[m] (NaN: cannot score); names: the models; parts: float32[len(names), m], adding up to the total."""
+    """total: float32[m] (NaN: cannot score); names: the models; parts: float32[len(names), m], adding up to the total.
+
+    look: the candidates that trees put in order, where some did. of_model: whether the bundle's model ranked, and no fallback.
+    """
 
     total: NDArray[np.float32]
     names: tuple[str, ...]
     parts: NDArray[np.float32]
+    look: Look | None = None
+    of_model: bool = True
+
+    @classmethod
+    def of_ranker(cls, ranker: FittedRanker, history: Histories) -> "Scores":
+        """What `ranker.score` says of one history: its blend's parts, and what the trees added to each candidate."""
+        if ranker.trees is None:
+            return cls.of_blend(ranker.blend, history)
+        look = ranker.look(history)
+        total = ranker.lifted(look)[0]
+        added = np.zeros_like(total)
+        added[look.item] = total[look.item] - look.total[0, look.item]
+        return cls(total, (*ranker.blend.parts, RANKER), np.concatenate([look.parts[:, 0], added[None]]), look)
 
     @classmethod
     def of_blend(cls, blend: FittedBlend, history: Histories) -> "Scores":
@@ -54,13 +73,16 @@ def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
     """The model's scores of one history; plain popularity when degraded, or where the model can score nothing."""
     model = stock.bundle.model
     if not degraded:
-        if isinstance(model, FittedBlend):
+        if isinstance(model, FittedRanker):
+            found = Scores.of_ranker(model, history)
+        elif isinstance(model, FittedBlend):
             found = Scores.of_blend(model, history)
         else:
             found = Scores.of_one(model.kind, model.score(history)[0])
         if found.scored.any():
             return found
-    return Scores.of_one(POPULARITY, np.asarray(stock.table.popularity, dtype=np.float32))
+    fallback = Scores.of_one(POPULARITY, np.asarray(stock.table.popularity, dtype=np.float32))
+    return replace(fallback, of_model=False)
 
 
 def chances(stock: Prepared, history: Histories, scores: Scores, items: NDArray[np.int64]) -> list[float | None]:
@@ -69,7 +91,7 @@ def chances(stock: Prepared, history: Histories, scores: Scores, items: NDArray[
     The map knows the scores of its model alone: None too where something else ranked, or had a part in it.
     """
     model, fitted = stock.bundle.model, stock.bundle.calibration
-    own = tuple(model.parts) if isinstance(model, FittedBlend) else (model.kind,)
+    own = (*parts_of(model), RANKER) if isinstance(model, FittedRanker) and model.trees is not None else tuple(parts_of(model))
     if fitted is None or scores.names != own or not len(items):
         return [None] * len(items)
     found = fitted.probabilities(scores.total, history[0], items).tolist()
@@ -79,35 +101,63 @@ def chances(stock: Prepared, history: Histories, scores: Scores, items: NDArray[
 def largest(parts: Mapping[str, float]) -> str:
     """The name of the largest part, which is an item's source; ties by name, so that a replay says the same.
 
-    A part of exactly 0 has nothing to say of an item, and is its source only where no other one has either.
+    A part of exactly 0 has nothing to say of an item, and is its source only where no other one has either. What trees added
+    is never one: they look at what the others found.
     """
-    said = [name for name in parts if parts[name] != 0] or [*parts]
+    sources = [name for name in parts if name != RANKER]
+    said = [name for name in sources if parts[name] != 0] or sources
     return max(said, key=lambda name: (parts[name], name))
 
 
 def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Candidates by descending score, ties by lower index."""
-    return candidates[np.lexsort((candidates, -total[candidates]))]
+    """Candidates by descending score (no NaN), ties by lower index: one fast sort of numbers that hold both."""
+    bits = (-total[candidates] + np.float32(0)).view(np.int32)  # + 0: -0 is no other number than 0
+    rising = np.where(bits < 0, np.int32(0x7FFFFFFF) ^ bits, bits).astype(np.int64)
+    return (np.sort(rising << 32 | candidates) & 0xFFFFFFFF).astype(np.int32)
 
 
-def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[int | None]:
-    """For each item, the past item that gave most to the `explained` part of its score; None where none gave anything.
+def parts_of(model: Fitted) -> Mapping[str, Fitted]:
+    """The parts of a blend, of a ranker's too, by name; a model without parts under its own name."""
+    if isinstance(model, FittedRanker):
+        return model.blend.parts
+    return model.parts if isinstance(model, FittedBlend) else {model.kind: model}
 
-    All items at once: the same figures as `FittedLinear.contributions`, which is far slower one by one.
+
+MOST_CAUSES = 3
+
+
+def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[tuple[tuple[int, float], ...]]:
+    """For each item, the past items that gave most to the `explained` part of its score, and how much each gave.
+
+    The most first; at most three, each once (what a repeated one gave is added up), and only what gave something. All items at
+    once: the same figures as `FittedLinear.contributions`, which is far slower one by one.
     """
     found, taken = explained(model), history[0]
     if found is None or not len(taken) or not len(items):
-        return [None] * len(items)
+        return [()] * len(items)
     _, linear = found
-    rows = linear.weights[taken]
-    weights = rows.toarray()[:, items] if sparse.issparse(rows) else rows[:, items]
-    given = weights * np.power(np.float32(linear.decay), history.age())[:, None]
-    strongest = given.argmax(axis=0)
-    best = given[strongest, np.arange(len(items))]
-    return [int(taken[at]) if value > 0 else None for at, value in zip(strongest, best.tolist(), strict=True)]
+    past, place = np.unique(taken, return_inverse=True)
+    age = np.power(np.float32(linear.decay), history.age(), dtype=np.float32)
+    given = _weights(linear, past, items) * np.bincount(place, age).astype(np.float32)[:, None]
+    strongest = np.argsort(-given, axis=0, kind="stable")[:MOST_CAUSES]
+    amounts = np.take_along_axis(given, strongest, axis=0)
+    each = zip(past[strongest].T.tolist(), amounts.T.tolist(), strict=True)
+    return [tuple(one for one in zip(own, amount, strict=True) if one[1] > 0) for own, amount in each]
+
+
+def _weights(linear: FittedLinear, past: NDArray[np.int32], items: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32[len(past), len(items)]: the weights from past items to others."""
+    if not sparse.issparse(linear.weights):
+        return np.asarray(linear.weights[np.ix_(past, items)])
+    row, found = np.zeros(linear.n_items, dtype=np.float32), np.empty((len(past), len(items)), dtype=np.float32)
+    for at, one in enumerate(past.tolist()):
+        span = slice(linear.weights.indptr[one], linear.weights.indptr[one + 1])
+        row[linear.weights.indices[span]] = linear.weights.data[span]
+        found[at] = row[items]
+        row[linear.weights.indices[span]] = 0
+    return found
 
 
 def explained(model: Fitted) -> tuple[str, FittedLinear] | None:
-    """The part of a model, with its name, whose scores are sums over the history: `linear` or `item_knn`."""
-    parts = model.parts if isinstance(model, FittedBlend) else {model.kind: model}
-    return next(((name, part) for name, part in parts.items() if isinstance(part, FittedLinear)), None)
+    """The part of a model, with its name, whose scores are sums over the history: `linear`, `item_knn` or `similarity`."""
+    return next(((name, part) for name, part in parts_of(model).items() if isinstance(part, FittedLinear)), None)

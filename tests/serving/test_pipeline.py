@@ -90,8 +90,8 @@ def test_the_reason_names_the_past_item_that_weighs_most(stock: Prepared) -> Non
     done = recommend(changed, events=(event("ana", Verb.COMPLETED, "safe"),))
     begun = recommend(changed, events=(event("ana", Verb.STARTED, "safe"),))
     assert done.slate[0].item_id == "calm"
-    assert "Because you finished Fire safety" in done.slate[0].reasons
-    assert "Because you started Fire safety" in begun.slate[0].reasons
+    assert done.slate[0].reasons[0].startswith("Because you finished Fire safety; your role expects Listening at level 3")
+    assert begun.slate[0].reasons[0].startswith("Because you started Fire safety; ")
     assert sum(done.slate[0].parts.values()) == pytest.approx(done.slate[0].score, abs=1e-5)
 
 
@@ -102,7 +102,7 @@ def test_a_past_item_is_no_reason_where_its_model_speaks_against_or_was_not_aske
     changed = stock.with_model(blend.fit(table, rng=np.random.default_rng(0)))
     done = (event("ana", Verb.COMPLETED, "safe"),)
     found = {item.item_id: item for item in recommend(changed, events=done).slate}
-    assert "Because you finished Fire safety" in found["calm"].reasons
+    assert found["calm"].reasons[0].startswith("Because you finished Fire safety; ")
     assert found["data"].parts["item_knn"] < 0
     assert not any("Because" in reason for reason in found["data"].reasons)
     failed = recommend(changed, events=done, fallback=MODEL_FAILED).slate
