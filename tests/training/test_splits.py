@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.interactions import Histories, Interactions
-from training.splits import Ask, Task, digest, leave_last_out, relabel, rolling_origin
+from training.splits import Ask, ColdItems, Task, cold_items, digest, leave_last_out, relabel, rolling_origin
 
 
 def table(*rows: list[int], days: list[list[int]] | None = None, n_items: int = 10) -> Interactions:
@@ -191,3 +191,70 @@ def test_relabelling_keeps_the_flags() -> None:
     table = led([[0, 1, 2], [3, 4, 5]], None, [1])
     moved, renamed = relabel(table, rng=np.random.default_rng(0))
     assert [int(renamed.items[item]) for item in moved.items[moved.recommended]] == [1]
+
+
+NEWCOMERS = [[0, 1, 2, 3, 8, 9], [0, 1, 4, 8], [2, 3, 5, 9], [4, 5, 6, 7], [9]]
+"""Items 8 and 9 are first taken up last; learner 4 takes up nothing else."""
+
+
+def newest(share: float = 0.2, *, days: bool = True) -> ColdItems:
+    order = [[row.index(item) + (100 if item == 9 else 50 if item == 8 else 0) for item in row] for row in NEWCOMERS]
+    order[3] = [4, 5, 20, 21]  # items 6 and 7 are the next newest
+    return cold_items(table(*NEWCOMERS, days=order if days else None), share=share)
+
+
+def test_cold_items_worked_by_hand() -> None:
+    split = newest()
+    assert np.flatnonzero(split.hidden).tolist() == [8, 9]
+    assert split.newest_by == "first take-up"
+    assert [split.train[i].tolist() for i in range(5)] == [[0, 1, 2, 3], [0, 1, 4], [2, 3, 5], [4, 5, 6, 7], []]
+    asked = [(0, [0, 1, 2, 3], 8), (0, [0, 1, 2, 3, 8], 9), (1, [0, 1, 4], 8), (2, [2, 3, 5], 9)]
+    assert questions(split.test) == asked  # learner 4 has nothing before it
+
+
+def test_cold_validation_asks_for_the_next_newest_and_as_many_others_none_of_them_known_before() -> None:
+    split = newest()
+    cold = [one for one in questions(split.validation) if one[2] in (6, 7)]
+    others = [one for one in questions(split.validation) if one[2] not in (6, 7)]
+    assert cold == [(3, [4, 5], 6), (3, [4, 5, 6], 7)]
+    assert len(others) == len(cold)
+    assert not split.early.item_counts()[[6, 7, 8, 9]].any()
+    for learner, history, target in others:
+        assert split.train[learner].tolist() == [*history, target] or learner == 3  # the last of items that are not new
+        assert target not in split.early[learner]
+    kept = len(split.train.items) - len(cold) - len(others)
+    assert len(split.early.items) == kept
+
+
+def test_a_table_without_times_draws_its_newest_items_and_says_so() -> None:
+    split = newest(days=False)
+    assert split.newest_by == "draw"
+    assert split.hidden.sum() == 2
+    assert digest(split) == digest(newest(days=False))
+    assert not split.train.item_counts()[split.hidden].any()
+    assert split.hidden[split.test.targets].all()
+
+
+def test_the_catalogue_may_say_which_items_are_the_newest() -> None:
+    days = np.array([5.0, 9, 8, 1, 1, 1, 1, 1, 1, 1])
+    split = cold_items(table(*NEWCOMERS), share=0.2, available=days)
+    assert (split.newest_by, np.flatnonzero(split.hidden).tolist()) == ("available", [1, 2])
+    days[3] = np.nan  # one item without a date: the catalogue cannot tell
+    assert cold_items(table(*NEWCOMERS), share=0.2, available=days).newest_by == "draw"
+
+
+def test_too_few_items_to_hide_are_refused() -> None:
+    with pytest.raises(ValueError, match="10 items were taken up: hiding 50% of them twice"):
+        newest(share=0.5)
+    with pytest.raises(ValueError, match="10 items were taken up: hiding 5% of them twice"):
+        newest(share=0.05)
+    alone = table([0, 1, 2, 3], [4], [5], days=[[0, 1, 2, 3], [8], [9]])
+    with pytest.raises(ValueError, match="there is nothing to ask"):
+        cold_items(alone, share=0.2)
+
+
+def test_cold_items_are_the_same_under_another_numbering_where_times_tell_them() -> None:
+    order = [[row.index(item) + (100 if item == 9 else 50 if item == 8 else 0) for item in row] for row in NEWCOMERS]
+    order[3] = [4, 5, 20, 21]
+    moved, names = relabel(table(*NEWCOMERS, days=order), rng=np.random.default_rng(4))
+    assert sorted(names.items[cold_items(moved, share=0.2).hidden].tolist()) == [8, 9]
