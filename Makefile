@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 
 PYSPARK := pyspark==4.3.0
 
-.PHONY: help setup spark demo serve mlflow test test-slow test-spark check check-static format lint types imports docs lock bento clean
+.PHONY: help setup spark demo serve mlflow leaderboard test test-slow test-spark check check-static format lint types imports docs lock bento clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -47,6 +47,9 @@ serve: setup ## serve the published bundles (PORT=3000)
 
 mlflow: setup ## browse runs and models on http://127.0.0.1:5000
 	$(PY) -m mlflow ui --backend-store-uri sqlite:///var/mlflow.db --host 127.0.0.1 --port 5000
+
+leaderboard: setup ## every model beside its peers on public logs: an hour or two, goes on where it stopped
+	$(PY) -m benchmarks.leaderboard
 
 test: setup ## all tests but the slow ones (below 6 minutes)
 	$(PY) -m pytest

@@ -44,7 +44,10 @@ def main(
     sequences: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A log of your own, in order.")] = None,
     item_attributes: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Of that log: item to ids.")] = None,
     settings: Annotated[int, typer.Option(min=1, help="Settings of a peer that are tried on validation.")] = 6,
-    seconds: Annotated[float, typer.Option(min=1, help="Processor seconds a peer may search in, each round.")] = 1800,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="Processor seconds a peer may search in, over all rounds (default: 300, Beauty 1500)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, our models and the intervals.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is kept.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Two models and a peer on MARS; writes nothing.")] = False,

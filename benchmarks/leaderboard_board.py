@@ -33,10 +33,17 @@ BASELINES = ("recent", "popularity")
 
 @dataclass(frozen=True)
 class Budget:
-    """For each round: settings of a peer tried on validation at most, and processor seconds in which it may do so."""
+    """Settings of a peer tried on validation at most, and processor seconds to do so in, over all rounds of a protocol.
+
+    `seconds` None: as the source says.
+    """
 
     settings: int
-    seconds: float
+    seconds: float | None = None
+
+    def of_round(self, source: Source, rounds: int) -> float:
+        """Processor seconds of one round."""
+        return (source.seconds if self.seconds is None else self.seconds) / rounds
 
 
 @dataclass(frozen=True)
@@ -101,21 +108,31 @@ class Hall:
         for peer in peers:
             pins, code = peer.pins.read_text("utf-8"), code_digest([peer.script, HERE / "questions.py"])
             for model in peer.models:
-                path = kept.path(model, exported, pins, code, str(self.budget))
+                seconds = self.budget.of_round(source, len(contest.rounds))
+                path = kept.path(model, exported, pins, code, str(self.budget.settings), str(seconds))
                 found = None if self.fresh else kept.load(path)
                 if found is None:
                     with self._said(f"{source.title}: {model}", notes) as say:
-                        measured, said = self._asked(peer, model, contest, exported, say)
-                        found = measured, {**said, "peer": True, "code": code[:12], "machine": machine()}
+                        measured, said = self._asked(peer, model, contest, exported, seconds, say)
+                        found = (
+                            measured,
+                            {
+                                **said,
+                                "peer": True,
+                                "budget_seconds": seconds * len(contest.rounds),
+                                "code": code[:12],
+                                "machine": machine(),
+                            },
+                        )
                         kept.save(path, *found)
                 if found is not None:
                     yield found
 
-    def _asked(self, peer: Peer, model: str, contest: Contest, exported: str, say: Say) -> Found:
+    def _asked(self, peer: Peer, model: str, contest: Contest, exported: str, seconds: float, say: Say) -> Found:
         out = self.folder / "answers" / model.lower().replace(" ", "-")
         out.parent.mkdir(exist_ok=True)
         folder = self.folder / "exports" / exported
-        peer.ask(model, folder, out, settings=self.budget.settings, seconds=self.budget.seconds, say=say)
+        peer.ask(model, folder, out, settings=self.budget.settings, seconds=seconds, say=say)
         return result(model, contest.rounds, out)
 
     def _export(self, contest: Contest) -> str:
@@ -150,7 +167,11 @@ def _rows(found: Sequence[Found], seed: int) -> list[Row]:
 
 
 def _row(one: Result, said: Said, against: Mapping[str, Result], seed: int) -> Row:
-    own = {name: said[name] for name in ("peer", "code", "versions", "notes", "cpu_seconds", "machine") if name in said}
+    own = {
+        name: said[name]
+        for name in ("peer", "code", "versions", "notes", "cpu_seconds", "budget_seconds", "machine")
+        if name in said
+    }
     tried = [len(round_tries) for round_tries in said.get("tried", ())]
     paired = {role: {"model": other.model} | _paired(one, other, seed) for role, other in against.items() if other is not one}
     return result_row(one, seed) | own | ({"settings_tried": tried} if tried else {}) | {"paired": paired}

@@ -15,13 +15,17 @@ TENANT = "organisation"
 
 @dataclass(frozen=True)
 class Source:
-    """A log, where it lies under the data folder, and the protocols that it allows. `own`: a file named by the user."""
+    """A log, where it lies under the data folder, and the protocols that it allows.
+
+    `seconds`: processor seconds in which a peer may search, over all rounds of a protocol.
+    """
 
     name: str
     title: str
     protocols: tuple[Protocol, ...]
     file: str = ""
     attributes: str = ""
+    seconds: float = 300
 
     def available(self, data: Path) -> bool:
         return self.name == TENANT or (data / self.file).exists()
@@ -40,8 +44,15 @@ SOURCES = {
     source.name: source
     for source in (
         Source("mars", "MARS EN", BOTH, "mars"),
-        Source("beauty", "Beauty, item ids only", BOTH[:1], _BEAUTY),
-        Source("beauty-attributes", "Beauty with attributes", BOTH[:1], _BEAUTY, "amazon-beauty/item2attributes.json"),
+        Source("beauty", "Beauty, item ids only", BOTH[:1], _BEAUTY, seconds=1_500),
+        Source(
+            "beauty-attributes",
+            "Beauty with attributes",
+            BOTH[:1],
+            _BEAUTY,
+            "amazon-beauty/Beauty_item2attributes.json",
+            seconds=1_500,
+        ),
         Source(TENANT, "Embedded organisation", BOTH),
     )
 }

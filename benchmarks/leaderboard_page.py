@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,11 @@ def write(boards: Sequence[Board], budget: Budget, file: Path, chart: Path) -> N
     """Boards of other logs stay in the file, and so do other models' rows where the questions were the same."""
     before = json.loads(file.read_text("utf-8"))["boards"] if file.exists() else {}
     found = before | {board.title: merged(before.get(board.title), board) for board in boards}
-    stated = {"settings": "at most, for a peer; ours: the grid of each family", "threads": 1, **asdict(budget)}
-    stated["max_settings"] = stated.pop("settings")
+    stated = {
+        "peers": f"at most {budget.settings} settings, published ones first, within budget_seconds of processor time",
+        "ours": "the grid of each family, or the search of linear; fit_seconds hold all of it",
+        "threads": 1,
+    }
     file.write_text(json.dumps({"machine": machine(), "budget": stated, "boards": found}, indent=1) + "\n", "utf-8")
     if drawn := [row | {"board": title} for title, board in found.items() for row in board["rows"]]:
         accuracy_by_cost(drawn).save(str(chart))
