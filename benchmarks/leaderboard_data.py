@@ -44,14 +44,14 @@ SOURCES = {
     source.name: source
     for source in (
         Source("mars", "MARS EN", BOTH, "mars"),
-        Source("beauty", "Beauty, item ids only", BOTH[:1], _BEAUTY, seconds=1_500),
+        Source("beauty", "Beauty, item ids only", BOTH[:1], _BEAUTY, seconds=1_200),
         Source(
             "beauty-attributes",
             "Beauty with attributes",
             BOTH[:1],
             _BEAUTY,
             "amazon-beauty/Beauty_item2attributes.json",
-            seconds=1_500,
+            seconds=1_200,
         ),
         Source(TENANT, "Embedded organisation", BOTH),
     )

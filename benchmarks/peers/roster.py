@@ -92,6 +92,6 @@ def _last_line(text: str) -> str:
 
 PEERS = (
     Peer("implicit", ("implicit ALS", "implicit BPR")),
-    Peer("rectools", ("RecTools SASRec softmax", "RecTools SASRec sampled", "RecTools eSASRec")),
     Peer("lenskit", ("LensKit item-kNN", "LensKit ImplicitMF", "LensKit EASE")),
+    Peer("rectools", ("RecTools eSASRec", "RecTools SASRec sampled", "RecTools SASRec softmax")),
 )
