@@ -25,7 +25,7 @@ class Source:
     protocols: tuple[Protocol, ...]
     file: str = ""
     attributes: str = ""
-    seconds: float = 300
+    seconds: float = 600
 
     def available(self, data: Path) -> bool:
         return self.name == TENANT or (data / self.file).exists()
