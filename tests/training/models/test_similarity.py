@@ -120,3 +120,12 @@ def test_tampered_thetas_are_refused() -> None:
     for bad in ({"theta.attributes": float("nan")}, {"theta.attributes": -1.0}, {"row_entries": 0}):
         with pytest.raises(ValueError, match=r"theta\.attributes|row_entries"):
             FittedSimilarity.from_arrays(model.arrays(), dict(model.params()) | bad)
+
+
+@pytest.mark.parametrize(("name", "value"), [("decay", 0.9), ("questions", 5), ("others", 3), ("row_entries", 2)])
+def test_every_setting_is_read(name: str, value: float) -> None:
+    usual, other = (
+        Similarity(**given).bind(words()).fit(forward(), rng=np.random.default_rng(0)) for given in ({}, {name: value})
+    )
+    same = usual.params() == other.params() and np.array_equal(usual.weights.toarray(), other.weights.toarray())
+    assert not same
