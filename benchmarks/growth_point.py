@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.interactions import Histories, Interactions
+from features.side import SideInformation
 from training import lineup
 from training.contest import peak_mb
 from training.models.families import FAMILIES
@@ -26,8 +27,8 @@ _SMALLEST = 3  # items of a learner at least
 def main(family: str, learners: int, items: int, gigabytes: float) -> None:
     """Print `table` when the fit begins, then the figures, or `failed` with the reason where memory ran out."""
     data = table(learners, items)
-    texts = np.random.default_rng(2).standard_normal((items, _TEXT), dtype=np.float32) if _needs_text(family) else None
-    model = lineup.bound(FAMILIES[family].default, texts)
+    texts = np.random.default_rng(2).standard_normal((items, _TEXT), dtype=np.float32) if _needs_side(family) else None
+    model = lineup.bound(FAMILIES[family].default, SideInformation(items, texts))
     print("table", flush=True)
     before = _forget_peak()
     resource.setrlimit(resource.RLIMIT_DATA, (int(gigabytes * 2**30),) * 2)
@@ -70,8 +71,8 @@ def _in_order(at: NDArray[np.datetime64], indptr: NDArray[np.int64]) -> NDArray[
     return at[np.lexsort((at, rows))]
 
 
-def _needs_text(family: str) -> bool:
-    return FAMILIES[family].needs == "text"
+def _needs_side(family: str) -> bool:
+    return FAMILIES[family].needs == "side"
 
 
 def _forget_peak() -> float:
