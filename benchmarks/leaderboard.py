@@ -6,8 +6,8 @@ python -m benchmarks.leaderboard --models ranker,linear --peers implicit
 python -m benchmarks.leaderboard --sequences FILE --item-attributes FILE.json     a log of your own
 python -m benchmarks.leaderboard --quick                    a minute, writes nothing
 
-Writes benchmarks/results/leaderboard.json and docs/leaderboard.svg. What was measured is kept in var/leaderboard by what it
-depends on (questions, code, settings, budget) and not measured again; --fresh forgets it.
+Writes benchmarks/results/leaderboard.json, docs/leaderboard.svg and the tables of docs/how-good.md. What was measured is kept in
+var/leaderboard by what it depends on (questions, code, settings, budget) and not measured again; --fresh forgets it.
 """
 
 import os
@@ -27,7 +27,7 @@ from training.leaderboard import show
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "leaderboard.json"
-CHART = ROOT / "docs" / "leaderboard.svg"
+CHART, PAGE = ROOT / "docs" / "leaderboard.svg", ROOT / "docs" / "how-good.md"
 KEPT = ROOT / "var" / "leaderboard"
 QUICK = Budget(settings=1, seconds=60)
 LIBRARIES = tuple(peer.library for peer in PEERS)
@@ -68,7 +68,7 @@ def main(
     if not any(board.rows for board in boards):
         raise typer.Exit(1)
     if not quick and not sequences:
-        write(boards, hall.budget, RESULT, CHART)
+        write(boards, hall.budget, RESULT, CHART, PAGE)
 
 
 def _boards(source: Source, data: Path, hall: Hall, ours: list[str], libraries: list[str], quick: bool) -> list[Board]:

@@ -1,7 +1,7 @@
 """The boards as a file and as a chart of accuracy against cost."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,15 @@ from benchmarks.leaderboard_board import Board, Budget, Row
 from benchmarks.machine import machine
 
 OURS, PEER = "Nextwise", "peer"
+_BEGIN, _END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
+_HEAD = ("model", "Recall@10", "NDCG@10", "95 %", "debiased", "coverage", "to the champion, 95 %", "fit s", "MB", "ms")
 
 
-def write(boards: Sequence[Board], budget: Budget, file: Path, chart: Path) -> None:
-    """Boards of other logs stay in the file, and so do other models' rows where the questions were the same."""
+def write(boards: Sequence[Board], budget: Budget, file: Path, chart: Path, page: Path) -> None:
+    """The file, the chart, and the tables of the page.
+
+    Boards of other logs stay in the file, and so do other models' rows where the questions were the same.
+    """
     before = json.loads(file.read_text("utf-8"))["boards"] if file.exists() else {}
     found = before | {board.title: merged(before.get(board.title), board) for board in boards}
     stated = {
@@ -23,8 +28,39 @@ def write(boards: Sequence[Board], budget: Budget, file: Path, chart: Path) -> N
         "threads": 1,
     }
     file.write_text(json.dumps({"machine": machine(), "budget": stated, "boards": found}, indent=1) + "\n", "utf-8")
+    text = page.read_text("utf-8")
+    before_tables, after = text.split(_BEGIN)[0], text.split(_END)[1]
+    page.write_text(before_tables + _BEGIN + "\n\n" + tables(found) + "\n" + _END + after, "utf-8")
     if drawn := [row | {"board": title} for title, board in found.items() for row in board["rows"]]:
         accuracy_by_cost(drawn).save(str(chart))
+
+
+def tables(boards: Mapping[str, Any]) -> str:
+    """Each board as a table in Markdown, best NDCG first, and its notes."""
+    return "\n".join(f"### {title}\n\n{_table(board)}" for title, board in boards.items())
+
+
+def _table(board: Any) -> str:
+    lines = ["| " + " | ".join(_HEAD) + " |", "|---" * len(_HEAD) + "|", *(_line(row) for row in board["rows"])]
+    said = [f"{row['model']}: {', '.join(row['notes'])}" for row in board["rows"] if row.get("notes")]
+    return "\n".join([*lines, "", *(f"- {note}" for note in (*board["notes"], *said)), ""])
+
+
+def _line(row: Row) -> str:
+    gap = (row["paired"].get("champion") or {}).get("ndcg")
+    cells = [
+        row["model"] if row.get("peer") else f"**{row['model']}**",
+        f"{row['recall_at_10']:.4f}",
+        f"{row['ndcg_at_10']:.4f}",
+        "-" if row["ndcg_at_10_low"] is None else f"{row['ndcg_at_10_low']:.4f} to {row['ndcg_at_10_high']:.4f}",
+        f"{row['debiased_ndcg_at_10']:.4f}",
+        f"{row['coverage']:.3f}",
+        "" if gap is None else f"{gap[0]:+.4f} ({gap[1]:+.4f} to {gap[2]:+.4f})",
+        f"{row['fit_seconds']:.0f}",
+        f"{row['peak_mb']:,.0f}",
+        f"{row['score_ms']:.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
 
 
 def merged(before: Any, board: Board) -> dict[str, Any]:
