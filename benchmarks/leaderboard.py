@@ -6,8 +6,8 @@ python -m benchmarks.leaderboard --models ranker,linear --peers implicit
 python -m benchmarks.leaderboard --sequences FILE --item-attributes FILE.json     a log of your own
 python -m benchmarks.leaderboard --quick                    a minute, writes nothing
 
-Writes benchmarks/results/leaderboard.json, docs/leaderboard.svg and the tables of docs/how-good.md. What was measured is kept in
-var/leaderboard by what it depends on (questions, code, settings, budget) and not measured again; --fresh forgets it.
+Writes benchmarks/results/leaderboard.json, docs/leaderboard.svg and the tables of docs/how-good.md. What was measured is kept
+in var/leaderboard by what it depends on (questions, code, settings, budget) and not measured again; --fresh forgets it.
 """
 
 import os
