@@ -29,6 +29,7 @@ from training.models.families import FAMILIES
 from training.models.linear import Linear
 from training.models.popularity import Popularity
 from training.models.random_order import RandomOrder
+from training.models.ranker import Ranker, RankerConfig
 from training.models.recent import Recent
 from training.models.registry import FITTED
 from training.models.segments import Segments
@@ -79,6 +80,12 @@ def blend(n_items: int) -> Blend:
     return Blend(parts=parts, weights={"linear": 1, "content": 0.5, "recent": 0.2, "popularity": 0.1})
 
 
+def ranker(n_items: int, **settings: float) -> Ranker:
+    parts = (Linear(ridge=1, next_ridge=1), ContentConfig().bind(told(n_items)), Popularity())
+    usual = {"trees": 8, "leaves": 4, "smallest": 2, "fewest": 4, "best": 8, "own": 2, "folds": 2}
+    return RankerConfig.model_validate(usual | settings).over(parts, told(n_items))
+
+
 def settled(name: str) -> Case:
     """The case of a family that says nothing else: its default settings."""
     model = FAMILIES[name].default
@@ -99,6 +106,8 @@ SAID = {
     "content": Case(lambda n: ContentConfig().bind(told(n)), texts=True, untaken=False),
     "sequence": Case(lambda n: small_sequence(), draws=True),
     "blend": Case(blend, needs_history=False, texts=True, untaken=False),
+    "ranker": Case(ranker, needs_history=False, draws=True, texts=True, untaken=False),
+    "ranker of few": Case(lambda n: ranker(n, fewest=10_000), needs_history=False, draws=True, texts=True, untaken=False),
 }
 CASES = SAID | {name: settled(name) for name in FAMILIES if name not in SAID}
 each = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -249,10 +258,14 @@ def test_arrays_of_another_shape_or_type_make_no_model(case: Case) -> None:
 
 @each
 def test_numbers_that_no_fit_gives_make_no_model(case: Case) -> None:
-    """One entry of each array in turn that is not finite, and each parameter: a bundle may come from anywhere."""
+    """One entry of each array in turn that is not finite, and each parameter: a bundle may come from anywhere.
+
+    NaN is let in where it says that something is not known of an item.
+    """
     fitted = board(case)
     for name, array in fitted.arrays().items():
-        for wrong in (np.nan, np.inf, -np.inf) if array.dtype == np.float32 else ():
+        numbers = (np.inf, -np.inf) if name == "pairs.fields" else (np.nan, np.inf, -np.inf)
+        for wrong in numbers if array.dtype == np.float32 and array.size else ():
             changed = np.array(array)
             changed.flat[-1] = wrong
             with pytest.raises(ValueError, match=r"not finite"):

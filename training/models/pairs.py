@@ -137,13 +137,18 @@ class Pairs:
         fields = np.asarray(arrays["fields"])
         if fields.dtype != np.float32 or fields.shape != (m, len(_FIELDS)):
             raise ValueError(f"fields is {fields.dtype}{list(fields.shape)}, not float32[{m}, {len(_FIELDS)}]")
+        if np.isinf(fields).any():
+            raise ValueError("fields holds numbers that are not finite (NaN is a field that is not known)")
+        widths = np.asarray(arrays["widths"])
+        if widths.dtype != np.int64 or widths.shape != (1,):
+            raise ValueError(f"widths is {widths.dtype}{list(widths.shape)}, not int64[1]")
         levels = floats(arrays, "levels", m, None)
         square = {name: csr(arrays, name, m, m) for name in ("follows", "leads", "together")}
         return cls(
             **square,
             taken=taken,
             text=floats(arrays, "text", m, None),
-            attributes=csr(arrays, "attributes", m, int(arrays["widths"][0])),
+            attributes=csr(arrays, "attributes", m, int(widths[0])),
             fields=fields,
             levels=levels,
             expects=floats(arrays, "expects", None, None),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.models.tree_text import sound
+
 if TYPE_CHECKING:
     from lightgbm import Booster
 
@@ -25,16 +27,16 @@ class Trees:
 
     @cached_property
     def _booster(self) -> "Booster":
-        from lightgbm import Booster
-        from lightgbm.basic import LightGBMError
-
         try:
-            found = Booster(model_str=self.text.tobytes().decode("ascii"))
+            from lightgbm import Booster
+            from lightgbm.basic import LightGBMError
+        except (ImportError, OSError) as error:  # OSError: its library misses one of the system's, such as libgomp
+            raise ValueError(f"the trees need the package lightgbm, which cannot be loaded ({error}): install it") from error
+        try:
+            text = self.text.tobytes().decode("ascii")
+            return Booster(model_str=sound(text, self.width))
         except (LightGBMError, UnicodeDecodeError, ValueError) as error:
-            raise ValueError(f"the trees cannot be read ({str(error)[:200]})") from error
-        if found.num_feature() != self.width:
-            raise ValueError(f"the trees were learned over {found.num_feature()} features, not {self.width}")
-        return found
+            raise ValueError(str(error)[:200]) from error
 
     def check(self) -> "Trees":
         """Itself, once it can be read. Errors: ValueError."""

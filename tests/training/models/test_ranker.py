@@ -1,0 +1,146 @@
+"""The ranker where trees have something to find: a catalogue walked in order by some and backwards by others."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.catalogue import Catalogue, Item
+from features.interactions import Histories, Interactions
+from features.side import SideInformation
+from features.vocabulary import Vocabulary
+from training.bundle import BundleError, Provenance, load_bundle, write_bundle
+from training.models.item_knn import ItemKNN
+from training.models.popularity import Popularity
+from training.models.ranker import FittedRanker, Ranker, RankerConfig
+from training.models.rehearsal import rehearse
+
+M = 20
+Text = NDArray[np.uint8]
+SMALL: dict[str, Any] = {"trees": 16, "leaves": 4, "smallest": 5, "fewest": 20, "best": 15, "own": 2, "folds": 2}
+START = np.datetime64("2025-01-01T00:00:00", "us")
+
+
+def walks(n: int = 120, *, times: bool = True) -> Interactions:
+    """Each learner walks the items in order from a random start: neighbours in common say which way only by order."""
+    rng = np.random.default_rng(2)
+    rows = [[int(first + step) % M for step in range(int(rng.integers(4, 9)))] for first in rng.integers(M, size=n)]
+    days = [np.sort(rng.choice(300, size=len(row), replace=False)) for row in rows]
+    at = [[START + np.timedelta64(int(day), "D") for day in own] for own in days] if times else None
+    until = {"until": START + np.timedelta64(301, "D")} if times else {}
+    return Interactions.of_histories(Histories.of(rows, M, at=at), n_audiences=1, **until)
+
+
+def ranker(**settings: Any) -> Ranker:
+    return RankerConfig(**{**SMALL, **settings}).over((ItemKNN(), Popularity()), SideInformation(M))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedRanker:
+    found = ranker().fit(walks(), rng=np.random.default_rng(1))
+    assert found.trees is not None, found.note
+    return found
+
+
+def test_trees_find_the_order_that_no_part_knows(fitted: FittedRanker) -> None:
+    histories = Histories.of([[first, first + 1, first + 2] for first in range(M - 3)], M)
+    ranks = {}
+    for name, scores in (("ranker", fitted.score(histories)), ("blend", fitted.blend.score(histories))):
+        scores[histories.rows(), histories.items] = np.nan
+        ranks[name] = np.mean(np.nanargmax(scores, axis=1) == np.arange(3, M))
+    assert ranks["ranker"] == 1 > 0.9 > ranks["blend"]
+    assert "+0." in fitted.note
+
+
+def test_parts_that_were_fitted_before_are_used_as_they_are(fitted: FittedRanker) -> None:
+    table = walks()
+    parts = {part.name: part.fit(table, rng=np.random.default_rng(0)) for part in (ItemKNN(), Popularity())}
+    found = ranker().fit(table, rng=np.random.default_rng(1), fitted=parts)
+    assert all(part is parts[name] for name, part in found.blend.parts.items())
+    np.testing.assert_array_equal(found.score(table), fitted.score(table))
+
+
+def test_where_take_ups_are_few_the_blend_ranks_alone_and_says_so() -> None:
+    found = ranker(fewest=10_000).fit(walks(), rng=np.random.default_rng(1))
+    assert found.trees is None
+    assert "trees need 10000" in found.note
+    np.testing.assert_array_equal(found.score(walks()), found.blend.score(walks()))
+
+
+def test_a_table_without_some_times_is_rehearsed_by_order() -> None:
+    """Known until an instant, yet one take-up has no time: no window in time can be cut."""
+    table = walks()
+    at = np.array(table.at)
+    at[0] = np.datetime64("NaT")
+    past, task = rehearse(replace(table, at=at), np.random.default_rng(0), 1000)
+    assert len(task) > len(table)
+    assert len(past.items) < len(table.items)
+
+
+def test_the_bundle_ranks_as_the_fit_did(fitted: FittedRanker, tmp_path: Path) -> None:
+    loaded = load_bundle(written(fitted, tmp_path)).model
+    assert isinstance(loaded, FittedRanker)
+    np.testing.assert_array_equal(loaded.score(walks()), fitted.score(walks()))
+    assert (loaded.note, loaded.features) == (fitted.note, fitted.features)
+    assert loaded.trees is not None
+    assert loaded.trees.importance.sum() == pytest.approx(1)
+
+
+def changed(text: Text, pattern: str, new: str) -> Text:
+    """With the first match in a tree replaced; that tree's size in the head keeps up with it."""
+    whole = text.tobytes().decode()
+    found = re.sub(pattern, new, whole, count=1)
+    assert found != whole
+    old = whole.partition("tree_sizes=")[2].split()[0]
+    found = re.sub(f"tree_sizes={old}", f"tree_sizes={int(old) + len(found) - len(whole)}", found, count=1)
+    return np.frombuffer(found.encode(), dtype=np.uint8)
+
+
+def of_one_part(_: Text) -> Text:
+    one = RankerConfig(**SMALL).over((ItemKNN(),), SideInformation(M)).fit(walks(), rng=np.random.default_rng(1))
+    assert one.trees is not None
+    return one.trees.text
+
+
+DAMAGED: dict[str, tuple[Callable[[Text], Text], str]] = {
+    "a head alone": (lambda text: text[:600], "cannot be read"),
+    "a tree cut off": (lambda text: text[: text.tobytes().index(b"leaf_count")], "cannot be read"),
+    "no text": (lambda text: np.full(50, 200, np.uint8), "ascii"),
+    "a cycle": (lambda text: changed(text, r"(?m)^right_child=\S+", "right_child=0"), "make no tree"),
+    "a feature too far": (lambda text: changed(text, r"(?m)^split_feature=\S+", "split_feature=99"), "outside 0"),
+    "a number that is none": (lambda text: changed(text, r"(?m)^leaf_value=\S+", "leaf_value=nan"), "finite"),
+    "other features": (of_one_part, "were learned over 30 features, not 33"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_damaged_trees_are_refused(fitted: FittedRanker, tmp_path: Path, how: str) -> None:
+    damage, said = DAMAGED[how]
+    assert fitted.trees is not None
+    broken = replace(fitted, trees=replace(fitted.trees, text=damage(fitted.trees.text)))
+    with pytest.raises(BundleError, match=f"({said}).*publish again"):
+        load_bundle(written(broken, tmp_path))
+
+
+def test_a_ranker_of_another_vocabulary_is_refused(fitted: FittedRanker, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="knows 20 items, the vocabulary 21; publish again"):
+        load_bundle(written(fitted, tmp_path, items=M + 1))
+
+
+def written(model: FittedRanker, parent: Path, items: int = M) -> Path:
+    ids = tuple(f"i{number:02d}" for number in range(items))
+    return write_bundle(
+        parent,
+        tenant="walks",
+        model=model,
+        vocabulary=Vocabulary(ids),
+        catalogue=Catalogue({name: Item(id=name, title=name) for name in ids}, {}, {}),
+        audiences=(),
+        population={},
+        provenance=Provenance(recipe={}, data_digest="d", split_digest="s"),
+    )
