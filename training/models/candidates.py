@@ -50,28 +50,35 @@ def _mark(chosen: NDArray[np.bool_], scores: Floats, count: int) -> None:
 
 def _of_one(total: Floats, parts: Floats, taken: NDArray[np.int32], best: int, own: int) -> NDArray[np.int64]:
     """int64[k] rising: the same of one history."""
-    found = [_best(scores, taken, count) for scores, count in [(total, best), *((part, own) for part in parts)] if count]
-    item = np.unique(np.concatenate(found))
+    seen = np.zeros(len(total), dtype=bool)
+    seen[taken] = True
+    chosen = np.zeros(len(total), dtype=bool)
+    for scores, count in [(total, best), *((part, own) for part in parts)]:
+        if count:
+            chosen[_best(scores, seen, len(taken), count)] = True
+    item = np.flatnonzero(chosen)
     return item[np.isfinite(total[item])]
 
 
-def _best(scores: Floats, taken: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """int64[<= count]: the highest that are not taken, NaN never; of equals those of lower index.
+def _best(scores: Floats, seen: NDArray[np.bool_], n_seen: int, count: int) -> NDArray[np.int64]:
+    """int64[<= count]: the highest that were not seen, NaN never; of equals those of lower index.
 
-    Only what lies above a guess is looked at closely: the guess is a high score of every `_EVERY`th item.
+    Only what lies above a guess is looked at closely, and what equals it: the guess is a high score of every `_EVERY`th item.
     """
-    wanted = count + len(taken)
     sample = np.negative(scores[::_EVERY])
-    rank = 2 * wanted // _EVERY + 3
+    rank = 2 * (count + n_seen) // _EVERY + 3
     if rank < len(sample):
-        near = np.flatnonzero(scores > -np.partition(sample, rank)[rank])
-        if len(near) >= wanted:
-            near = near[~np.isin(near, taken)]
-            return near[np.argsort(np.negative(scores[near]), kind="stable")[:count]]
-    left = scores.copy()
-    left[taken] = np.nan
+        guess = -np.partition(sample, rank)[rank]
+        above = np.flatnonzero(scores > guess)
+        above = above[~seen[above]]
+        if len(above) >= count:
+            return above[np.argsort(np.negative(scores[above]), kind="stable")[:count]]
+        equal = np.flatnonzero(scores == guess)
+        found = np.concatenate([above, equal[~seen[equal]][: count - len(above)]])
+        if len(found) == count:
+            return found
     chosen = np.zeros((1, len(scores)), dtype=bool)
-    _mark(chosen, left[None], count)
+    _mark(chosen, np.where(seen, np.float32(np.nan), scores)[None], count)
     return np.flatnonzero(chosen[0])
 
 

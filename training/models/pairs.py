@@ -3,7 +3,7 @@
 Written once, for the table that the ranker learns from and for the service alike: a function of histories and arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -49,6 +49,19 @@ taken_N_days       the candidate's share of take-ups in the N days before the hi
 since_taken        days since anybody took it up, seen from the history's last take-up; since_first_taken: since the first
 pause              ln(1 + hours) between the last two take-ups of the history
 """
+
+_AT = {name: at for at, name in enumerate(FEATURES)}
+_PATHS = (
+    (("follows", _AT["follows_last"]), ("leads", _AT["leads_to_last"]), ("together", _AT["with_last"])),
+    (("follows", _AT["follows_previous"]), ("together", _AT["with_previous"])),
+)
+_TAKEN, _TAKEN_LAST, _LENGTH = _AT["taken"], _AT["taken_last"], _AT["length"]
+_CONTENT = slice(_AT["content_last"], _AT["content_previous"] + 1)
+_MINUTES, _DIFFICULTY, _AVAILABLE, _PAUSE = (_AT[name] for name in ("minutes", "difficulty", "available_since", "pause"))
+_STEPS_AT = [_AT[name] for name in ("position_step", "position_distance", "minutes_step", "difficulty_step")]
+_GAPS = slice(_AT["gap_closed"], _AT["gap_skills"] + 1)
+_WINDOWS_AT = [_AT[f"taken_{days}_days"] for days in _WINDOWS]
+_SINCE, _SINCE_FIRST = _AT["since_taken"], _AT["since_first_taken"]
 
 RISING = {name: 1 for name in FEATURES if name.startswith(("follows_", "leads_", "with_", "content_"))} | {
     "position_distance": -1
@@ -102,6 +115,8 @@ class Pairs:
 
     def features(self, histories: Histories, row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
         """float32[k, len(FEATURES)] for k pairs of a history (its row) and an item, rows ascending."""
+        if len(histories) == 1:
+            return self._of_one(histories, item)
         last, previous = newest(histories, 0), newest(histories, 1)
         columns = [
             *self._paths(last, previous, row, item),
@@ -115,6 +130,68 @@ class Pairs:
             *self._times(histories, row, item),
         ]
         return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
+
+    def _of_one(self, history: Histories, item: NDArray[np.int64]) -> Floats:
+        """The same of one history, written column by column into one table: what a service asks, in a fraction of the time."""
+        found = np.full((len(FEATURES), len(item)), np.nan, dtype=np.float32)
+        newest_two = history.items[:-3:-1].tolist()
+        for of, paths in zip(newest_two, _PATHS, strict=False):
+            for name, column in paths:
+                found[column] = _entries(getattr(self, name), of, item)
+        found[_TAKEN] = self.taken[item]
+        found[_LENGTH] = np.log1p(len(history.items))
+        own = self.fields[item].T
+        found[_MINUTES], found[_DIFFICULTY] = own[1], own[2]
+        if newest_two:
+            found[_TAKEN_LAST] = self.taken[newest_two[0]]
+            step = own[:3] - self.fields[newest_two[0], :3, None]
+            found[_STEPS_AT] = np.stack([step[0], np.abs(step[0]), step[1], step[2]])
+            self._alike_of_one(newest_two, item, found[_CONTENT])
+        self._gaps_of_one(history, item, found[_GAPS])
+        self._times_of_one(history, item, own[3], found)
+        return found.T
+
+    def _alike_of_one(self, of: Sequence[int], item: NDArray[np.int64], found: Floats) -> None:
+        if not self.text.shape[1] and not self.attributes.shape[1]:
+            return
+        given = np.zeros((len(of), len(item)), dtype=np.float32)
+        if self.text.shape[1]:
+            given += self.text[of] @ self.text[item].T
+        if self.attributes.shape[1]:
+            given += _dots_of_one(self.attributes, of, item)
+        found[: len(of)] = given
+
+    def _gaps_of_one(self, history: Histories, item: NDArray[np.int64], found: Floats) -> None:
+        role = int(history.role[0])
+        if not self.levels.shape[1] or not 0 <= role < len(self.expects) or not self._any_expected:
+            return
+        expected = self.expects[role]
+        asked = np.flatnonzero(expected)
+        present = self.levels[np.ix_(history.items, asked)].max(axis=0, initial=0)
+        closed = np.maximum(np.minimum(self.levels[np.ix_(item, asked)], expected[asked]) - present, 0)
+        found[0], found[1] = closed.sum(axis=1), np.count_nonzero(closed, axis=1)
+
+    def _times_of_one(self, history: Histories, item: NDArray[np.int64], available: Floats, found: Floats) -> None:
+        if not len(history.items):
+            return
+        now, before = _day(history.at, np.array([len(history.items) - 1, max(len(history.items) - 2, 0)])).tolist()
+        found[_AVAILABLE] = now - available
+        if len(history.items) > 1:
+            found[_PAUSE] = np.log1p(max(now - before, 0.0) * 24) if now == now and before == before else np.nan
+        if not len(self.days) or now != now:
+            return
+        moments = now - np.array([0, *_WINDOWS], dtype=np.float64)
+        upto, *since = self._count(np.tile(item, len(moments)), np.repeat(moments, len(item))).reshape(len(moments), -1)
+        everybody = np.searchsorted(self._every, moments)
+        for column, start, total in zip(_WINDOWS_AT, since, (everybody[0] - everybody[1:]).tolist(), strict=True):
+            found[column] = np.log1p(1000 * (upto - start) / max(total, 1))
+        known = self.first[item] < upto
+        found[_SINCE] = np.where(known, now - self.days[np.maximum(upto - 1, 0)], np.nan)
+        found[_SINCE_FIRST] = np.where(known, now - self.days[np.minimum(self.first[item], len(self.days) - 1)], np.nan)
+
+    @cached_property
+    def _any_expected(self) -> bool:
+        return bool(self.expects.any())
 
     def arrays(self) -> Arrays:
         found: dict[str, NDArray[Any]] = {}
@@ -272,6 +349,28 @@ def _looked_up(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.
         found[bounds[at] : bounds[at + 1]] = scratch[item[bounds[at] : bounds[at + 1]]]
         scratch[table.indices[span]] = 0
     return found
+
+
+def _entries(table: sparse.csr_matrix, of: int, item: NDArray[np.int64]) -> Floats:
+    """float32[k]: the entries of one row of a table."""
+    row = np.zeros(table.shape[1], dtype=np.float32)
+    span = slice(table.indptr[of], table.indptr[of + 1])
+    row[table.indices[span]] = table.data[span]
+    return row[item]
+
+
+def _dots_of_one(table: sparse.csr_matrix, of: Sequence[int], item: NDArray[np.int64]) -> Floats:
+    """float32[len(of), k]: the products of a few rows with those of items."""
+    rows = np.zeros((len(of), table.shape[1]), dtype=np.float32)
+    for row, one in zip(rows, of, strict=True):
+        span = slice(table.indptr[one], table.indptr[one + 1])
+        row[table.indices[span]] = table.data[span]
+    starts, lengths = table.indptr[item], table.indptr[item + 1] - table.indptr[item]
+    ends = np.cumsum(lengths)
+    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
+    pair = np.repeat(np.arange(len(item)), lengths)
+    given = rows[:, table.indices[place]] * table.data[place]
+    return np.stack([np.bincount(pair, one, minlength=len(item)) for one in given]).astype(np.float32)
 
 
 def _dots(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:

@@ -82,14 +82,19 @@ class FittedSequence:
         known: NDArray[np.bool_] = np.any(self.weights["item"], axis=1)
         return known
 
+    @cached_property
+    def _unknown(self) -> NDArray[np.intp]:
+        return np.flatnonzero(~self._known)
+
     @property
     def n_items(self) -> int:
         return len(self.weights["item"])
 
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
-        read = histories.where(self._known[histories.items])
+        told = self._known[histories.items]
+        read = histories if told.all() else histories.where(told)
         scores = self.states(read) @ self.weights["item"].T
-        scores[:, ~self._known] = np.nan
+        scores[:, self._unknown] = np.nan
         scores[read.lengths == 0] = np.nan
         return columns(scores, items)
 

@@ -1,0 +1,90 @@
+"""One history, as the service asks, is looked at as many are: the same candidates, features and scores."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from features.interactions import Histories, Interactions
+from features.side import SideInformation
+from training.models.blend import FittedBlend
+from training.models.candidates import candidates
+from training.models.content import ContentConfig
+from training.models.item_knn import ItemKNN
+from training.models.linear import Linear
+from training.models.pairs import Pairs
+from training.models.popularity import Popularity
+from training.models.ranker import FittedRanker
+from training.models.trees import learn
+
+M, N = 60, 40
+DAY = np.timedelta64(86_400_000_000, "us")
+RNG = np.random.default_rng
+
+
+def log(*, times: bool = True) -> Histories:
+    """Short histories, the first of them empty; items 55 to 59 are never taken up."""
+    rng = RNG(1)
+    rows = [[]] + [rng.choice(55, size=int(rng.integers(1, 9)), replace=False).tolist() for _ in range(N - 1)]
+    start = np.datetime64("2026-01-01", "us")
+    at = [[start + DAY * int(day) for day in np.sort(rng.integers(0, 200, size=len(row)))] for row in rows]
+    return Histories.of(rows, M, at=at if times else None, role=(np.arange(N) % 3 - 1).tolist())
+
+
+def side(*, known: bool = True) -> SideInformation:
+    rng = RNG(2)
+    if not known:
+        return SideInformation(M)
+    words = sparse.csr_matrix((rng.random((M, 12)) < 0.2).astype(np.float32))
+    text = rng.standard_normal((M, 5)).astype(np.float32)
+    fields = {"position": np.arange(M, dtype=np.float32), "available": np.full(M, 20_000, dtype=np.float32)}
+    levels = (rng.random((M, 3)) < 0.3).astype(np.float32) * 3
+    return SideInformation(M, text, words, fields, levels, np.array([[2, 0, 1], [0, 3, 0]], dtype=np.float32))
+
+
+def ranker(histories: Histories, known: SideInformation) -> FittedRanker:
+    table = Interactions.of_histories(histories)
+    models = [Linear(), ItemKNN(), Popularity(), *([ContentConfig().bind(known)] if known.text is not None else [])]
+    parts = {model.name: model.fit(table, rng=RNG(3)) for model in models}
+    found = FittedRanker(FittedBlend(parts, dict.fromkeys(parts, 0.5)), Pairs.of(table, known), None, 12, 3)
+    look = found.look(histories)
+    settings = {"trees": 8, "leaves": 4, "rate": 0.2, "smallest": 5, "seed": 1, "threads": 1}
+    hit = RNG(4).random(len(look.row)) < 0.1
+    trees = learn(look.features, hit, np.bincount(look.row)[np.unique(look.row)], **settings)  # type: ignore[arg-type]
+    return FittedRanker(found.blend, found.pairs, trees, 12, 3)
+
+
+@pytest.mark.parametrize("times", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_one_history_is_scored_as_it_is_among_others(times: bool, known: bool) -> None:
+    histories = log(times=times)
+    model = ranker(histories, side(known=known))
+    many, scores = model.look(histories), model.score(histories)
+    for row in range(N):
+        one = histories.take(np.array([row]))
+        own = model.look(one)
+        there = many.row == row
+        assert own.item.tolist() == many.item[there].tolist()
+        assert_allclose(own.features, many.features[there], atol=1e-5, rtol=1e-5)
+        assert_allclose(model.score(one)[0], scores[row], atol=1e-5, rtol=1e-5)
+
+
+def test_of_equals_at_the_cut_those_of_lower_index_are_candidates() -> None:
+    """1,000 items, 900 of them equal: more than the guess of one history can tell apart."""
+    total = np.zeros((2, 1000), dtype=np.float32)
+    total[:, 700:800] = np.arange(100)
+    total[:, :5] = np.nan
+    histories = Histories.of([[5, 799], [5, 799]], 1000)
+    parts = total[None] * -1
+    expected = [6, 7, 8, *range(701, 799)]
+    for batch in (histories, histories.take(np.array([0]))):
+        n = len(batch)
+        row, item = candidates(total[:n], parts[:, :n], batch, best=101, own=2)
+        assert item[row == 0].tolist() == expected
+        assert item[row == n - 1].tolist() == expected
+
+
+def test_a_history_that_leaves_one_item_has_one_candidate() -> None:
+    histories = Histories.of([[0, 1, 2]], 4)
+    _, item = candidates(np.ones((1, 4), np.float32), np.ones((2, 1, 4), np.float32), histories, best=5, own=1)
+    assert item.tolist() == [3]
