@@ -105,7 +105,7 @@ def _learned(config: RankerConfig, lesson: Lesson, rising: Sequence[int], seed: 
             f"the blend ranks alone: {questions} of {lesson.asked} rehearsed take-ups were among the candidates, and trees need"
             f" {config.fewest}"
         )
-    steps = np.unique(np.linspace(config.trees / _STEPS, config.trees, _STEPS).astype(int))
+    steps = np.unique(np.ceil(np.linspace(config.trees / _STEPS, config.trees, _STEPS)).astype(int))
     gains = _judged(config, lesson, rising, steps, seed)
     best = int(np.argmax([gain.sum() for gain in gains.values()]))
     count, gain = list(gains.items())[best]
