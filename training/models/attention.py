@@ -52,7 +52,8 @@ def _block(own: Weights, x: Floats, *, last_only: bool) -> Floats:
     normed = _norm(x, own["attention_norm"])
     x, asking = (x[:, -1:], normed[:, -1:]) if last_only else (x, normed)
     x = x + _gate(x, own["attention_gate"], own["attention_bias"]) * _attend(own, asking, normed)
-    value, gate = np.split(_norm(x, own["feed_norm"]) @ own["feed_in"], 2, axis=-1)
+    wide = _norm(x, own["feed_norm"]) @ own["feed_in"]
+    value, gate = wide[..., : wide.shape[-1] // 2], wide[..., wide.shape[-1] // 2 :]
     fed: Floats = (value * _sigmoid(value) * gate) @ own["feed_out"]
     return x + _gate(x, own["feed_gate"], own["feed_bias"]) * fed
 
@@ -79,7 +80,8 @@ def _heads(x: Floats, heads: int) -> Floats:
 
 def _norm(x: Floats, scale: Floats) -> Floats:
     """Root mean square normalisation (Zhang, Sennrich 2019)."""
-    found: Floats = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(EPSILON)) * scale
+    square = np.einsum("...i,...i->...", x, x)[..., None] / np.float32(x.shape[-1])
+    found: Floats = x / np.sqrt(square + np.float32(EPSILON)) * scale
     return found
 
 

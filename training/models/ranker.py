@@ -51,18 +51,22 @@ class RankerConfig(BaseModel):
     folds: int = Field(default=3, ge=2, le=20)
     threads: int = Field(default=1, ge=1)
 
-    def over(self, parts: Sequence[Model], side: SideInformation) -> "Ranker":
-        """A ranker over these parts, with what is known of the items."""
-        return Ranker(self, tuple(parts), side)
+    def over(self, parts: Sequence[Model], side: SideInformation, weights: Mapping[str, float] | None = None) -> "Ranker":
+        """A ranker over these parts, with what is known of the items; `weights` of its blend where they are chosen already."""
+        return Ranker(self, tuple(parts), side, weights)
 
 
 @dataclass(frozen=True, eq=False)
 class Ranker:
-    """A ranker's settings, the models it builds on, and the side information of the items."""
+    """A ranker's settings, the models it builds on, and the side information of the items.
+
+    `weights` of its blend by part, such as validation chose; None: found in the rehearsal.
+    """
 
     config: RankerConfig
     parts: tuple[Model, ...]
     side: SideInformation
+    weights: Mapping[str, float] | None = None
     name: ClassVar[str] = "ranker"
 
     def fit(
@@ -129,9 +133,11 @@ class FittedRanker:
 
     def look(self, histories: Histories) -> Look:
         """The candidates of every history, and what the trees look at."""
+        if len(histories) == 1:
+            return self._look_at_one(histories)
         raw = np.stack([part.score(histories) for part in self.blend.parts.values()])
-        standard, known = _standard(raw[:, 0]) if len(histories) == 1 else standardise(raw.reshape(-1, raw.shape[-1]))
-        standard, known = standard.reshape(raw.shape), known.reshape(raw.shape)
+        flat, finite = standardise(raw.reshape(-1, raw.shape[-1]))
+        standard, known = flat.reshape(raw.shape), finite.reshape(raw.shape)
         weights = np.array([self.blend.weights[name] for name in self.blend.parts], dtype=np.float32)
         parts = standard * weights[:, None, None]
         total = parts.sum(axis=0)
@@ -139,17 +145,42 @@ class FittedRanker:
         standard[~known] = np.nan
         row, item = candidates(total, standard, histories, best=self.best, own=self.own)
         said = np.concatenate([total[None, row, item], standard[:, row, item]])
-        own = _said_of_one(said) if len(histories) == 1 else _said(said, row)
+        own = _said(said, row)
         return Look(row, item, np.concatenate([own, self.pairs.features(histories, row, item)], axis=1), total, parts)
 
+    def _look_at_one(self, history: Histories) -> Look:
+        """The same in a fraction of the time: candidates are found by the parts' own scores, and they alone are standardised."""
+        raw = np.concatenate([part.score(history) for part in self.blend.parts.values()])
+        weights = np.array([[self.blend.weights[name]] for name in self.blend.parts])
+        mean, scale, unknown = _moments(raw)
+        parts = raw * (scale * weights).astype(np.float32)
+        parts -= (mean * scale * weights).astype(np.float32)
+        for own, missing in zip(parts, unknown, strict=True):
+            own[missing] = 0
+        total = parts.sum(axis=0)
+        if all(len(missing) for missing in unknown):
+            total[np.isnan(raw).all(axis=0)] = np.nan
+        row, item = candidates(total[None], raw[:, None], history, best=self.best, own=self.own)
+        standard = ((raw[:, item] - mean) * scale).astype(np.float32)
+        own = _said_of_one(np.concatenate([total[None, item], standard]))
+        features = np.concatenate([own, self.pairs.features(history, row, item)], axis=1)
+        return Look(row, item, features, total[None], parts[:, None])
+
     def lifted(self, look: Look) -> NDArray[np.float32]:
-        """float32[n, m]: the blend's scores, the candidates above all others by what the trees say of them."""
+        """float32[n, m]: the blend's scores, the candidates above all others by what the trees say of them.
+
+        An item that nobody took up keeps the place among the candidates that the blend gives it: hardly one was an answer that
+        the trees learned from, so they would put all of them last.
+        """
         found = look.total.copy()
         if self.trees is None or not len(look.row):
             return found
         value = self.trees.predict(look.features)
         starts = np.flatnonzero(np.diff(look.row, prepend=-1))
         sizes = np.diff(np.append(starts, len(look.row)))
+        untaken = self.pairs.taken[look.item] == 0
+        if untaken.any():
+            _keep_places(value, look.total[look.row, look.item], untaken, starts, sizes)
         lowest = np.repeat(np.minimum.reduceat(value, starts), sizes)
         highest = np.fmax.reduce(found, axis=1)
         found[look.row, look.item] = highest[look.row] + 1 + value - lowest
@@ -158,13 +189,13 @@ class FittedRanker:
     def shap(self, histories: Histories, items: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """What every feature gave to the score of candidates of one history: (int64[c] of `items`, float32[c, f + 1]).
 
-        Exact for the trees; the last column is what all start from. Items that were no candidates are left out, and all
-        are without trees.
+        Exact for the trees; the last column is what all start from. Items that were no candidates are left out, those that
+        nobody took up as well, and all are without trees.
         """
         if self.trees is None:
             return np.zeros(0, dtype=np.int64), np.zeros((0, len(self.features) + 1), dtype=np.float32)
         look = self.look(histories)
-        place = {item: at for at, item in enumerate(look.item.tolist())}
+        place = {item: at for at, item in enumerate(look.item.tolist()) if self.pairs.taken[item] > 0}
         asked = [item for item in items.tolist() if item in place]
         rows = look.features[[place[item] for item in asked]].reshape(len(asked), len(self.features))
         return np.array(asked, dtype=np.int64), self.trees.shap(rows)
@@ -203,19 +234,23 @@ class FittedRanker:
         return replace(found, trees=Trees(text, len(found.features)).check())
 
 
-def _standard(scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """`standardise` of the few rows of one history, in half the passes: a difference in the last digits."""
-    known = np.isfinite(scores)
-    count = np.maximum(np.count_nonzero(known, axis=1), 1)[:, None]
-    whole = bool(known.all())
-    found = scores if whole else np.where(known, scores, np.float32(0))
-    mean = found.sum(axis=1, dtype=np.float64, keepdims=True) / count
-    centred = found - mean
-    if not whole:
-        centred[~known] = 0
-    deviation = np.sqrt(np.einsum("ij,ij->i", centred, centred)[:, None] / count)
-    scale = 1 / np.where(deviation > FLAT * np.abs(mean), deviation, np.inf)
-    return np.multiply(centred, scale, dtype=np.float32, casting="same_kind"), known
+_PLAIN = 1e-3  # of the squared mean: below, a variance is not told well by a sum of squares
+
+
+def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[NDArray[np.intp]]]:
+    """Mean and one over deviation (0 for none) of the finite entries of float32[p, m], float64[p, 1] each; where others are."""
+    unknown = [np.flatnonzero(missing) for missing in ~np.isfinite(raw)]
+    mean, scale = np.empty((2, len(raw), 1))
+    for at, (row, missing) in enumerate(zip(raw, unknown, strict=True)):
+        known = np.delete(row, missing) if len(missing) else row
+        count = max(len(known), 1)
+        centre = float(known.sum(dtype=np.float64)) / count
+        variance = float(known @ known) / count - centre**2
+        if variance <= _PLAIN * centre**2:
+            variance = float(np.square(known - centre, dtype=np.float64).sum()) / count
+        spread = variance > (FLAT * centre) ** 2
+        mean[at], scale[at] = centre, variance**-0.5 if spread else 0.0
+    return mean, scale, unknown
 
 
 def _said(values: NDArray[np.float32], row: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -243,6 +278,29 @@ def _said_of_one(values: NDArray[np.float32]) -> NDArray[np.float32]:
     place[np.isnan(values)] = np.nan
     each = np.stack([values[1:], best[:, None] - values[1:], place[1:]], axis=1).reshape(3 * p, k)
     return np.concatenate([values[:1], place[:1], each]).T
+
+
+def _keep_places(
+    value: NDArray[np.float32],
+    total: NDArray[np.float32],
+    untaken: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+) -> None:
+    """Put each untaken candidate, in `value`, between those that stand where its neighbours in the blend's order stand."""
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        span = slice(start, start + size)
+        if not untaken[span].any():
+            continue
+        order = np.argsort(-total[span], kind="stable")
+        new = untaken[span][order]
+        place, others = np.flatnonzero(new), np.flatnonzero(~new)
+        if not len(others):
+            value[span] = total[span]
+            continue
+        known = np.sort(value[span][~untaken[span]])[::-1]
+        above, below = np.maximum(others[0] - place, 0), np.maximum(place - others[-1], 0)
+        value[start + order[place]] = np.interp(place, others, known) + above - below
 
 
 def _of(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from features.interactions import Histories, Interactions
 from training.models.attention import last_states, shapes
 from training.models.base import Arrays, columns, floats
-from training.models.windows import N_GAPS, Windows, newest
+from training.models.windows import N_GAPS, Windows, gaps, newest
 
 _CELLS = 2**21  # entries of a batch times its longest squared: bounds the attention weights held at once
 
@@ -100,6 +100,9 @@ class FittedSequence:
 
     def states(self, histories: Histories) -> NDArray[np.float32]:
         """float32[n, dim]: what the model makes of each history of known items; zero for an empty one."""
+        if len(histories) == 1 and len(histories.items):
+            last = slice(-len(self.weights["position"]), None)
+            return last_states(self.weights, histories.items[None, last], gaps(histories, times=self.times)[None, last])
         windows = newest(histories, len(self.weights["position"]), times=self.times)
         found = np.zeros((len(histories), self.weights["item"].shape[1]), dtype=np.float32)
         for length in np.unique(windows.length[windows.length > 0]):

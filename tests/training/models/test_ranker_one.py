@@ -7,6 +7,7 @@ from scipy import sparse
 
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
+from training.models.base import Model
 from training.models.blend import FittedBlend
 from training.models.candidates import candidates
 from training.models.content import ContentConfig
@@ -44,7 +45,12 @@ def side(*, known: bool = True) -> SideInformation:
 
 def ranker(histories: Histories, known: SideInformation) -> FittedRanker:
     table = Interactions.of_histories(histories)
-    models = [Linear(), ItemKNN(), Popularity(), *([ContentConfig().bind(known)] if known.text is not None else [])]
+    models: list[Model] = [
+        Linear(),
+        ItemKNN(),
+        Popularity(),
+        *([ContentConfig().bind(known)] if known.text is not None else []),
+    ]
     parts = {model.name: model.fit(table, rng=RNG(3)) for model in models}
     found = FittedRanker(FittedBlend(parts, dict.fromkeys(parts, 0.5)), Pairs.of(table, known), None, 12, 3)
     look = found.look(histories)
