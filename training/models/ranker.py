@@ -149,7 +149,7 @@ class FittedRanker:
         return Look(row, item, np.concatenate([own, self.pairs.features(histories, row, item)], axis=1), total, parts)
 
     def _look_at_one(self, history: Histories) -> Look:
-        """The same in a fraction of the time: candidates are found by the parts' own scores, and they alone are standardised."""
+        """The same in a fraction of the time: candidates are found by the parts' own scores, and only they are standardised."""
         raw = np.concatenate([part.score(history) for part in self.blend.parts.values()])
         weights = np.array([[self.blend.weights[name]] for name in self.blend.parts])
         mean, scale, unknown = _moments(raw)
