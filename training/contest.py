@@ -158,29 +158,30 @@ def _choose(name: str, this: Round, contest: Contest, rng: np.random.Generator) 
 
 def _blend(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
     """Parts chosen one by one, then their weights, all on validation; parts without weight are not fitted again."""
-    parts = {name: _choose(name, this, contest, rng) for name in _able(lineup.BLENDED, this.early, contest)}
-    fitted = {name: part for name, (_, part) in parts.items()}
-    asked = this.validation or Task(Histories.of([], this.early.n_items), np.empty(0, np.int32), np.empty(0, np.int32))
-    weights = choose_weights(fitted, asked.histories, asked.targets, rng=rng, k=contest.k)
+    found, parts = _validated(lineup.BLENDED, this, contest, rng)
     if this.train is not this.early:
-        fitted = {name: parts[name][0].fit(this.train, rng=rng) for name in weights}
-    found = FittedBlend({name: fitted[name] for name in weights}, weights)
-    return found, " + ".join(f"{weight:g} {words(parts[name][0])}" for name, weight in weights.items())
+        found = FittedBlend({name: part.fit(this.train, rng=rng) for name, part in parts.items()}, found.weights)
+    return found, " + ".join(f"{found.weights[name]:g} {words(part)}" for name, part in parts.items())
+
+
+def _validated(
+    names: Sequence[str], this: Round, contest: Contest, rng: np.random.Generator
+) -> tuple[FittedBlend, dict[str, Model]]:
+    """The blend of these models that validation prefers, as fitted on the early part, and the settings of its parts."""
+    parts = {name: _choose(name, this, contest, rng) for name in _able(names, this.early, contest)}
+    asked = this.validation or Task(Histories.of([], this.early.n_items), np.empty(0, np.int32), np.empty(0, np.int32))
+    fitted = {name: part for name, (_, part) in parts.items()}
+    weights = choose_weights(fitted, asked.histories, asked.targets, rng=rng, k=contest.k)
+    return FittedBlend({name: fitted[name] for name in weights}, weights), {name: parts[name][0] for name in weights}
 
 
 def _ranker(this: Round, contest: Contest, rng: np.random.Generator) -> tuple[Fitted, str]:
-    """Parts chosen one by one on validation; weights and trees the ranker finds within what it learns from."""
-    names = list(_able(lineup.RANKED, this.early, contest))
-    parts = [_settings(name, this, contest, rng) for name in names]
-    found = RankerConfig().over(parts, contest.side).fit(this.train, rng=rng)
-    used = " + ".join(f"{found.blend.weights[part.name]:g} {words(part)}" for part in parts if part.name in found.blend.weights)
+    """Parts and the weights of their blend chosen on validation; trees the ranker finds within what it learns from."""
+    blend, parts = _validated(lineup.RANKED, this, contest, rng)
+    model = RankerConfig().over(list(parts.values()), contest.side, blend.weights)
+    found = model.fit(this.train, rng=rng, fitted=blend.parts if this.train is this.early else None)
+    used = " + ".join(f"{blend.weights[name]:g} {words(part)}" for name, part in parts.items())
     return found, f"{found.note}; over {used}"
-
-
-def _settings(name: str, this: Round, contest: Contest, rng: np.random.Generator) -> Model:
-    """The settings that validation prefers, without a fit where there is nothing to prefer."""
-    models = lineup.settings(name, this.early.n_items, contest.side)
-    return models[0] if is_settled(models) else _choose(name, this, contest, rng)[0]
 
 
 def _able(names: Sequence[str], early: Interactions, contest: Contest) -> Iterator[str]:

@@ -352,7 +352,7 @@ def test_the_config_is_frozen_and_the_kind_registered(case: Case) -> None:
 
 
 def test_every_family_is_tested() -> None:
-    assert set(CASES) >= {*FITTED}
+    assert set(CASES) >= {*FITTED} - {"catalogue"}  # which is never fitted: tests/training/test_start.py
 
 
 @each

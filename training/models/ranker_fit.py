@@ -54,7 +54,7 @@ def fit(model: Ranker, interactions: Interactions, rng: np.random.Generator, fit
     past, task = rehearse(interactions, rng, config.questions)
     early, late = rng.spawn(2)
     parts = _fit(model, past, early)
-    weights = choose_weights(parts, task.histories, task.targets, rng=rng, k=_K)
+    weights = model.weights or choose_weights(parts, task.histories, task.targets, rng=rng, k=_K)
     used = {name: parts[name] for name in weights}
     first = FittedRanker(FittedBlend(used, weights), Pairs.of(past, model.side), None, config.best, config.own)
     trees, note = _learned(config, lesson(first, task), first.rising, int(rng.integers(2**31)))

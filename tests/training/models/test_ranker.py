@@ -144,3 +144,24 @@ def written(model: FittedRanker, parent: Path, items: int = M) -> Path:
         population={},
         provenance=Provenance(recipe={}, data_digest="d", split_digest="s"),
     )
+
+
+def order(fitted: FittedRanker, history: Histories, items: NDArray[np.int64]) -> list[int]:
+    scores = fitted.score(history)[0, items]
+    return [int(item) for item in items[np.argsort(-scores, kind="stable")]]
+
+
+def test_an_item_nobody_took_up_keeps_the_place_that_the_blend_gives_it(fitted: FittedRanker) -> None:
+    moved = 0
+    for first in range(M - 3):
+        history = Histories.of([[first, first + 1, first + 2]], M)
+        look = fitted.look(history)
+        liked = look.item[np.argsort(-look.total[0, look.item], kind="stable")]
+        for place, item in enumerate(liked.tolist()):
+            taken = np.array(fitted.pairs.taken)
+            taken[item] = 0
+            found = replace(fitted, pairs=replace(fitted.pairs, taken=taken))
+            assert order(found, history, liked).index(item) == place
+            moved += order(fitted, history, liked).index(item) != place
+        assert item not in found.shap(history, liked)[0]
+    assert moved > 0  # where it was taken up, trees do move it
