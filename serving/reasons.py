@@ -18,18 +18,23 @@ from training.models.content import FittedContent
 from training.models.segments import FittedSegments
 from training.models.similarity import FittedSimilarity
 
-_PARTS_OF_HISTORY = ("linear", "item_knn", "similarity", "sequence", "content", "als", "bpr")
-_OF_HISTORY = ("blend", "blend place", "follows_last", "follows_previous", "leads_to_last", "with_last", "with_previous")
-_OTHERS = {
-    "taken": "It stands high for how many took it up",
-    "popularity": "It stands high for how many took it up",
-    "recent": "It stands high for how many took it up lately",
-    "segments": "It stands high for what your colleagues take up",
-    "since": "It stands high for how recently others took it up",
-    "gap": "It stands high for the skills your role expects",
-    "content": "It stands high for what it is about",
+_OF_HISTORY = ("linear", "item_knn", "similarity", "sequence", "content", "als", "bpr")
+"""Parts that judge an item by what the learner took up."""
+_PATHS = ("follows_last", "follows_previous", "leads_to_last", "with_last", "with_previous")
+_ABOUT = {
+    **dict.fromkeys(("taken", "popularity"), "how many took it up"),
+    **dict.fromkeys(("taken_7_days", "taken_30_days", "taken_120_days", "recent"), "how many took it up lately"),
+    **dict.fromkeys(("since_taken", "since_first_taken"), "when others took it up"),
+    "segments": "what your colleagues take up",
+    **dict.fromkeys(("gap_closed", "gap_skills"), "what your role expects"),
+    **dict.fromkeys(("content_last", "content_previous"), "what it is about"),
+    **dict.fromkeys(("position_step", "position_distance"), "its place in the catalogue"),
+    **dict.fromkeys(("minutes", "minutes_step"), "how long it takes"),
+    **dict.fromkeys(("difficulty", "difficulty_step"), "how difficult it is"),
+    "available_since": "how long it has been available",
+    **dict.fromkeys(("length", "pause", "taken_last"), "how much you took up before, and when"),
 }
-_UNNAMED = "It stands high for more than one past item"
+"""What features of the ranker are about, whichever way they count, and parts that no history has a say in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,18 +66,27 @@ def reasons(
     `because`: see `serving.scoring.causes`. `trees`: known only where the request asked for it; then no past item is named as
     the cause of what the trees put high for something else.
     """
-    each = zip(shown.tolist(), because, parts, trees, strict=True)
-    return [_reasons(grounds, index, own, cause, driver(told)) for index, cause, own, told in each]
+    close = _close_in_content(
+        grounds, [index for index, own in zip(shown.tolist(), parts, strict=True) if largest(own) == "content"]
+    )
+    each = zip(shown.tolist(), parts, because, trees, strict=True)
+    return [_reasons(grounds, index, own, cause, driver(told), close.get(index)) for index, own, cause, told in each]
 
 
-def _reasons(grounds: Grounds, index: int, parts: Mapping[str, float], causes: Causes, lead: Driver | None) -> tuple[str, ...]:
+def _reasons(
+    grounds: Grounds, index: int, parts: Mapping[str, float], causes: Causes, lead: Driver | None, close: str | None
+) -> tuple[str, ...]:
     source = largest(parts)
     past = _named(grounds, causes[0][0]) if causes and _lifted(grounds, parts) else None
     told = (
-        _card(past, lead, _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]])),
-        _close_in_content(grounds, index) if source == "content" else None,
+        card(
+            past,
+            None if lead is None else leading(lead.feature, source),
+            _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]]),
+        ),
+        close,
         *(_related(grounds, index) if source == "similarity" and parts[source] > 0 else ()),
-        _popular(grounds, source, index) if parts[source] > 0 else None,
+        _popular(grounds, source, index) if parts[source] > 0 and grounds.stock.table.popularity[index] > 0 else None,
         "Your record shows what it teaches" if parts.get(GAPS, 0.0) < 0 else None,
     )
     return tuple(sentence for sentence in told if sentence is not None) or (_taken_up_by(grounds, index),)
@@ -84,18 +98,29 @@ def driver(told: TreeScore | None) -> Driver | None:
     return raised[0] if raised else None
 
 
-def speaks_of_history(feature: str) -> bool:
-    """Whether a feature of the ranker tells what a learner's own take-ups say of an item."""
-    return feature in _OF_HISTORY or feature.split(" ")[0] in _PARTS_OF_HISTORY
+def leading(feature: str, source: str) -> str | None:
+    """What the feature that raised an item most is about; None where that is what the learner's own take-ups say of it.
+
+    `source`: the largest part of the blend, for which the blend's own score and place stand.
+    """
+    name = source if feature in ("blend", "blend place") else feature.split(" ")[0]
+    return None if name in (*_OF_HISTORY, *_PATHS) else _ABOUT.get(name, "more than one thing")
 
 
-def _card(past: tuple[str, str] | None, lead: Driver | None, gap: tuple[str, str] | None) -> str | None:
-    """One sentence: what led here, where a past item did or may have, and the expectation of the role that the item meets."""
-    if past is not None and lead is not None and not speaks_of_history(lead.feature):
-        began = next((words for start, words in _OTHERS.items() if lead.feature.startswith(start)), _UNNAMED)
-        led: str | None = f"{began}; it also goes with {past[1]}, which you {past[0]}"
-    else:
-        led = None if past is None else f"Because you {past[0]} {past[1]}"
+def card(past: tuple[str, str] | None, about: str | None, gap: tuple[str, str] | None) -> str | None:
+    """One sentence out of what is known; None where it is nothing of these.
+
+    past: what the learner did and the title of the item they did it with, where that speaks for the item shown. about: what
+    counted more than that, where it is known to. gap: what the role expects and what the record shows.
+    """
+    led = None
+    if past is not None:
+        did, title = past
+        led = (
+            f"What counts most here is {about}; it also goes with {title}, which you {did}"
+            if about
+            else f"Because you {did} {title}"
+        )
     if gap is None:
         return led
     expected, shown = gap
@@ -139,15 +164,14 @@ def _named(grounds: Grounds, cause: int) -> tuple[str, str] | None:
     return "finished" if item.id in grounds.standing.finished else "started", item.title
 
 
-def _close_in_content(grounds: Grounds, index: int) -> str | None:
-    """The history item whose text is closest."""
-    model, taken = grounds.stock.bundle.model, grounds.history[0]
-    part = parts_of(model).get("content")
-    if not isinstance(part, FittedContent) or not len(taken):
-        return None
-    closest = int(part.likeness(taken, np.array([index])).argmax())
-    item = grounds.stock.names.get(grounds.stock.ids[int(taken[closest])])
-    return None if item is None else f"Similar in content to {item.title}"
+def _close_in_content(grounds: Grounds, indices: list[int]) -> dict[int, str]:
+    """For each item the history item whose content is closest."""
+    part, taken = parts_of(grounds.stock.bundle.model).get("content"), grounds.history[0]
+    if not isinstance(part, FittedContent) or not len(taken) or not indices:
+        return {}
+    closest = taken[part.likeness(taken, np.array(indices)).argmax(axis=0)].tolist()
+    named = ((index, grounds.stock.names.get(grounds.stock.ids[past])) for index, past in zip(indices, closest, strict=True))
+    return {index: f"Similar in content to {item.title}" for index, item in named if item is not None}
 
 
 def _related(grounds: Grounds, index: int) -> tuple[str, ...]:
