@@ -30,7 +30,7 @@ RESULT = ROOT / "benchmarks" / "results" / "leaderboard.json"
 CHART, PAGE = ROOT / "docs" / "leaderboard.svg", ROOT / "docs" / "how-good.md"
 KEPT = ROOT / "var" / "leaderboard"
 QUICK = Budget(settings=1, seconds=60)
-LIBRARIES = tuple(peer.library for peer in PEERS)
+LIBRARIES = tuple(peer.package for peer in PEERS)
 console = Console()
 
 
@@ -75,7 +75,7 @@ def _boards(source: Source, data: Path, hall: Hall, ours: list[str], libraries: 
     if not source.available(data):
         console.print(f"{source.title}: skipped, {data / source.file} does not exist (--data or NEXTWISE_DATA says where)")
         return []
-    peers = [peer for peer in PEERS if peer.library in libraries]
+    peers = [peer for peer in PEERS if peer.package in libraries]
     protocols = source.protocols[:1] if quick else source.protocols
     with console.status(f"Reading {source.title}"):
         dataset = source.load(data, KEPT / source.name)

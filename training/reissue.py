@@ -70,6 +70,7 @@ def renewed(parent: Path, bundle: Bundle, table: Table, sides: Sides) -> Path:
         population=population,
         proposals=table.proposals,
         provenance=manifest.provenance,
+        calibration=bundle.calibration,
     )
 
 

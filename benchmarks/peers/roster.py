@@ -24,25 +24,25 @@ class PeerError(Exception):
 
 @dataclass(frozen=True)
 class Peer:
-    """`library`: names its pins (`LIBRARY.txt`), its script (`peer_LIBRARY.py`) and its environment."""
+    """`package`: names its pins (`PACKAGE.txt`), its script (`peer_PACKAGE.py`) and its environment."""
 
-    library: str
+    package: str
     models: tuple[str, ...]
 
     @property
     def script(self) -> Path:
-        return HERE / f"peer_{self.library}.py"
+        return HERE / f"peer_{self.package}.py"
 
     @property
     def pins(self) -> Path:
-        return HERE / f"{self.library}.txt"
+        return HERE / f"{self.package}.txt"
 
     def python(self, say: Say) -> Path:
         """Its interpreter; the environment is made where it is missing or its pins changed. Errors: PeerError."""
-        home = ENVIRONMENTS / self.library
+        home = ENVIRONMENTS / self.package
         ready, wanted = home / ".ready", hashlib.sha256(self.pins.read_bytes()).hexdigest()
         if not ready.exists() or ready.read_text() != wanted:
-            say(f"Installing {self.library} into {home.relative_to(ROOT)}")
+            say(f"Installing {self.package} into {home.relative_to(ROOT)}")
             venv.create(home, with_pip=True, clear=True)
             self._install(home)
             ready.write_text(wanted)

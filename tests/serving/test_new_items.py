@@ -21,6 +21,7 @@ from training.fit import Table
 from training.models.blend import Blend
 from training.models.linear import Linear
 from training.models.popularity import Popularity
+from training.models.probability import Calibration
 from training.models.similarity import Similarity
 from training.reissue import renewed
 
@@ -118,3 +119,12 @@ def test_a_model_that_knows_take_ups_alone_keeps_its_items(before: Bundle, tmp_p
     after = load_bundle(renewed(tmp_path / "after", plain, now, lambda encoder: sides(now, encoder)))
     assert after.vocabulary.ids == before.vocabulary.ids
     assert NEW.id in after.catalogue.items
+
+
+def test_a_reissue_keeps_the_map_to_probabilities(before: Bundle, tmp_path: Path) -> None:
+    calibration = Calibration(2.0, np.array([[-8.0, -9.0], [0.0, -1.0]], dtype=np.float32))
+    now = table(*OLD, NEW)
+    after = load_bundle(renewed(tmp_path, replace(before, calibration=calibration), now, lambda encoder: sides(now, encoder)))
+    assert after.calibration is not None
+    assert after.calibration.temperature == 2.0
+    np.testing.assert_array_equal(after.calibration.knots, calibration.knots)

@@ -16,11 +16,11 @@ from features.interactions import Histories, Interactions
 from features.side import AVAILABLE, DIFFICULTY, MINUTES, POSITION, SideInformation
 from training.models.base import Arrays, csr, csr_arrays, floats
 from training.models.content import ContentConfig, nothing
+from training.models.item_tables import follows, strongest, together
+from training.models.row_lookups import dots, dots_of_one, entries, looked_up
 
 Floats = NDArray[np.float32]
 
-_LAGS = ((1, 1.0), (2, 0.5), (3, 0.25))
-_ROW = 200  # entries kept of a row of item-item tables
 _DAY = 8.64e10  # microseconds
 _WINDOWS = (7, 30, 120)  # days
 _FIELDS = (POSITION, MINUTES, DIFFICULTY, AVAILABLE)
@@ -94,15 +94,15 @@ class Pairs:
         """What a table and the side information of its items tell. Errors: ValueError where these are other items."""
         if side.n_items != table.n_items:
             raise ValueError(f"side information of {side.n_items} items for a table of {table.n_items} items")
-        follows = _follows(table)
+        steps = follows(table)
         known = side.text is not None or side.attributes is not None
         content = ContentConfig().bind(side) if known else None
         none = np.full(table.n_items, np.nan, dtype=np.float32)
         first, days = _days(table)
         return cls(
-            follows=_strongest(follows),
-            leads=_strongest(follows.T.tocsr()),
-            together=_strongest(_together(table)),
+            follows=strongest(steps),
+            leads=strongest(steps.T.tocsr()),
+            together=strongest(together(table)),
             taken=np.log1p(table.item_counts()).astype(np.float32),
             text=np.zeros((table.n_items, 0), dtype=np.float32) if content is None else content.vectors,
             attributes=nothing(table.n_items) if content is None else content.attributes,
@@ -137,7 +137,7 @@ class Pairs:
         newest_two = history.items[:-3:-1].tolist()
         for of, paths in zip(newest_two, _PATHS, strict=False):
             for name, column in paths:
-                found[column] = _entries(getattr(self, name), of, item)
+                found[column] = entries(getattr(self, name), of, item)
         found[_TAKEN] = self.taken[item]
         found[_LENGTH] = np.log1p(len(history.items))
         own = self.fields[item].T
@@ -158,7 +158,7 @@ class Pairs:
         if self.text.shape[1]:
             given += self.text[of] @ self.text[item].T
         if self.attributes.shape[1]:
-            given += _dots_of_one(self.attributes, of, item)
+            given += dots_of_one(self.attributes, of, item)
         found[: len(of)] = given
 
     def _gaps_of_one(self, history: Histories, item: NDArray[np.int64], found: Floats) -> None:
@@ -238,7 +238,7 @@ class Pairs:
     ) -> Iterator[Floats]:
         looked = ((self.follows, last), (self.follows, previous), (self.leads, last), (self.together, last))
         for table, of in (*looked, (self.together, previous)):
-            yield _looked_up(table, of, row, item)
+            yield looked_up(table, of, row, item)
 
     def _alike(self, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
         """Cosine of what is known of two items, NaN where nothing is known of the history's."""
@@ -248,7 +248,7 @@ class Pairs:
         if self.text.shape[1]:
             found += np.einsum("ij,ij->i", self.text[of[row]], self.text[item])
         if self.attributes.shape[1]:
-            found += _dots(self.attributes, of, row, item)
+            found += dots(self.attributes, of, row, item)
         found[of[row] < 0] = np.nan
         return found
 
@@ -334,99 +334,6 @@ def _day(at: NDArray[np.datetime64], place: NDArray[np.int64]) -> NDArray[np.flo
 
 def _last_day(histories: Histories) -> NDArray[np.float64]:
     return np.where(histories.lengths > 0, _day(histories.at, histories.indptr[1:] - 1), np.nan)
-
-
-def _looked_up(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
-    """float32[k]: the table's entries from the item of each row; NaN where there is none."""
-    found = np.full(len(row), np.nan, dtype=np.float32)
-    scratch = np.zeros(table.shape[1], dtype=np.float32)
-    bounds = np.searchsorted(row, np.arange(len(of) + 1))
-    for at, one in enumerate(of.tolist()):
-        if one < 0:
-            continue
-        span = slice(table.indptr[one], table.indptr[one + 1])
-        scratch[table.indices[span]] = table.data[span]
-        found[bounds[at] : bounds[at + 1]] = scratch[item[bounds[at] : bounds[at + 1]]]
-        scratch[table.indices[span]] = 0
-    return found
-
-
-def _entries(table: sparse.csr_matrix, of: int, item: NDArray[np.int64]) -> Floats:
-    """float32[k]: the entries of one row of a table."""
-    row = np.zeros(table.shape[1], dtype=np.float32)
-    span = slice(table.indptr[of], table.indptr[of + 1])
-    row[table.indices[span]] = table.data[span]
-    return row[item]
-
-
-def _dots_of_one(table: sparse.csr_matrix, of: Sequence[int], item: NDArray[np.int64]) -> Floats:
-    """float32[len(of), k]: the products of a few rows with those of items."""
-    rows = np.zeros((len(of), table.shape[1]), dtype=np.float32)
-    for row, one in zip(rows, of, strict=True):
-        span = slice(table.indptr[one], table.indptr[one + 1])
-        row[table.indices[span]] = table.data[span]
-    starts, lengths = table.indptr[item], table.indptr[item + 1] - table.indptr[item]
-    ends = np.cumsum(lengths)
-    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
-    pair = np.repeat(np.arange(len(item)), lengths)
-    given = rows[:, table.indices[place]] * table.data[place]
-    return np.stack([np.bincount(pair, one, minlength=len(item)) for one in given]).astype(np.float32)
-
-
-def _dots(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
-    """float32[k]: the product of an item's row with that of its history's item (any value where there is none)."""
-    found = np.zeros(len(row), dtype=np.float32)
-    scratch = np.zeros(table.shape[1], dtype=np.float32)
-    bounds = np.searchsorted(row, np.arange(len(of) + 1))
-    starts, lengths = table.indptr[item], np.diff(table.indptr)[item]
-    ends = np.cumsum(lengths)
-    place = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
-    pair = np.repeat(np.arange(len(item)), lengths)
-    inside = np.concatenate([[0], ends])[bounds]
-    given = np.zeros(len(place), dtype=np.float32)
-    for at, one in enumerate(of.tolist()):
-        if one < 0:
-            continue
-        span = slice(table.indptr[one], table.indptr[one + 1])
-        scratch[table.indices[span]] = table.data[span]
-        own = slice(inside[at], inside[at + 1])
-        given[own] = table.data[place[own]] * scratch[table.indices[place[own]]]
-        scratch[table.indices[span]] = 0
-    found += np.bincount(pair, given, minlength=len(item)).astype(np.float32)
-    return found
-
-
-def _follows(table: Interactions) -> sparse.csr_matrix:
-    """float32 csr[m, m]: steps from an item to a later one, nearer ones counting more, by 5 more than all from it."""
-    m, items = table.n_items, table.items
-    position = np.arange(len(items)) - np.repeat(table.indptr[:-1], table.lengths)
-    later = [np.flatnonzero(position >= lag) for lag, _ in _LAGS]
-    before = np.concatenate([items[rows - lag] for rows, (lag, _) in zip(later, _LAGS, strict=True)])
-    weight = np.repeat(np.array([weight for _, weight in _LAGS], dtype=np.float32), [len(rows) for rows in later])
-    found = sparse.csr_matrix((weight, (before, items[np.concatenate(later)])), shape=(m, m))
-    out = np.asarray(found.sum(axis=1)).ravel()
-    return sparse.csr_matrix(sparse.diags(1 / (out + 5), dtype=np.float32) @ found)
-
-
-def _together(table: Interactions) -> sparse.csr_matrix:
-    """float32 csr[m, m]: the cosine of the learners of two items, 0 of an item with itself. A block of items at a time."""
-    taken = table.matrix()
-    scale = sparse.diags(1 / np.sqrt(np.maximum(table.item_counts(), 1)), dtype=np.float32)
-    unit = sparse.csr_matrix(taken @ scale)
-    turned = sparse.csr_matrix(unit.T)
-    blocks = [_strongest(sparse.csr_matrix(turned[at : at + 512] @ unit), at) for at in range(0, table.n_items, 512)]
-    return sparse.csr_matrix(sparse.vstack(blocks)) if blocks else turned
-
-
-def _strongest(table: sparse.csr_matrix, first: int | None = None) -> sparse.csr_matrix:
-    """The `_ROW` largest entries of each row; without the diagonal where the rows are those from `first` on."""
-    rows = np.repeat(np.arange(table.shape[0]), np.diff(table.indptr))
-    order = np.lexsort((table.indices, -table.data, rows))
-    place = np.arange(len(order)) - table.indptr[:-1][rows]
-    own = np.zeros(len(order), dtype=bool) if first is None else table.indices[order] == rows + first
-    kept = np.sort(order[(place < _ROW + int(first is not None)) & ~own])
-    shape = table.shape
-    return sparse.csr_matrix((table.data[kept], (rows[kept], table.indices[kept])), shape=shape, dtype=np.float32)
 
 
 def _days(table: Interactions) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

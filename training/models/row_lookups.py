@@ -1,0 +1,69 @@
+"""Entries of sparse tables from one row to many columns, for the pairs of a history's item and a candidate."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Floats = NDArray[np.float32]
+
+
+def looked_up(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
+    """float32[k]: the table's entries from the item of each row; NaN where there is none."""
+    found = np.full(len(row), np.nan, dtype=np.float32)
+    scratch = np.zeros(table.shape[1], dtype=np.float32)
+    bounds = np.searchsorted(row, np.arange(len(of) + 1))
+    for at, one in enumerate(of.tolist()):
+        if one < 0:
+            continue
+        span = slice(table.indptr[one], table.indptr[one + 1])
+        scratch[table.indices[span]] = table.data[span]
+        found[bounds[at] : bounds[at + 1]] = scratch[item[bounds[at] : bounds[at + 1]]]
+        scratch[table.indices[span]] = 0
+    return found
+
+
+def entries(table: sparse.csr_matrix, of: int, item: NDArray[np.int64]) -> Floats:
+    """float32[k]: the entries of one row of a table."""
+    row = np.zeros(table.shape[1], dtype=np.float32)
+    span = slice(table.indptr[of], table.indptr[of + 1])
+    row[table.indices[span]] = table.data[span]
+    return row[item]
+
+
+def dots_of_one(table: sparse.csr_matrix, of: Sequence[int], item: NDArray[np.int64]) -> Floats:
+    """float32[len(of), k]: the products of a few rows with those of items."""
+    rows = np.zeros((len(of), table.shape[1]), dtype=np.float32)
+    for row, one in zip(rows, of, strict=True):
+        span = slice(table.indptr[one], table.indptr[one + 1])
+        row[table.indices[span]] = table.data[span]
+    starts, lengths = table.indptr[item], table.indptr[item + 1] - table.indptr[item]
+    ends = np.cumsum(lengths)
+    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
+    pair = np.repeat(np.arange(len(item)), lengths)
+    given = rows[:, table.indices[place]] * table.data[place]
+    return np.stack([np.bincount(pair, one, minlength=len(item)) for one in given]).astype(np.float32)
+
+
+def dots(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:
+    """float32[k]: the product of an item's row with that of its history's item (any value where there is none)."""
+    found = np.zeros(len(row), dtype=np.float32)
+    scratch = np.zeros(table.shape[1], dtype=np.float32)
+    bounds = np.searchsorted(row, np.arange(len(of) + 1))
+    starts, lengths = table.indptr[item], np.diff(table.indptr)[item]
+    ends = np.cumsum(lengths)
+    place = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
+    pair = np.repeat(np.arange(len(item)), lengths)
+    inside = np.concatenate([[0], ends])[bounds]
+    given = np.zeros(len(place), dtype=np.float32)
+    for at, one in enumerate(of.tolist()):
+        if one < 0:
+            continue
+        span = slice(table.indptr[one], table.indptr[one + 1])
+        scratch[table.indices[span]] = table.data[span]
+        own = slice(inside[at], inside[at + 1])
+        given[own] = table.data[place[own]] * scratch[table.indices[place[own]]]
+        scratch[table.indices[span]] = 0
+    found += np.bincount(pair, given, minlength=len(item)).astype(np.float32)
+    return found
