@@ -234,12 +234,12 @@ def test_what_a_model_cannot_score_takes_no_part(provided: Prepared) -> None:
 
 
 def test_a_bundle_with_a_calibration_says_how_likely_its_items_are(stock: Prepared) -> None:
-    """calm 4, data 2, more, safe and lead 1, soon 0: mean 1.5, deviation 1.2583; the map says the share itself."""
+    """calm 4, data 2, more, safe and lead 1, soon as their mean, 1.8: deviation 1.0646; the map says the share itself."""
     known = replace(
         stock, bundle=replace(stock.bundle, calibration=Calibration(1.0, np.array([[-30, -30], [0, 0]], np.float32)))
     )
     decision = recommend(known, None)
-    shares = np.exp(np.array([4, 2, 1, 1, 1, 0]) / 1.2583)
+    shares = np.exp(np.array([4, 2, 1, 1, 1, 1.8]) / 1.0646)
     found = {item.item_id: item.probability for item in decision.slate}
     assert found == pytest.approx(
         {"calm": shares[0] / shares.sum(), "data": shares[1] / shares.sum(), "safe": shares[2] / shares.sum()}, abs=1e-4

@@ -129,6 +129,15 @@ def columns(scores: NDArray[np.float32], items: NDArray[np.int32] | None) -> NDA
     return scores if items is None else np.ascontiguousarray(scores[:, items])
 
 
+def at_the_mean(levels: NDArray[np.floating], new: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32[n, m]: the levels, in the columns that are `new` (bool[m]) each row's mean over the others that are finite."""
+    found = np.array(levels, dtype=np.float32)
+    others = found[:, ~new & np.isfinite(found).all(axis=0)]
+    if others.shape[1]:
+        found[:, new] = others.mean(axis=1, keepdims=True, dtype=np.float64)
+    return found
+
+
 def tells_nothing(histories: Histories, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """bool[n]: the histories without any item of `known` (bool[n_items], what a model has learnt of)."""
     found: NDArray[np.bool_] = np.bincount(histories.rows(), known[histories.items], minlength=len(histories)) == 0

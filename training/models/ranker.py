@@ -183,7 +183,8 @@ class FittedRanker:
             _keep_places(value, look.total[look.row, look.item], untaken, starts, sizes)
         lowest = np.repeat(np.minimum.reduceat(value, starts), sizes)
         highest = np.fmax.reduce(found, axis=1)
-        found[look.row, look.item] = highest[look.row] + 1 + value - lowest
+        step = _STEP * _steps(look.row, value, look.total[look.row, look.item])
+        found[look.row, look.item] = highest[look.row] + 1 + value - lowest + step
         return found
 
     def shap(self, histories: Histories, items: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -242,14 +243,17 @@ def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.
     unknown = [np.flatnonzero(missing) for missing in ~np.isfinite(raw)]
     mean, scale = np.empty((2, len(raw), 1))
     for at, (row, missing) in enumerate(zip(raw, unknown, strict=True)):
-        known = np.delete(row, missing) if len(missing) else row
-        count = max(len(known), 1)
-        centre = float(known.sum(dtype=np.float64)) / count
-        variance = float(known @ known) / count - centre**2
+        row[missing] = 0  # for the sums, which count it out
+        count = max(len(row) - len(missing), 1)
+        centre = float(row.sum(dtype=np.float64)) / count
+        variance = float(row @ row) / count - centre**2
         if variance <= _PLAIN * centre**2:
-            variance = float(np.square(known - centre, dtype=np.float64).sum()) / count
+            centred = np.subtract(row, centre, dtype=np.float64)
+            centred[missing] = 0
+            variance = float(centred @ centred) / count
         spread = variance > (FLAT * centre) ** 2
         mean[at], scale[at] = centre, variance**-0.5 if spread else 0.0
+        row[missing] = np.nan
     return mean, scale, unknown
 
 
@@ -278,6 +282,24 @@ def _said_of_one(values: NDArray[np.float32]) -> NDArray[np.float32]:
     place[np.isnan(values)] = np.nan
     each = np.stack([values[1:], best[:, None] - values[1:], place[1:]], axis=1).reshape(3 * p, k)
     return np.concatenate([values[:1], place[:1], each]).T
+
+
+_STEP = 2.0**-14  # more than float32 loses at any score that a blend reaches, and nothing beside what trees say
+
+
+def _steps(row: NDArray[np.int64], value: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.int64]:
+    """int64[k]: how many different candidates of its row stand below each, by `value`, of equals by `total`.
+
+    Few trees of few leaves give many candidates one value; the blend has told them apart already.
+    """
+    order = np.lexsort((total, value, row))
+    row, value, total = row[order], value[order], total[order]
+    first = np.diff(row, prepend=-1) != 0
+    new = (np.diff(value, prepend=0) != 0) | (np.diff(total, prepend=0) != 0)
+    place = np.cumsum(new & ~first)
+    found = np.empty(len(row), dtype=np.int64)
+    found[order] = place - np.repeat(place[first], np.diff(np.append(np.flatnonzero(first), len(row))))
+    return found
 
 
 def _keep_places(

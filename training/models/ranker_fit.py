@@ -40,10 +40,12 @@ class Lesson:
         return np.repeat(questions, self.sizes)
 
     def gain(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """float64[q]: NDCG at 10 of each question under scores of its candidates, ties at their mean rank."""
-        own = np.repeat(scores[self.hit], self.sizes)
+        """float64[q]: NDCG at 10 of each question under scores of its candidates, equal ones as the blend orders them."""
+        own, blend = (np.repeat(values[self.hit], self.sizes) for values in (scores, self.blend))
         starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
-        above, tied = (np.add.reduceat(where.astype(np.int64), starts) for where in (scores > own, scores == own))
+        equal = scores == own
+        better, same = (scores > own) | equal & (self.blend > blend), equal & (self.blend == blend)
+        above, tied = (np.add.reduceat(where.astype(np.int64), starts) for where in (better, same))
         rank = 1 + above + (tied - 1) / 2
         return np.where(rank < _K + 1, 1 / np.log2(1 + rank), 0.0)
 

@@ -6,6 +6,7 @@ whole population (the posterior mean under a Dirichlet prior): an audience of th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, floats
+from training.models.base import Arrays, at_the_mean, columns, floats
 
 _DAY = np.timedelta64(1, "D")
 
@@ -63,7 +64,10 @@ def _shares(counts: NDArray[np.float64], prior: float) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class FittedRecent:
-    """shares: float32[n_audiences + 1, n_items], the last row for everybody. All NaN where the table had no times."""
+    """shares: float32[n_audiences + 1, n_items], the last row for everybody. All NaN where the table had no times.
+
+    An item that nobody took up scores as the mean of the others: how popular it would be is not known.
+    """
 
     shares: NDArray[np.float32]
     kind: ClassVar[str] = "recent"
@@ -72,8 +76,12 @@ class FittedRecent:
     def n_items(self) -> int:
         return int(self.shares.shape[1])
 
+    @cached_property
+    def _levels(self) -> NDArray[np.float32]:
+        return at_the_mean(self.shares, self.shares[-1] == 0)
+
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
-        return columns(self.shares[_row(histories.audience, len(self.shares) - 1)], items)
+        return columns(self._levels[_row(histories.audience, len(self.shares) - 1)], items)
 
     def arrays(self) -> Arrays:
         return {"shares": self.shares}

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
 from features.interactions import Histories, Interactions
-from training.models.base import Arrays, columns, floats, number
+from training.models.base import Arrays, at_the_mean, columns, floats, number
 
 GROUPS = ("audience", "org_unit", "role")
 """Fields of `Histories`, from coarse to fine."""
@@ -50,7 +50,8 @@ def grid(n_items: int) -> Sequence[Segments]:
 @dataclass(frozen=True, eq=False)
 class FittedSegments:
     """everybody: float32[m], shares that add up to 1. counts: by group float32 csr[groups + 1, m], take-ups by index of the
-    group; the last row is empty, for who is in none. Scores every item, 0 where nobody took it up; never NaN.
+    group; the last row is empty, for who is in none. Scores every item, never NaN; one that nobody took up as the mean of
+    the others.
     """
 
     everybody: NDArray[np.float32]
@@ -70,7 +71,8 @@ class FittedSegments:
             own = self.counts[name][group].toarray()
             size = own.sum(axis=1, keepdims=True)
             shares = (own + np.float32(self.prior) * shares) / (size + np.float32(self.prior))
-        return columns(np.ascontiguousarray(shares[of.ravel()], dtype=np.float32), items)
+        levels = at_the_mean(shares, self.everybody == 0)
+        return columns(np.ascontiguousarray(levels[of.ravel()], dtype=np.float32), items)
 
     def favoured_by(self, histories: Histories, row: int, item: int) -> str | None:
         """The group of a learner whose own share of an item exceeds everybody's by most; None where none does."""

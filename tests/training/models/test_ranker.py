@@ -17,8 +17,9 @@ from features.vocabulary import Vocabulary
 from training.bundle import BundleError, Provenance, load_bundle, write_bundle
 from training.models.item_knn import ItemKNN
 from training.models.popularity import Popularity
-from training.models.ranker import FittedRanker, Ranker, RankerConfig
+from training.models.ranker import FittedRanker, Ranker, RankerConfig, _steps
 from training.models.rehearsal import rehearse
+from training.models.trees import Trees
 
 M = 20
 Text = NDArray[np.uint8]
@@ -165,3 +166,28 @@ def test_an_item_nobody_took_up_keeps_the_place_that_the_blend_gives_it(fitted: 
             moved += order(fitted, history, liked).index(item) != place
         assert item not in found.shap(history, liked)[0]
     assert moved > 0  # where it was taken up, trees do move it
+
+
+class Silent(Trees):
+    """Trees that tell no candidates apart."""
+
+    def predict(self, features: NDArray[np.float32], trees: int | None = None) -> NDArray[np.float32]:
+        return np.zeros(len(features), dtype=np.float32)
+
+
+def test_candidates_that_trees_do_not_tell_apart_stand_as_the_blend_puts_them(fitted: FittedRanker) -> None:
+    histories = Histories.of([[3, 4, 5], [7, 8], []], M)
+    look = fitted.look(histories)
+    found = replace(fitted, trees=Silent(np.zeros(0, np.uint8), 0)).lifted(look)
+    for row in range(3):
+        own = look.item[look.row == row]
+        told, blend = found[row, own], look.total[row, own]
+        order = np.argsort(blend, kind="stable")
+        assert (np.diff(told[order]) > 0).tolist() == (np.diff(blend[order]) > 0).tolist()
+        assert told.min() > look.total[row].max()
+
+
+def test_steps_follow_the_trees_first_and_then_the_blend() -> None:
+    row = np.array([0, 0, 0, 0, 1, 1])
+    value, total = np.array([[2, 1, 1, 1, 5, 5], [0, 7, 9, 7, 3, 2]], np.float32)
+    assert _steps(row, value, total).tolist() == [2, 0, 1, 0, 1, 0]

@@ -15,8 +15,9 @@ from training.models.item_knn import ItemKNN
 from training.models.linear import Linear
 from training.models.pairs import Pairs
 from training.models.popularity import Popularity
-from training.models.ranker import FittedRanker
+from training.models.ranker import FittedRanker, _moments
 from training.models.trees import learn
+from training.models.weights import standardise
 
 M, N = 60, 40
 DAY = np.timedelta64(86_400_000_000, "us")
@@ -94,3 +95,15 @@ def test_a_history_that_leaves_one_item_has_one_candidate() -> None:
     histories = Histories.of([[0, 1, 2]], 4)
     _, item = candidates(np.ones((1, 4), np.float32), np.ones((2, 1, 4), np.float32), histories, best=5, own=1)
     assert item.tolist() == [3]
+
+
+def test_one_history_is_standardised_as_many_are() -> None:
+    """Rows that are plain, far from 0, equal, equal but for what is missing, and missing altogether."""
+    plain = RNG(5).standard_normal(500).astype(np.float32)
+    nan = np.float32(np.nan)
+    gaps = np.where(np.arange(500) % 7 == 0, nan, np.float32(1))
+    rows = np.stack([plain, plain + 1000, plain * 0 + np.float32(0.1), gaps * np.float32(0.1), gaps * plain, gaps * nan])
+    wanted, known = standardise(rows)
+    mean, scale, unknown = _moments(rows.copy())
+    assert [row.tolist() for row in unknown] == [np.flatnonzero(~row).tolist() for row in known]
+    assert_allclose(np.where(known, (rows - mean) * scale, 0), wanted, atol=1e-5)

@@ -53,3 +53,10 @@ def test_age_counts_from_the_newest_time_where_until_is_unset(until: np.datetime
     table = Interactions.of_histories(histories, until=until)
     fitted = Recent(half_life_days=10).fit(table, rng=np.random.default_rng(0))
     np.testing.assert_allclose(fitted.shares[-1], [2 / 3, 1 / 3, 0], rtol=1e-6)
+
+
+def test_a_new_item_is_as_popular_as_the_mean_of_the_others_in_each_audience() -> None:
+    fitted = fit([[0], [0], [1]], [[0]] * 3, [0, 0, 1], prior=1)
+    scores = fitted.score(Histories.of([[], []], 3, audience=[0, 1]))
+    np.testing.assert_allclose(scores[:, 2], scores[:, :2].mean(axis=1), rtol=1e-6)
+    assert fitted.shares[:, 2].tolist() == [0, 0, 0]

@@ -55,7 +55,7 @@ def test_a_group_that_training_never_saw_is_scored_like_none() -> None:
 
 def test_a_take_up_counts_half_after_a_half_life() -> None:
     fitted = fit([[0], [1]], days_ago=[[0], [10]], role=[0, 0])
-    np.testing.assert_allclose(fitted.score(new()), [[2 / 3, 1 / 3, 0]], rtol=1e-6)
+    np.testing.assert_allclose(fitted.score(new()), [[2 / 3, 1 / 3, 1 / 2]], rtol=1e-6)
     expected = np.array([[1, 1 / 2, 0], [0, 0, 0]])
     np.testing.assert_allclose(fitted.counts["role"].toarray(), expected, rtol=1e-6)
 
