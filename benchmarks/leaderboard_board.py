@@ -83,16 +83,17 @@ class Hall:
         return Board(source, protocol, [row | common for row in _rows(found, self.seed)], notes)
 
     def _side(self, dataset: Dataset, ours: Sequence[str]) -> SideInformation:
-        if dataset.texts is None or not lineup.asks_for_text(ours):
+        if dataset.texts is None or not lineup.asks_for_side(ours):
             return dataset.side
         with self._said("item texts") as say:
             progress = lambda done, total: say(f"{done:,} of {total:,} encoded")  # noqa: E731
             return replace(dataset.side, text=encode(dataset.texts, cache=self.folder / "vectors", progress=progress))
 
     def _ours(self, names: Sequence[str], source: Source, contest: Contest, split: str, notes: list[str]) -> Iterator[Found]:
-        kept, code = Kept(self.folder / source.name), our_code()
+        kept, code = Kept(self.folder / "ours"), our_code()
         for name in names:
-            path = kept.path(name, split, code, str(contest.seed), *contest.side.known)
+            known = contest.side.known if lineup.asks_for_side([name]) else ()  # of one log with and without attributes
+            path = kept.path(name, split, code, str(contest.seed), *known)
             found = None if self.fresh else kept.load(path)
             if found is None:
                 with self._said(f"{source.title}: {name}", notes):

@@ -120,7 +120,7 @@ def side_information(dataset: Dataset, models: Sequence[str], console: Console) 
 
     Errors: TextModelError where the text model is not installed.
     """
-    if dataset.texts is None or not lineup.asks_for_text(models):
+    if dataset.texts is None or not lineup.asks_for_side(models):
         return dataset.side
     with _bar(console) as bar:
         task = bar.add_task("Encoding item texts", total=len(dataset.texts))

@@ -54,7 +54,7 @@ def unbound(model: Model) -> Settings:
     return found
 
 
-def asks_for_text(names: Sequence[str]) -> bool:
-    """Whether one of these models would read texts: then they are worth encoding."""
+def asks_for_side(names: Sequence[str]) -> bool:
+    """Whether one of these models reads what is known of the items: then texts are worth encoding."""
     own = {part for name in names for part in {BLEND: BLENDED, RANKER: RANKED}.get(name, (name,))}
     return any(isinstance(FAMILIES[name].default, Bindable) for name in own)

@@ -93,5 +93,6 @@ def _last_line(text: str) -> str:
 PEERS = (
     Peer("implicit", ("implicit ALS", "implicit BPR")),
     Peer("lenskit", ("LensKit item-kNN", "LensKit ImplicitMF", "LensKit EASE")),
-    Peer("rectools", ("RecTools eSASRec", "RecTools SASRec sampled", "RecTools SASRec softmax")),
+    Peer("rectools", ("RecTools eSASRec", "RecTools SASRec sampled")),
 )
+"""Of RecTools the two whose published figures are the best: its script knows SASRec with softmax loss as well."""
