@@ -4,8 +4,6 @@ Settings and weights for a cut are chosen in the window before it, which by then
 takes part in choosing for it. What is shipped is chosen in the last window, after the last figure was taken.
 """
 
-import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -16,17 +14,14 @@ import numpy as np
 from features.catalogue import Catalogue
 from features.interactions import Histories, Interactions
 from features.proposals import Proposals
-from features.side import SideInformation
 from features.vocabulary import Vocabulary
-from training import lineup
 from training.calibration import Window, ask
-from training.choose import settle
 from training.config import BLEND, RANKER, Config
 from training.evaluate import Evaluation, evaluate, pool
-from training.models.base import Fitted, Model
-from training.models.blend import FittedBlend, choose_weights
-from training.models.families import FAMILIES, Bindable, Settings
+from training.models.base import Fitted
+from training.models.blend import FittedBlend
 from training.models.ranker import FittedRanker
+from training.parts import Choices, Sides, blended, choose_settings, fit_parts, generator, ranked, score_ms
 from training.splits import Fold, Task, digest, known_before, leave_last_out, relabel, rolling_origin
 
 CHAMPION = "champion"
@@ -35,10 +30,6 @@ OTHER_USE: Mapping[str, Literal["all", "organic"]] = {"all": "organic", "organic
 ROLLING, LAST_OUT = "rolling origin", "leave last out"
 WINDOWS = "windows"
 CHOOSE_EVERY = 4  # cuts between two searches of the grids; weights are chosen at every cut
-_TIMED = 32  # histories whose scoring is timed one by one
-
-Sides = Callable[[str | None], SideInformation]
-"""What is known of the table's items, in its item order, with texts as the encoder of that name reads them (None: no texts)."""
 Step = Callable[[str], None]
 """Told what begins now."""
 
@@ -62,14 +53,6 @@ class Table:
     proposals: Proposals = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     org_units: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What validation chose: the settings of each model that the recipe leaves open, and the blend's weights by part."""
-
-    settings: Mapping[str, Settings]
-    weights: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,8 +154,8 @@ def fit(table: Table, config: Config, *, sides: Sides, champion: Incumbent | Non
     choices = choices or chosen
     baseline = reports[0].best(config.baselines)
     step("fit on everything")
-    everything, names = taught(table.interactions, config), (*choices.weights, baseline)
-    parts = fit_parts(config, choices.settings, everything, sides, names=names)
+    everything, names = taught(table.interactions, config), dict.fromkeys((*choices.weights, *choices.beneath, baseline))
+    parts = fit_parts(config, choices.settings, everything, sides, names=tuple(names))
     blend, ranker = blended(config, parts, choices.weights), ranked(config, choices, everything, sides, parts)
     found = Outcome(table, config, tuple(reports), choices, blend, baseline, parts[baseline], row, ranker)
     step(f"{RANKER}: {found.note}" if ranker is not None else "fitted")
@@ -232,7 +215,7 @@ def walk(folds: Sequence[Fold], config: Config, sides: Sides, step: Step, *, con
         for name, fitted in _rows(config, parts, choices, train, sides, costs, fold.test.histories):
             found.setdefault(name, []).append(evaluate(fitted, fold.test, train=fold.train, k=config.evaluation.k))
             if contrasted and name in (BLEND, RANKER):
-                windows.setdefault(name, []).append(ask(fitted, fold.test, rng=_rng(config, WINDOWS)))
+                windows.setdefault(name, []).append(ask(fitted, fold.test, rng=generator(config, WINDOWS)))
         if led:
             other = _contrast(config, choices, fold.train, fold.test, sides, found[config.serves][-1])
             found.setdefault(contrast(config), []).append(other)
@@ -264,7 +247,7 @@ def hold_out(interactions: Interactions, config: Config, sides: Sides, step: Ste
         rows[contrast(config)] = (_contrast(config, choices, split.train, split.test, sides, own),)
     asked = ((split.validation.digest, split.test.digest),)
     windows = {
-        name: tuple(ask(made[name], task, rng=_rng(config, WINDOWS)) for task in (split.validation, split.test))
+        name: tuple(ask(made[name], task, rng=generator(config, WINDOWS)) for task in (split.validation, split.test))
         for name in (BLEND, RANKER)
         if name in made
     }
@@ -282,70 +265,6 @@ def add_champion(
     say: Step = lambda text: step(f"champion: {text}")  # noqa: E731
     other, _ = walk(_folds(interactions, config), theirs, sides, say, contrasted=False)
     return replace(report, folds={**report.folds, CHAMPION: other.folds[champion.serves]}), CHAMPION
-
-
-def choose_settings(
-    config: Config,
-    train: Interactions,
-    validation: Task | None,
-    sides: Sides,
-    settings: Mapping[str, Settings] | None,
-    parts: Mapping[str, Fitted] | None = None,
-) -> Choices:
-    """The settings that the recipe leaves open (searched where `settings` is None) and the blend's weights, on validation.
-
-    `parts` fitted on `train` are used again. Without validation: the first settings of each grid, and equal weights.
-    """
-    task = validation if validation is not None else _nothing(train)
-    task = task.organic() if config.data.use == "organic" else task
-    fitted = dict(parts or {})
-    if settings is None:
-        found = {name: _search(config, name, train, task, sides) for name in config.models.left_open}
-        settings = {name: model for name, (model, _) in found.items()}
-        fitted |= {name: best for name, (_, best) in found.items()}
-    missing = [name for name in config.blend.parts if name not in fitted]
-    fitted |= fit_parts(config, settings, train, sides, names=missing)
-    able: dict[str, Fitted] = {name: fitted[name] for name in config.blend.parts}
-    rng = np.random.default_rng([config.seed, zlib.crc32(b"weights")])
-    return Choices(settings, choose_weights(able, task.histories, task.targets, rng=rng, k=config.evaluation.k))
-
-
-def fit_parts(
-    config: Config,
-    settings: Mapping[str, Settings],
-    train: Interactions,
-    sides: Sides,
-    *,
-    names: Sequence[str] | None = None,
-    costs: dict[str, float] | None = None,
-    timed: Histories | None = None,
-) -> dict[str, Fitted]:
-    """The configured models by name (or those in `names`), each with a generator of its own; `costs` is filled when given."""
-    parts: dict[str, Fitted] = {}
-    for name in config.models.names if names is None else names:
-        parts[name] = _model(config, name, settings, sides).fit(train, rng=_rng(config, name))
-        if costs is not None and timed is not None:
-            costs[name] = _score_ms(parts[name], timed)
-    return parts
-
-
-def blended(config: Config, parts: Mapping[str, Fitted], weights: Mapping[str, float]) -> FittedBlend:
-    """The blend as it is served: its linear part keeps the strongest entries of each row."""
-    return FittedBlend({name: parts[name] for name in weights}, dict(weights)).compact(config.bundle.row_entries)
-
-
-def ranked(
-    config: Config, choices: Choices, train: Interactions, sides: Sides, parts: Mapping[str, Fitted]
-) -> FittedRanker | None:
-    """The recipe's ranker with the settings chosen so far, over the `parts` fitted on `train`; None without one."""
-    if config.ranker is None:
-        return None
-    models = [_model(config, name, choices.settings, sides) for name in config.ranker.parts]
-    ranker = config.ranker.settings.over(models, sides(config.encoder))
-    found = ranker.fit(
-        train, rng=_rng(config, RANKER), fitted={name: parts[name] for name in config.ranker.parts if name in parts}
-    )
-    return found.compact(config.bundle.row_entries)
 
 
 def _contrast(config: Config, choices: Choices, train: Interactions, test: Task, sides: Sides, own: Evaluation) -> Evaluation:
@@ -372,44 +291,13 @@ def _rows(
     """Every part alone, the blend, then the ranker: the blend once more where its trees do not help."""
     yield from parts.items()
     blend = blended(config, parts, choices.weights)
-    costs[BLEND] = _score_ms(blend, timed)
+    costs[BLEND] = score_ms(blend, timed)
     yield BLEND, blend
     ranker = ranked(config, choices, train, sides, parts)
     if ranker is not None:
         found: Fitted = blend if ranker.trees is None else ranker
-        costs[RANKER] = _score_ms(found, timed)
+        costs[RANKER] = score_ms(found, timed)
         yield RANKER, found
-
-
-def _model(config: Config, name: str, settings: Mapping[str, Settings], sides: Sides) -> Model:
-    found: Settings | None = settings[name] if name in settings else getattr(config.models, name)
-    assert found is not None, f"[models.{name}] is not configured"
-    return found.bind(sides(config.encoder)) if isinstance(found, Bindable) else found
-
-
-def _search(config: Config, name: str, train: Interactions, task: Task, sides: Sides) -> tuple[Settings, Fitted]:
-    """The best settings of a model's grid on validation, and that model fitted; the first of the grid without validation."""
-    bindable = isinstance(FAMILIES[name].default, Bindable)
-    side = sides(config.encoder) if bindable else SideInformation(train.n_items)
-    model, fitted = settle(
-        lineup.settings(name, train.n_items, side), train, task, rng=_rng(config, name), k=config.evaluation.k
-    )
-    return lineup.unbound(model), fitted
-
-
-def _rng(config: Config, name: str) -> np.random.Generator:
-    """A generator that depends on the seed and the model, not on which other models are fitted."""
-    return np.random.default_rng([config.seed, zlib.crc32(name.encode())])
-
-
-def _score_ms(fitted: Fitted, histories: Histories) -> float:
-    found = []
-    for row in range(min(_TIMED, len(histories))):
-        one = histories.take(np.array([row]))
-        start = time.perf_counter()
-        fitted.score(one)
-        found.append(1000 * (time.perf_counter() - start))
-    return float(np.median(found)) if found else float("nan")
 
 
 def _folds(interactions: Interactions, config: Config) -> tuple[Fold, ...]:
@@ -417,11 +305,6 @@ def _folds(interactions: Interactions, config: Config) -> tuple[Fold, ...]:
         return rolling_origin(interactions, cuts=config.evaluation.cuts, ask=config.evaluation.ask)
     except ValueError as error:
         raise DataError(f"{error} (evaluation.cuts = {config.evaluation.cuts})") from error
-
-
-def _nothing(train: Interactions) -> Task:
-    none = np.array([], dtype=np.int32)
-    return Task(train.take(none), none, none)
 
 
 def _instant(moment: object) -> np.datetime64:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from features import lake as lakes
 from features.proposals import read_proposals
 from features.side import SideInformation
-from training.fit import DataError, Sides, Table
+from training.fit import DataError, Table
+from training.parts import Sides
 
 Step = Callable[[str], None]
 THREADS = 2

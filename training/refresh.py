@@ -27,9 +27,10 @@ from training.adopt import adopt
 from training.bundle import Bundle, BundleError, bundle_folder, load_bundle
 from training.config import Config, read_config
 from training.drift import DriftReport
-from training.fit import DataError, Incumbent, Sides, Table, fit
+from training.fit import DataError, Incumbent, Table, fit
 from training.inputs import THREADS, read_table
 from training.journal import Journal
+from training.parts import Sides
 from training.promote import promote, rolled_back
 from training.publish import current_pointer, prune, publish
 from training.record import incumbent, record

@@ -15,8 +15,9 @@ from features.side import SideInformation
 from features.vocabulary import Vocabulary
 from training.adopt import register
 from training.bundle import Bundle, write_bundle
-from training.fit import Sides, Table
+from training.fit import Table
 from training.grown import grown, grown_population, grown_vocabulary, ranks_new_items
+from training.parts import Sides
 from training.promote import rolled_back
 from training.tracking import CHALLENGER, CHAMPION, Registry, Version
 

@@ -22,9 +22,10 @@ from pydantic import BaseModel
 from features.interactions import Interactions
 from training.config import SECTIONS, Config
 from training.evaluate import evaluate
-from training.fit import DataError, Sides, Table, select, taught
+from training.fit import DataError, Table, select, taught
 from training.models.base import Model
 from training.models.families import Bindable
+from training.parts import Sides
 from training.search_spaces import SPACES, Choice, Integers, Space, Value
 from training.splits import Task, before_every_test, relabel
 
