@@ -19,10 +19,10 @@ def sound(text: str, width: int) -> str:
     Errors: ValueError where these are no trees over `width` features that can be walked from root to leaf.
     """
     head, mark, _ = text.partition("\nTree=0\n")
-    told = _fields(head)
+    told = fields(head)
     if not text.startswith("tree\n") or not mark or "max_feature_idx" not in told:
         raise ValueError("the trees cannot be read (no head of a LightGBM model)")
-    if (found := int(_numbers(told, "max_feature_idx", 1)[0]) + 1) != width:
+    if (found := int(numbers(told, "max_feature_idx", 1)[0]) + 1) != width:
         raise ValueError(f"the trees were learned over {found} features, not {width}")
     start = len(head) + 1
     for number, size in enumerate(told.get("tree_sizes", "").split()):
@@ -36,22 +36,22 @@ def sound(text: str, width: int) -> str:
 
 
 def _check_tree(text: str, number: int, width: int) -> None:
-    told = _fields(text)
-    leaves = int(_numbers(told, "num_leaves", 1)[0])
+    told = fields(text)
+    leaves = int(numbers(told, "num_leaves", 1)[0])
     plain = told.get("num_cat") == "0" and told.get("is_linear", "0") == "0"
     if told.get("Tree") != str(number) or leaves < 1 or not plain:
         raise ValueError(f"the trees cannot be read (tree {number} is none that LambdaRank grows here)")
     if leaves == 1:
-        _numbers(told, "leaf_value", 1)
+        numbers(told, "leaf_value", 1)
         return
     for name in _OF_NODES:
-        _numbers(told, name, leaves - 1)
+        numbers(told, name, leaves - 1)
     for name in _OF_LEAVES:
-        _numbers(told, name, leaves)
-    feature = _numbers(told, "split_feature", leaves - 1)
+        numbers(told, name, leaves)
+    feature = numbers(told, "split_feature", leaves - 1)
     if feature.min() < 0 or feature.max() >= width:
         raise ValueError(f"the trees cannot be read (tree {number} splits by a feature outside 0..{width - 1})")
-    _check_children(_numbers(told, "left_child", leaves - 1), _numbers(told, "right_child", leaves - 1), number)
+    _check_children(numbers(told, "left_child", leaves - 1), numbers(told, "right_child", leaves - 1), number)
 
 
 def _check_children(left: NDArray[np.float64], right: NDArray[np.float64], number: int) -> None:
@@ -63,7 +63,7 @@ def _check_children(left: NDArray[np.float64], right: NDArray[np.float64], numbe
         raise ValueError(f"the trees cannot be read (the nodes of tree {number} make no tree)")
 
 
-def _fields(text: str) -> dict[str, str]:
+def fields(text: str) -> dict[str, str]:
     return dict(_pairs(text))
 
 
@@ -74,7 +74,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _numbers(told: dict[str, str], name: str, count: int) -> NDArray[np.float64]:
+def numbers(told: dict[str, str], name: str, count: int) -> NDArray[np.float64]:
     try:
         found = np.array([float(word) for word in told.get(name, "").split()], dtype=np.float64)
     except ValueError:

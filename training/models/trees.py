@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.models.tree_text import sound
+from training.models.tree_walk import MOST_ROWS, Walk
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -38,15 +39,24 @@ class Trees:
         except (LightGBMError, UnicodeDecodeError, ValueError) as error:
             raise ValueError(str(error)[:200]) from error
 
+    @cached_property
+    def _walk(self) -> Walk | None:
+        return Walk.of(sound(self.text.tobytes().decode("ascii"), self.width), self.width)
+
     def check(self) -> "Trees":
         """Itself, once it can be read. Errors: ValueError."""
-        _ = self._booster
+        _ = self._booster, self._walk
         return self
 
     def predict(self, features: NDArray[np.float32], trees: int | None = None) -> NDArray[np.float32]:
-        """float32[k] of float32[k, width], by the first `trees` of them (None: all)."""
+        """float32[k] of float32[k, width], finite or NaN, by the first `trees` of them (None: all).
+
+        The candidates of one history go without LightGBM, to the same numbers in less time.
+        """
         if not len(features):
             return np.zeros(0, dtype=np.float32)
+        if trees is None and len(features) <= MOST_ROWS and self._walk is not None:
+            return self._walk.predict(features)
         found = self._booster.predict(features, num_iteration=trees, num_threads=1, validate_features=False)
         return np.asarray(found, dtype=np.float32)
 
