@@ -14,6 +14,11 @@ Weights = Mapping[str, Floats]
 EPSILON = 1e-6  # of the root mean square
 WIDER = 2  # the feed-forward layer's width over dim
 
+_OF_BLOCKS = (
+    *("attention_norm", "attention_in", "attention_lag", "attention_out", "attention_gate", "attention_bias"),
+    *("feed_norm", "feed_in", "feed_out", "feed_gate", "feed_bias"),
+)
+
 
 def shapes(n_items: int, dim: int, blocks: int, heads: int, max_length: int, n_gaps: int) -> dict[str, tuple[int, ...]]:
     """The shape of every weight by name; those of the blocks are stacked along the first axis."""
@@ -42,9 +47,39 @@ def last_states(weights: Weights, items: NDArray[np.int32], gaps: NDArray[np.int
     x = x + weights["position"][: items.shape[1]] + weights["gap"][gaps]
     blocks = len(weights["attention_in"])
     for block in range(blocks):
-        own = {name: array[block] for name, array in weights.items() if name.startswith(("attention", "feed"))}
-        x = _block(own, x, last_only=block == blocks - 1)
+        x = _block({name: weights[name][block] for name in _OF_BLOCKS}, x, last_only=block == blocks - 1)
     return _norm(x[:, -1], weights["norm"])
+
+
+def state_of_one(weights: Weights, items: NDArray[np.int32], gaps: NDArray[np.int32]) -> Floats:
+    """float32[dim]: the same of int32[length], one history, in as few steps as numpy can take: these are its time here."""
+    length, dim = len(items), weights["item"].shape[1]
+    x = weights["item"][items] * np.float32(dim**0.5)
+    x += weights["position"][:length]
+    x += weights["gap"][gaps]
+    last = len(weights["attention_in"]) - 1
+    for block in range(last):
+        x = _block({name: weights[name][block] for name in _OF_BLOCKS}, x[None], last_only=False)[0]
+    return _norm(_last_place({name: weights[name][last] for name in _OF_BLOCKS}, x), weights["norm"])
+
+
+def _last_place(own: Weights, x: Floats) -> Floats:
+    """`_block` of the last place of float32[length, dim] alone."""
+    length, dim = x.shape
+    heads = len(own["attention_lag"])
+    normed, last = _norm(x, own["attention_norm"]), x[-1]
+    query = (normed[-1] @ own["attention_in"][:, :dim]) * np.float32((dim // heads) ** -0.5)
+    looked = (normed @ own["attention_in"][:, dim:]).reshape(length, 2, heads, dim // heads).transpose(1, 2, 0, 3)
+    weight = (looked[0] @ query.reshape(heads, -1, 1))[..., 0] + own["attention_lag"][:, :length][:, ::-1]
+    weight = np.exp(weight - weight.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    mixed = (weight[:, None] @ looked[1]).reshape(dim) @ own["attention_out"]
+    last = last + _gate(last, own["attention_gate"], own["attention_bias"]) * mixed
+    wide = _norm(last, own["feed_norm"]) @ own["feed_in"]
+    value, gate = wide[: len(wide) // 2], wide[len(wide) // 2 :]
+    fed = (value * _sigmoid(value) * gate) @ own["feed_out"]
+    found: Floats = last + _gate(last, own["feed_gate"], own["feed_bias"]) * fed
+    return found
 
 
 def _block(own: Weights, x: Floats, *, last_only: bool) -> Floats:

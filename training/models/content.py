@@ -16,6 +16,7 @@ from scipy import sparse
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
 from training.models.base import Arrays, columns, csr, csr_arrays, decayed_sum, floats, number
+from training.models.row_lookups import decays, sum_of_rows
 
 _NOTHING = 1e-5
 _MOST, _NARROWEST = 1_000_000, 64
@@ -152,6 +153,8 @@ class FittedContent:
 
     def score(self, histories: Histories, items: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
         """The cosine between an item and the decayed sum of the history."""
+        if len(histories) == 1:
+            return columns(self._of_one(histories)[None], items)
         texts, words = (decayed_sum(histories, table, self.decay) for table in (self.vectors, self.attributes))
         lengths = np.sqrt(np.square(texts).sum(axis=1) + np.square(words).sum(axis=1))[:, None]
         per_length = np.divide(1, lengths, out=np.full_like(lengths, np.nan), where=lengths > 0)
@@ -159,6 +162,20 @@ class FittedContent:
         scores += (self.attributes @ np.ascontiguousarray((words * per_length).T)).T
         scores[:, self._unknown] = np.nan
         return columns(scores, items)
+
+    def _of_one(self, history: Histories) -> NDArray[np.float32]:
+        """float32[n_items]: the same, without what a catalogue has nothing of."""
+        weights = decays(self.decay, len(history.items))
+        text = weights @ self.vectors[history.items] if self.vectors.shape[1] else np.zeros(0, dtype=np.float32)
+        words = sum_of_rows(self.attributes, history.items, weights)
+        length = float(text @ text + words @ words) ** 0.5
+        if length == 0:
+            return np.full(self.n_items, np.nan, dtype=np.float32)
+        found = self.attributes @ (words / length) if len(words) else np.zeros(self.n_items, dtype=np.float32)
+        if len(text):
+            found += self.vectors @ (text / length)
+        found[self._unknown] = np.nan
+        return np.asarray(found, dtype=np.float32)
 
     def likeness(self, items: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32[len(items), len(others)]: the cosine between items; 0 where nothing is known of one of them."""

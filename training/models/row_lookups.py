@@ -24,6 +24,21 @@ def looked_up(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.i
     return found
 
 
+def decays(decay: float, length: int) -> Floats:
+    """float32[length]: `decay ** age` of the entries of one history, oldest first."""
+    return np.power(np.float32(decay), np.arange(length - 1, -1, -1), dtype=np.float32)
+
+
+def sum_of_rows(table: sparse.csr_matrix, rows: NDArray[np.integer], weights: Floats) -> Floats:
+    """float32[d]: the sum of a few rows, each times its weight: as long as their entries take."""
+    if not len(rows):
+        return np.zeros(table.shape[1], dtype=np.float32)
+    spans = list(map(slice, table.indptr[rows].tolist(), table.indptr[rows + 1].tolist()))
+    given = np.concatenate([table.data[span] * weight for span, weight in zip(spans, weights, strict=True)])
+    place = np.concatenate([table.indices[span] for span in spans])
+    return np.bincount(place, given, minlength=table.shape[1]).astype(np.float32)
+
+
 def entries(table: sparse.csr_matrix, of: int, item: NDArray[np.int64]) -> Floats:
     """float32[k]: the entries of one row of a table."""
     row = np.zeros(table.shape[1], dtype=np.float32)

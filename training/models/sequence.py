@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from features.interactions import Histories, Interactions
-from training.models.attention import last_states, shapes
+from training.models.attention import last_states, shapes, state_of_one
 from training.models.base import Arrays, columns, floats
 from training.models.windows import N_GAPS, Windows, gaps, newest
 
@@ -102,7 +102,7 @@ class FittedSequence:
         """float32[n, dim]: what the model makes of each history of known items; zero for an empty one."""
         if len(histories) == 1 and len(histories.items):
             last = slice(-len(self.weights["position"]), None)
-            return last_states(self.weights, histories.items[None, last], gaps(histories, times=self.times)[None, last])
+            return state_of_one(self.weights, histories.items[last], gaps(histories, times=self.times)[last])[None]
         windows = newest(histories, len(self.weights["position"]), times=self.times)
         found = np.zeros((len(histories), self.weights["item"].shape[1]), dtype=np.float32)
         for length in np.unique(windows.length[windows.length > 0]):

@@ -71,7 +71,7 @@ def gaps(histories: Histories, *, times: bool = True) -> NDArray[np.int32]:
     found = np.zeros(len(histories.items), dtype=np.int32)
     if not times or not len(found):
         return found
-    since = np.diff(histories.at, prepend=histories.at[:1])
+    since = histories.at - histories.at[np.maximum(np.arange(len(found)) - 1, 0)]
     minutes = np.maximum(since.astype(np.int64), 0) // _MINUTE
     bucket = np.minimum(2 + np.ceil(np.log2(minutes + 1)).astype(np.int32), N_GAPS - 1)
     found[:] = np.where(np.isnat(since), UNKNOWN_GAP, bucket)
