@@ -1,5 +1,6 @@
 """Scores of one learner over all items, where they came from, and which past item gave most to them."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.linear import FittedLinear
 from training.models.ranker import FittedRanker, Look
+from training.models.row_lookups import decays, entries
 from training.models.weights import standardise
 
 POPULARITY = "popularity"
@@ -41,9 +43,10 @@ class Scores:
             return cls.of_blend(ranker.blend, history)
         look = ranker.look(history)
         total = ranker.lifted(look)[0]
-        added = np.zeros_like(total)
-        added[look.item] = total[look.item] - look.total[0, look.item]
-        return cls(total, (*ranker.blend.parts, RANKER), np.concatenate([look.parts[:, 0], added[None]]), look)
+        parts = np.zeros((len(look.parts) + 1, len(total)), dtype=np.float32)
+        parts[:-1] = look.parts[:, 0]
+        parts[-1, look.item] = total[look.item] - look.total[0, look.item]
+        return cls(total, (*ranker.blend.parts, RANKER), parts, look)
 
     @classmethod
     def of_blend(cls, blend: FittedBlend, history: Histories) -> "Scores":
@@ -111,9 +114,13 @@ def largest(parts: Mapping[str, float]) -> str:
 
 def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32]) -> NDArray[np.int32]:
     """Candidates by descending score (no NaN), ties by lower index: one fast sort of numbers that hold both."""
-    bits = (-total[candidates] + np.float32(0)).view(np.int32)  # + 0: -0 is no other number than 0
-    rising = np.where(bits < 0, np.int32(0x7FFFFFFF) ^ bits, bits).astype(np.int64)
-    return (np.sort(rising << 32 | candidates) & 0xFFFFFFFF).astype(np.int32)
+    bits = (np.float32(0) - total.take(candidates)).view(np.int32)  # 0 - 0 is 0, and never -0, which is no other number
+    bits ^= bits >> 31 & np.int32(0x7FFFFFFF)
+    key = np.empty(len(bits), dtype=np.int64)
+    low, high = (key.view(np.int32)[at::2] for at in ((0, 1) if sys.byteorder == "little" else (1, 0)))
+    low[:], high[:] = candidates, bits
+    key.sort()
+    return low.copy()
 
 
 def parts_of(model: Fitted) -> Mapping[str, Fitted]:
@@ -136,26 +143,23 @@ def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[
     if found is None or not len(taken) or not len(items):
         return [()] * len(items)
     _, linear = found
-    past, place = np.unique(taken, return_inverse=True)
-    age = np.power(np.float32(linear.decay), history.age(), dtype=np.float32)
-    given = _weights(linear, past, items) * np.bincount(place, age).astype(np.float32)[:, None]
+    each_gave: dict[int, float] = {}
+    for item, gave in zip(taken.tolist(), decays(linear.decay, len(taken)).tolist(), strict=True):
+        each_gave[item] = each_gave.get(item, 0.0) + gave
+    past = np.array(sorted(each_gave))
+    gave_in_all = np.array([each_gave[item] for item in past.tolist()], dtype=np.float32)
+    given = _weights(linear, past, items) * gave_in_all[:, None]
     strongest = np.argsort(-given, axis=0, kind="stable")[:MOST_CAUSES]
     amounts = np.take_along_axis(given, strongest, axis=0)
     each = zip(past[strongest].T.tolist(), amounts.T.tolist(), strict=True)
     return [tuple(one for one in zip(own, amount, strict=True) if one[1] > 0) for own, amount in each]
 
 
-def _weights(linear: FittedLinear, past: NDArray[np.int32], items: NDArray[np.int64]) -> NDArray[np.float32]:
+def _weights(linear: FittedLinear, past: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float32]:
     """float32[len(past), len(items)]: the weights from past items to others."""
     if not sparse.issparse(linear.weights):
         return np.asarray(linear.weights[np.ix_(past, items)])
-    row, found = np.zeros(linear.n_items, dtype=np.float32), np.empty((len(past), len(items)), dtype=np.float32)
-    for at, one in enumerate(past.tolist()):
-        span = slice(linear.weights.indptr[one], linear.weights.indptr[one + 1])
-        row[linear.weights.indices[span]] = linear.weights.data[span]
-        found[at] = row[items]
-        row[linear.weights.indices[span]] = 0
-    return found
+    return entries([(linear.weights, one) for one in past.tolist()], items)
 
 
 def explained(model: Fitted) -> tuple[str, FittedLinear] | None:

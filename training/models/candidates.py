@@ -1,5 +1,7 @@
 """Candidates: the items of a catalogue that a ranker looks at closely, the best of every source among them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,11 +55,35 @@ def _of_one(total: Floats, parts: Floats, taken: NDArray[np.int32], best: int, o
     seen = np.zeros(len(total), dtype=bool)
     seen[taken] = True
     chosen = np.zeros(len(total), dtype=bool)
-    for scores, count in [(total, best), *((part, own) for part in parts)]:
-        if count:
-            chosen[_best(scores, seen, len(taken), count)] = True
+    for scores, count in ((total[None], best), (parts, own)):
+        for found in _best_of_each(scores, seen, taken, count) if count else ():
+            chosen[found] = True
     item = np.flatnonzero(chosen)
     return item[np.isfinite(total[item])]
+
+
+def _best_of_each(scores: Floats, seen: NDArray[np.bool_], taken: NDArray[np.int32], count: int) -> Iterator[NDArray[np.int64]]:
+    """`_best` of each row of float32[p, m]."""
+    rank = _rank(len(taken), count)
+    if rank >= -(-scores.shape[1] // _EVERY):
+        yield from (_best(own, seen, len(taken), count) for own in scores)
+        return
+    guess = -np.partition(np.negative(scores[:, ::_EVERY]), rank, axis=1)[:, rank : rank + 1]
+    above = scores > guess
+    above[:, taken] = False
+    every = np.flatnonzero(above)
+    bounds = np.searchsorted(every, np.arange(len(scores) + 1) * scores.shape[1]).tolist()
+    for at, own in enumerate(scores):
+        high = every[bounds[at] : bounds[at + 1]] - at * len(own)
+        if len(high) < count:
+            yield _best(own, seen, len(taken), count)
+        else:
+            yield high[np.argsort(np.negative(own[high]), kind="stable")[:count]]
+
+
+def _rank(n_seen: int, count: int) -> int:
+    """Which score of every `_EVERY`th item is the guess: one that about twice as many lie above as are wanted."""
+    return 2 * (count + n_seen) // _EVERY + 3
 
 
 def _best(scores: Floats, seen: NDArray[np.bool_], n_seen: int, count: int) -> NDArray[np.int64]:
@@ -66,7 +92,7 @@ def _best(scores: Floats, seen: NDArray[np.bool_], n_seen: int, count: int) -> N
     Only what lies above a guess is looked at closely, and what equals it: the guess is a high score of every `_EVERY`th item.
     """
     sample = np.negative(scores[::_EVERY])
-    rank = 2 * (count + n_seen) // _EVERY + 3
+    rank = _rank(n_seen, count)
     if rank < len(sample):
         guess = -np.partition(sample, rank)[rank]
         above = np.flatnonzero(scores > guess)

@@ -58,7 +58,9 @@ _PATHS = (
 _TAKEN, _TAKEN_LAST, _LENGTH = _AT["taken"], _AT["taken_last"], _AT["length"]
 _CONTENT = slice(_AT["content_last"], _AT["content_previous"] + 1)
 _MINUTES, _DIFFICULTY, _AVAILABLE, _PAUSE = (_AT[name] for name in ("minutes", "difficulty", "available_since", "pause"))
-_STEPS_AT = [_AT[name] for name in ("position_step", "position_distance", "minutes_step", "difficulty_step")]
+_STEP, _DISTANCE, _MINUTES_STEP, _DIFFICULTY_STEP = (
+    _AT[name] for name in ("position_step", "position_distance", "minutes_step", "difficulty_step")
+)
 _GAPS = slice(_AT["gap_closed"], _AT["gap_skills"] + 1)
 _WINDOWS_AT = [_AT[f"taken_{days}_days"] for days in _WINDOWS]
 _SINCE, _SINCE_FIRST = _AT["since_taken"], _AT["since_first_taken"]
@@ -132,34 +134,39 @@ class Pairs:
         return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
 
     def _of_one(self, history: Histories, item: NDArray[np.int64]) -> Floats:
-        """The same of one history, written column by column into one table: what a service asks, in a fraction of the time."""
-        found = np.full((len(FEATURES), len(item)), np.nan, dtype=np.float32)
+        found = np.empty((len(FEATURES), len(item)), dtype=np.float32)
+        self.write(history, item, found)
+        return found.T
+
+    def write(self, history: Histories, item: NDArray[np.int64], found: Floats) -> None:
+        """The same of one history into float32[len(FEATURES), k], a row at a time: for a service, in a fraction of the time."""
+        found.fill(np.nan)
         newest_two = history.items[:-3:-1].tolist()
-        for of, paths in zip(newest_two, _PATHS, strict=False):
-            for name, column in paths:
-                found[column] = entries(getattr(self, name), of, item)
+        asked = [(name, of, column) for of, paths in zip(newest_two, _PATHS, strict=False) for name, column in paths]
+        if asked:
+            found[[column for _, _, column in asked]] = entries([(getattr(self, name), of) for name, of, _ in asked], item)
         found[_TAKEN] = self.taken[item]
         found[_LENGTH] = np.log1p(len(history.items))
-        own = self.fields[item].T
+        own = self.fields.take(item, axis=0).T
         found[_MINUTES], found[_DIFFICULTY] = own[1], own[2]
         if newest_two:
             found[_TAKEN_LAST] = self.taken[newest_two[0]]
             step = own[:3] - self.fields[newest_two[0], :3, None]
-            found[_STEPS_AT] = np.stack([step[0], np.abs(step[0]), step[1], step[2]])
+            found[_STEP], found[_MINUTES_STEP], found[_DIFFICULTY_STEP] = step
+            np.abs(step[0], out=found[_DISTANCE])
             self._alike_of_one(newest_two, item, found[_CONTENT])
         self._gaps_of_one(history, item, found[_GAPS])
         self._times_of_one(history, item, own[3], found)
-        return found.T
 
     def _alike_of_one(self, of: Sequence[int], item: NDArray[np.int64], found: Floats) -> None:
         if not self.text.shape[1] and not self.attributes.shape[1]:
             return
-        given = np.zeros((len(of), len(item)), dtype=np.float32)
+        given = found[: len(of)]
+        given.fill(0)
         if self.text.shape[1]:
             given += self.text[of] @ self.text[item].T
         if self.attributes.shape[1]:
             given += dots_of_one(self.attributes, of, item)
-        found[: len(of)] = given
 
     def _gaps_of_one(self, history: Histories, item: NDArray[np.int64], found: Floats) -> None:
         role = int(history.role[0])
@@ -167,27 +174,33 @@ class Pairs:
             return
         expected = self.expects[role]
         asked = np.flatnonzero(expected)
-        present = self.levels[np.ix_(history.items, asked)].max(axis=0, initial=0)
-        closed = np.maximum(np.minimum(self.levels[np.ix_(item, asked)], expected[asked]) - present, 0)
-        found[0], found[1] = closed.sum(axis=1), np.count_nonzero(closed, axis=1)
+        present = self.levels.take(history.items, axis=0).max(axis=0, initial=0).take(asked)
+        closed = self.levels.take(item, axis=0).take(asked, axis=1)
+        np.minimum(closed, expected.take(asked), out=closed)
+        closed -= present
+        np.maximum(closed, 0, out=closed)
+        closed.sum(axis=1, out=found[0])
+        (closed > 0).sum(axis=1, out=found[1])
 
     def _times_of_one(self, history: Histories, item: NDArray[np.int64], available: Floats, found: Floats) -> None:
         if not len(history.items):
             return
-        now, before = _day(history.at, np.array([len(history.items) - 1, max(len(history.items) - 2, 0)])).tolist()
+        newest_days = _day(history.at[-2:], np.arange(min(len(history.items), 2))).tolist()
+        before, now = newest_days[0], newest_days[-1]
         found[_AVAILABLE] = now - available
         if len(history.items) > 1:
             found[_PAUSE] = np.log1p(max(now - before, 0.0) * 24) if now == now and before == before else np.nan
         if not len(self.days) or now != now:
             return
-        moments = now - np.array([0, *_WINDOWS], dtype=np.float64)
-        upto, *since = self._count(np.tile(item, len(moments)), np.repeat(moments, len(item))).reshape(len(moments), -1)
+        moments = now - np.array([*reversed(_WINDOWS), 0], dtype=np.float64)
+        *since, upto = self._count(item[:, None], moments).T  # keys that rise: each is looked for near the one before it
         everybody = np.searchsorted(self._every, moments)
-        for column, start, total in zip(_WINDOWS_AT, since, (everybody[0] - everybody[1:]).tolist(), strict=True):
-            found[column] = np.log1p(1000 * (upto - start) / max(total, 1))
-        known = self.first[item] < upto
+        inside = 1000 * (upto - np.stack(since)) / np.maximum(everybody[-1] - everybody[:-1], 1)[:, None]
+        found[_WINDOWS_AT] = np.log1p(inside)[::-1]
+        first = self.first[item]
+        known = first < upto
         found[_SINCE] = np.where(known, now - self.days[np.maximum(upto - 1, 0)], np.nan)
-        found[_SINCE_FIRST] = np.where(known, now - self.days[np.minimum(self.first[item], len(self.days) - 1)], np.nan)
+        found[_SINCE_FIRST] = np.where(known, now - self.days[np.minimum(first, len(self.days) - 1)], np.nan)
 
     @cached_property
     def _any_expected(self) -> bool:

@@ -155,16 +155,17 @@ class FittedRanker:
         mean, scale, unknown = _moments(raw)
         parts = raw * (scale * weights).astype(np.float32)
         parts -= (mean * scale * weights).astype(np.float32)
-        for own, missing in zip(parts, unknown, strict=True):
-            own[missing] = 0
+        parts.ravel()[unknown] = 0
         total = parts.sum(axis=0)
-        if all(len(missing) for missing in unknown):
-            total[np.isnan(raw).all(axis=0)] = np.nan
+        if len(unknown) >= len(raw):
+            total[np.bincount(unknown % len(total), minlength=len(total)) == len(raw)] = np.nan
         row, item = candidates(total[None], raw[:, None], history, best=self.best, own=self.own)
-        standard = ((raw[:, item] - mean) * scale).astype(np.float32)
-        own = _said_of_one(np.concatenate([total[None, item], standard]))
-        features = np.concatenate([own, self.pairs.features(history, row, item)], axis=1)
-        return Look(row, item, features, total[None], parts[:, None])
+        standard = ((raw.take(item, axis=1) - mean) * scale).astype(np.float32)
+        own = 2 + len(_OF_A_PART) * len(raw)
+        features = np.empty((own + len(FEATURES), len(item)), dtype=np.float32)
+        _write_said(total[item], standard, features[:own])
+        self.pairs.write(history, item, features[own:])
+        return Look(row, item, features.T, total[None], parts[:, None])
 
     def lifted(self, look: Look) -> NDArray[np.float32]:
         """float32[n, m]: the blend's scores, the candidates above all others by what the trees say of them.
@@ -174,6 +175,9 @@ class FittedRanker:
         """
         found = look.total.copy()
         if self.trees is None or not len(look.row):
+            return found
+        if len(found) == 1:
+            self._lift_one(found[0], look)
             return found
         value = self.trees.predict(look.features)
         starts = np.flatnonzero(np.diff(look.row, prepend=-1))
@@ -186,6 +190,22 @@ class FittedRanker:
         step = _STEP * _steps(look.row, value, look.total[look.row, look.item])
         found[look.row, look.item] = highest[look.row] + 1 + value - lowest + step
         return found
+
+    def _lift_one(self, found: NDArray[np.float32], look: Look) -> None:
+        """The same of one history, in place."""
+        assert self.trees is not None
+        value, total = self.trees.predict(look.features), look.total[0, look.item]
+        untaken = self.pairs.taken[look.item] == 0
+        if untaken.any():
+            _keep_places(value, total, untaken, np.zeros(1, dtype=np.int64), np.array([len(value)]))
+        order = np.lexsort((total, value))
+        value, total = value[order], total[order]
+        new = (value[1:] != value[:-1]) | (total[1:] != total[:-1])
+        step = np.concatenate([[0.0], np.cumsum(new) * _STEP])
+        highest = found.max()
+        if np.isnan(highest):
+            highest = np.fmax.reduce(found)
+        found[look.item[order]] = highest + 1 + value - value[0] + step
 
     def shap(self, histories: Histories, items: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """What every feature gave to the score of candidates of one history: (int64[c] of `items`, float32[c, f + 1]).
@@ -238,22 +258,25 @@ class FittedRanker:
 _PLAIN = 1e-3  # of the squared mean: below, a variance is not told well by a sum of squares
 
 
-def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[NDArray[np.intp]]]:
-    """Mean and one over deviation (0 for none) of the finite entries of float32[p, m], float64[p, 1] each; where others are."""
-    unknown = [np.flatnonzero(missing) for missing in ~np.isfinite(raw)]
+def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Mean and one over deviation (0 for none) of the finite entries of float32[p, m], float64[p, 1] each.
+
+    And where the others are, in the flattened array: they are made NaN.
+    """
+    flat, m = raw.ravel(), raw.shape[1]
+    unknown = np.flatnonzero(~np.isfinite(flat))
+    flat[unknown] = 0  # for the sums, which count it out
+    counts = np.maximum(m - np.bincount(unknown // m, minlength=len(raw)), 1).tolist()
     mean, scale = np.empty((2, len(raw), 1))
-    for at, (row, missing) in enumerate(zip(raw, unknown, strict=True)):
-        row[missing] = 0  # for the sums, which count it out
-        count = max(len(row) - len(missing), 1)
-        centre = float(row.sum(dtype=np.float64)) / count
+    for at, (row, count, sums) in enumerate(zip(raw, counts, raw.sum(axis=1).tolist(), strict=True)):
+        centre = sums / count
         variance = float(row @ row) / count - centre**2
         if variance <= _PLAIN * centre**2:
-            centred = np.subtract(row, centre, dtype=np.float64)
-            centred[missing] = 0
-            variance = float(centred @ centred) / count
+            known = np.delete(row, unknown[unknown // m == at] - at * m).astype(np.float64)
+            centre, variance = float(known.mean()) if len(known) else 0.0, float(known.var()) if len(known) else 0.0
         spread = variance > (FLAT * centre) ** 2
         mean[at], scale[at] = centre, variance**-0.5 if spread else 0.0
-        row[missing] = np.nan
+    flat[unknown] = np.nan
     return mean, scale, unknown
 
 
@@ -272,16 +295,16 @@ def _said(values: NDArray[np.float32], row: NDArray[np.int64]) -> NDArray[np.flo
     return np.stack([np.asarray(column, dtype=np.float32) for column in said], axis=1)
 
 
-def _said_of_one(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`_said` of one history, all parts at once."""
-    p, k = len(values) - 1, values.shape[1]
+def _write_said(total: NDArray[np.float32], standard: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+    """`_said` of one history into float32[2 + 3 p, k], all parts at once."""
+    p, k = standard.shape
+    found[0], found[2::3] = total, standard
+    np.subtract(np.fmax.reduce(standard, axis=1, keepdims=True, initial=-np.inf), standard, out=found[3::3])
+    order = np.argsort(np.negative(np.concatenate([total[None], standard])), axis=1, kind="stable")
+    order += np.arange(p + 1)[:, None] * k
     place = np.empty((p + 1, k), dtype=np.float32)
-    order = np.argsort(np.negative(values), axis=1, kind="stable")
-    np.put_along_axis(place, order, np.log1p(np.arange(k, dtype=np.float32))[None], axis=1)
-    best = np.fmax.reduce(values[1:], axis=1, initial=-np.inf)
-    place[np.isnan(values)] = np.nan
-    each = np.stack([values[1:], best[:, None] - values[1:], place[1:]], axis=1).reshape(3 * p, k)
-    return np.concatenate([values[:1], place[:1], each]).T
+    place.ravel()[order] = np.log1p(np.arange(k, dtype=np.float32))
+    found[1], found[4::3] = place[0], np.where(np.isnan(standard), np.float32(np.nan), place[1:])
 
 
 _STEP = 2.0**-14  # more than float32 loses at any score that a blend reaches, and nothing beside what trees say

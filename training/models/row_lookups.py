@@ -39,12 +39,21 @@ def sum_of_rows(table: sparse.csr_matrix, rows: NDArray[np.integer], weights: Fl
     return np.bincount(place, given, minlength=table.shape[1]).astype(np.float32)
 
 
-def entries(table: sparse.csr_matrix, of: int, item: NDArray[np.int64]) -> Floats:
-    """float32[k]: the entries of one row of a table."""
-    row = np.zeros(table.shape[1], dtype=np.float32)
-    span = slice(table.indptr[of], table.indptr[of + 1])
-    row[table.indices[span]] = table.data[span]
-    return row[item]
+def entries(rows: Sequence[tuple[sparse.csr_matrix, int]], item: NDArray[np.int64]) -> Floats:
+    """float32[len(rows), k]: what a few rows of tables hold for some of their columns.
+
+    Each row's entries are put where their columns are asked, or behind them: no row is written out.
+    """
+    k = len(item)
+    found = np.zeros((len(rows), k + 1), dtype=np.float32)
+    if not len(rows):
+        return found[:, :k]
+    place = np.full(rows[0][0].shape[1], k, dtype=np.int32)
+    place[item] = np.arange(k)
+    for own, (table, of) in zip(found, rows, strict=True):
+        span = slice(table.indptr[of], table.indptr[of + 1])
+        own[place[table.indices[span]]] = table.data[span]
+    return found.take(place[item], axis=1)
 
 
 def dots_of_one(table: sparse.csr_matrix, of: Sequence[int], item: NDArray[np.int64]) -> Floats:
@@ -53,12 +62,17 @@ def dots_of_one(table: sparse.csr_matrix, of: Sequence[int], item: NDArray[np.in
     for row, one in zip(rows, of, strict=True):
         span = slice(table.indptr[one], table.indptr[one + 1])
         row[table.indices[span]] = table.data[span]
-    starts, lengths = table.indptr[item], table.indptr[item + 1] - table.indptr[item]
+    starts = table.indptr[item]
+    lengths = table.indptr[item + 1] - starts
     ends = np.cumsum(lengths)
-    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
+    place = np.repeat(starts - ends + lengths, lengths)
+    place += np.arange(len(place), dtype=place.dtype)
     pair = np.repeat(np.arange(len(item)), lengths)
-    given = rows[:, table.indices[place]] * table.data[place]
-    return np.stack([np.bincount(pair, one, minlength=len(item)) for one in given]).astype(np.float32)
+    given = rows.take(table.indices.take(place), axis=1) * table.data.take(place)
+    found = np.empty((len(of), len(item)), dtype=np.float32)
+    for own, one in zip(found, given, strict=True):
+        own[:] = np.bincount(pair, one, minlength=len(item))
+    return found
 
 
 def dots(table: sparse.csr_matrix, of: NDArray[np.int64], row: NDArray[np.int64], item: NDArray[np.int64]) -> Floats:

@@ -70,13 +70,15 @@ class Walk:
         t, k = len(self.first), len(features)
         low, high = (np.bitwise_or.reduce((right & leaves).reshape(-1, t * k), axis=0) for leaves in self.ruled_out)
         leaf = _leftmost().take(low | high.astype(np.uint16) << 8).reshape(t, k)
-        return self.value.take(leaf + self.first).sum(axis=0).astype(np.float32)
+        found: NDArray[np.float32] = self.value.take(leaf + self.first).sum(axis=0).astype(np.float32)
+        return found
 
 
 def _read(rows: NDArray[np.float32], as_: int) -> NDArray[np.float32]:
     if as_ == _PLAIN:
         return rows
-    return np.where(np.isnan(rows), np.float32(np.inf if as_ == _HIGH else 0), rows)
+    found: NDArray[np.float32] = np.where(np.isnan(rows), np.float32(np.inf if as_ == _HIGH else 0), rows)
+    return found
 
 
 @cache
