@@ -66,17 +66,23 @@ def reasons(
     `because`: see `serving.scoring.causes`. `trees`: known only where the request asked for it; then no past item is named as
     the cause of what the trees put high for something else.
     """
-    close = _close_in_content(
-        grounds, [index for index, own in zip(shown.tolist(), parts, strict=True) if largest(own) == "content"]
-    )
-    each = zip(shown.tolist(), parts, because, trees, strict=True)
-    return [_reasons(grounds, index, own, cause, driver(told), close.get(index)) for index, own, cause, told in each]
+    indices, sources = shown.tolist(), [largest(own) for own in parts]
+    close = _close_in_content(grounds, [index for index, source in zip(indices, sources, strict=True) if source == "content"])
+    each = zip(indices, sources, parts, because, trees, strict=True)
+    return [
+        _reasons(grounds, index, source, own, cause, driver(told), close.get(index)) for index, source, own, cause, told in each
+    ]
 
 
 def _reasons(
-    grounds: Grounds, index: int, parts: Mapping[str, float], causes: Causes, lead: Driver | None, close: str | None
+    grounds: Grounds,
+    index: int,
+    source: str,
+    parts: Mapping[str, float],
+    causes: Causes,
+    lead: Driver | None,
+    close: str | None,
 ) -> tuple[str, ...]:
-    source = largest(parts)
     past = _named(grounds, causes[0][0]) if causes and _lifted(grounds, parts) else None
     told = (
         card(

@@ -149,9 +149,9 @@ def causes(model: Fitted, history: Histories, items: NDArray[np.int64]) -> list[
     past = np.array(sorted(each_gave))
     gave_in_all = np.array([each_gave[item] for item in past.tolist()], dtype=np.float32)
     given = _weights(linear, past, items) * gave_in_all[:, None]
-    strongest = np.argsort(-given, axis=0, kind="stable")[:MOST_CAUSES]
-    amounts = np.take_along_axis(given, strongest, axis=0)
-    each = zip(past[strongest].T.tolist(), amounts.T.tolist(), strict=True)
+    strongest = np.argsort(-given.T, axis=1, kind="stable")[:, :MOST_CAUSES]
+    amounts = given[strongest, np.arange(len(items))[:, None]]
+    each = zip(past[strongest].tolist(), amounts.tolist(), strict=True)
     return [tuple(one for one in zip(own, amount, strict=True) if one[1] > 0) for own, amount in each]
 
 

@@ -1,7 +1,5 @@
 """Candidates: the items of a catalogue that a ranker looks at closely, the best of every source among them."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,29 +54,28 @@ def _of_one(total: Floats, parts: Floats, taken: NDArray[np.int32], best: int, o
     seen[taken] = True
     chosen = np.zeros(len(total), dtype=bool)
     for scores, count in ((total[None], best), (parts, own)):
-        for found in _best_of_each(scores, seen, taken, count) if count else ():
-            chosen[found] = True
+        if count:
+            chosen[_best_of_each(scores, seen, taken, count)] = True
     item = np.flatnonzero(chosen)
     return item[np.isfinite(total[item])]
 
 
-def _best_of_each(scores: Floats, seen: NDArray[np.bool_], taken: NDArray[np.int32], count: int) -> Iterator[NDArray[np.int64]]:
-    """`_best` of each row of float32[p, m]."""
+def _best_of_each(scores: Floats, seen: NDArray[np.bool_], taken: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """`_best` of each row of float32[p, m], all of them together: what lies above the guesses is found and ordered at once."""
+    p, m = scores.shape
     rank = _rank(len(taken), count)
-    if rank >= -(-scores.shape[1] // _EVERY):
-        yield from (_best(own, seen, len(taken), count) for own in scores)
-        return
-    guess = -np.partition(np.negative(scores[:, ::_EVERY]), rank, axis=1)[:, rank : rank + 1]
-    above = scores > guess
+    if rank >= -(-m // _EVERY):
+        return np.concatenate([_best(own, seen, len(taken), count) for own in scores])
+    guess = np.partition(np.negative(scores[:, ::_EVERY]), rank, axis=1)[:, rank : rank + 1]
+    above = scores > -guess
     above[:, taken] = False
-    every = np.flatnonzero(above)
-    bounds = np.searchsorted(every, np.arange(len(scores) + 1) * scores.shape[1]).tolist()
-    for at, own in enumerate(scores):
-        high = every[bounds[at] : bounds[at + 1]] - at * len(own)
-        if len(high) < count:
-            yield _best(own, seen, len(taken), count)
-        else:
-            yield high[np.argsort(np.negative(own[high]), kind="stable")[:count]]
+    high = np.flatnonzero(above)
+    row = high // m
+    ends = np.searchsorted(row, np.arange(p + 1))
+    order = np.lexsort((np.negative(scores.ravel()[high]), row))
+    first = order[np.arange(len(row)) - ends[row] < count]
+    few = np.flatnonzero(np.diff(ends) < count).tolist()
+    return np.concatenate([high[first] % m, *(_best(scores[at], seen, len(taken), count) for at in few)])
 
 
 def _rank(n_seen: int, count: int) -> int:

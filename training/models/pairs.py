@@ -6,6 +6,7 @@ Written once, for the table that the ranker learns from and for the service alik
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import log1p
 from typing import Any, Self
 
 import numpy as np
@@ -145,8 +146,8 @@ class Pairs:
         asked = [(name, of, column) for of, paths in zip(newest_two, _PATHS, strict=False) for name, column in paths]
         if asked:
             found[[column for _, _, column in asked]] = entries([(getattr(self, name), of) for name, of, _ in asked], item)
-        found[_TAKEN] = self.taken[item]
-        found[_LENGTH] = np.log1p(len(history.items))
+        found[_TAKEN] = self.taken.take(item)
+        found[_LENGTH] = log1p(len(history.items))
         own = self.fields.take(item, axis=0).T
         found[_MINUTES], found[_DIFFICULTY] = own[1], own[2]
         if newest_two:
@@ -189,7 +190,7 @@ class Pairs:
         before, now = newest_days[0], newest_days[-1]
         found[_AVAILABLE] = now - available
         if len(history.items) > 1:
-            found[_PAUSE] = np.log1p(max(now - before, 0.0) * 24) if now == now and before == before else np.nan
+            found[_PAUSE] = log1p(max(now - before, 0.0) * 24) if now == now and before == before else np.nan
         if not len(self.days) or now != now:
             return
         moments = now - np.array([*reversed(_WINDOWS), 0], dtype=np.float64)
@@ -197,10 +198,10 @@ class Pairs:
         everybody = np.searchsorted(self._every, moments)
         inside = 1000 * (upto - np.stack(since)) / np.maximum(everybody[-1] - everybody[:-1], 1)[:, None]
         found[_WINDOWS_AT] = np.log1p(inside)[::-1]
-        first = self.first[item]
-        known = first < upto
-        found[_SINCE] = np.where(known, now - self.days[np.maximum(upto - 1, 0)], np.nan)
-        found[_SINCE_FIRST] = np.where(known, now - self.days[np.minimum(first, len(self.days) - 1)], np.nan)
+        first = self.first.take(item)
+        before_now = np.flatnonzero(first < upto)
+        found[_SINCE, before_now] = now - self.days.take(upto[before_now] - 1)
+        found[_SINCE_FIRST, before_now] = now - self.days.take(first[before_now])
 
     @cached_property
     def _any_expected(self) -> bool:

@@ -50,10 +50,11 @@ def entries(rows: Sequence[tuple[sparse.csr_matrix, int]], item: NDArray[np.int6
         return found[:, :k]
     place = np.full(rows[0][0].shape[1], k, dtype=np.int32)
     place[item] = np.arange(k)
-    for own, (table, of) in zip(found, rows, strict=True):
-        span = slice(table.indptr[of], table.indptr[of + 1])
-        own[place[table.indices[span]]] = table.data[span]
-    return found.take(place[item], axis=1)
+    spans = [(table, slice(table.indptr[of], table.indptr[of + 1])) for table, of in rows]
+    start = np.repeat(np.arange(0, found.size, k + 1), [span.stop - span.start for _, span in spans])
+    start += place.take(np.concatenate([table.indices[span] for table, span in spans]))
+    found.ravel()[start] = np.concatenate([table.data[span] for table, span in spans])
+    return found.take(place.take(item), axis=1)
 
 
 def dots_of_one(table: sparse.csr_matrix, of: Sequence[int], item: NDArray[np.int64]) -> Floats:
