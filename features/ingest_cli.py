@@ -25,6 +25,7 @@ class Format(StrEnum):
     MARS = "mars"
     EVENTS = "events"
     CSV = "csv"
+    XAPI = "xapi"
     SEQUENCES = "sequences"
 
 
@@ -39,7 +40,8 @@ def ingest_command(
     path: Annotated[Path, typer.Argument(exists=True, help="A folder or file of the format.")],
     tenant: TenantOption,
     format: Annotated[
-        Format, typer.Option(help="mars: CSV folder; events: JSON lines; csv: any table; sequences: not storable.")
+        Format,
+        typer.Option(help="mars: CSV folder; events: JSON lines; csv: any table; xapi: statements; sequences: not storable."),
     ],
     timezone: Annotated[str | None, typer.Option(help="Zone of times without one, for example Europe/Paris.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Keep the good rows, count and write down the bad.")] = False,
@@ -115,7 +117,8 @@ def _ingest(
     now: datetime,
 ) -> Ingested:
     try:
-        reading = read(format.value, path, tenant=tenant, timezone=timezone, now=now)
+        known = _items(store, tenant) if format is Format.XAPI else frozenset()
+        reading = read(format.value, path, tenant=tenant, timezone=timezone, now=now, known=known)
     except ValueError as error:
         fail(str(error), code=2 if "time zone" in str(error) else 1)
     if skip_bad:
@@ -132,6 +135,13 @@ def _ingest(
         if found.stored:
             opened.record_import({**facts, **summary(found)})
     return found
+
+
+def _items(store: str, tenant: str) -> frozenset[str]:
+    """Ids and aliases of the items that a statement about a part of them may be about."""
+    with session(store, tenant) as opened:
+        items = opened.catalogue().items.values()
+    return frozenset(name for item in items for name in (item.id, *item.aliases))
 
 
 def _csv_map(file: Path | None, flags: dict[str, Any], columns: Sequence[str], verbs: Sequence[str]) -> CsvMap:

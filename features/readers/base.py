@@ -6,7 +6,7 @@ A refusal never raises: it comes out of the same iterator as the rows, so the ca
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -69,11 +69,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Import:
-    """What a file does not say itself: whose it is, the zone of its zone-less times, and the moment of the import."""
+    """What a file does not say itself: whose it is, the zone of its zone-less times, and the moment of the import.
+
+    `known`: ids and aliases of the items in the tenant's catalogue, where the format asks for them.
+    """
 
     tenant: str
     now: datetime
     timezone: ZoneInfo | None = None
+    known: Set[str] = frozenset()
 
 
 def zone(name: str | None) -> ZoneInfo | None:

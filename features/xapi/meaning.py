@@ -1,0 +1,186 @@
+"""Which event a statement is: its learner, its verb and its item in our words, or why it is none.
+
+Verbs of ADL, cmi5 (AICC/ADL, 2016), the video profile (liveaspankaj, 2017), Activity Streams and the Tin Can registry that LMS
+and players send. What is not listed here is named as not understood and never guessed at.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from features.events import Event, Result, Verb
+from features.xapi.activities import Activity
+from features.xapi.actors import Agent
+from features.xapi.statement import Context, Statement
+from features.xapi.values import moment, seconds
+
+_ADL = "http://adlnet.gov/expapi/verbs/"
+_CMI5 = "https://w3id.org/xapi/adl/verbs/"
+_VIDEO = "https://w3id.org/xapi/video/verbs/"
+_TINCAN = "http://id.tincanapi.com/verb/"
+_STREAMS = "http://activitystrea.ms/"
+_NEXTWISE = re.compile(r"https://w3id\.org/nextwise/verbs/(\w+)")
+VERBS = {
+    **dict.fromkeys((_ADL + "registered", _STREAMS + "schema/1.0/join", _STREAMS + "join"), Verb.ENROLLED),
+    **dict.fromkeys((_TINCAN + "unregistered", _ADL + "unregistered", _STREAMS + "leave"), Verb.WITHDRAWN),
+    **dict.fromkeys(
+        (_ADL + "initialized", _ADL + "launched", _ADL + "attempted", _TINCAN + "viewed", _TINCAN + "opened"), Verb.STARTED
+    ),
+    **dict.fromkeys(
+        (_ADL + "experienced", _STREAMS + "schema/1.0/start", _STREAMS + "start", _STREAMS + "watch"), Verb.STARTED
+    ),
+    **dict.fromkeys((_ADL + "progressed", _ADL + "resumed", _ADL + "suspended", _ADL + "interacted"), Verb.PROGRESSED),
+    **dict.fromkeys((_ADL + "terminated", _ADL + "exited", _CMI5 + "abandoned"), Verb.PROGRESSED),
+    **dict.fromkeys((_VIDEO + "played", _VIDEO + "paused", _VIDEO + "seeked"), Verb.PROGRESSED),
+    **dict.fromkeys(
+        (_ADL + "completed", _CMI5 + "satisfied", _STREAMS + "schema/1.0/complete", _STREAMS + "complete"), Verb.COMPLETED
+    ),
+    **dict.fromkeys((_ADL + "passed", _ADL + "mastered"), Verb.PASSED),
+    _ADL + "failed": Verb.FAILED,
+    **dict.fromkeys((_CMI5 + "waived", "http://id.tincanapi.com/verb/waived"), Verb.WAIVED),
+    **dict.fromkeys((_ADL + "answered", _ADL + "responded"), Verb.ANSWERED),
+    **dict.fromkeys((_ADL + "shared", _STREAMS + "schema/1.0/share", _STREAMS + "share"), Verb.SHARED),
+    **dict.fromkeys((_STREAMS + "schema/1.0/save", _STREAMS + "save", _TINCAN + "bookmarked"), Verb.SAVED),
+    _TINCAN + "rated": Verb.RATED,
+}
+"""The verb of an IRI, with https and http alike; `https://w3id.org/nextwise/verbs/VERB` is each of ours by its own name."""
+PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
+VIDEO_PROGRESS = "https://w3id.org/xapi/video/extensions/progress"
+_OF_A_WHOLE = frozenset({Verb.COMPLETED, Verb.PASSED, Verb.FAILED, Verb.STARTED, Verb.ENROLLED, Verb.WITHDRAWN, Verb.WAIVED})
+_LONGEST = 256
+
+Known = Callable[[str], bool]
+"""Whether an id or alias is one of the catalogue's items."""
+
+
+@dataclass(frozen=True)
+class NotUnderstood:
+    """A statement that is valid and no event: `what` names the reason, `which` what it was about (a verb's IRI, a kind)."""
+
+    what: str
+    which: str = ""
+
+
+def nobody_knows(_: str) -> bool:
+    """For statements that come before their catalogue."""
+    return False
+
+
+def event(
+    statement: Statement,
+    *,
+    tenant: str,
+    recorded_at: datetime,
+    known: Known = nobody_knows,
+    source: str = "xapi",
+    backfill: bool = False,
+) -> Event | NotUnderstood:
+    """The event of a statement with an id; a statement about a part of a known item is one about that item.
+
+    Without a timestamp it happened when it was stored, or else now. Errors: ValidationError for a time that no log has.
+    """
+    verb = verb_of(statement.verb.id)
+    if not isinstance(statement.actor, Agent):
+        return NotUnderstood("a group acted, which is no learner")
+    if verb is None:
+        return NotUnderstood("unknown verb", statement.verb.id)
+    if not isinstance(statement.object, Activity):
+        return NotUnderstood("no activity is the object", statement.object.object_type)
+    item = item_of(statement.object, statement.context, known)
+    part = item != statement.object.id
+    happened = statement.timestamp or statement.stored
+    return Event(
+        tenant=tenant,
+        event_id=str(statement.id),
+        learner_id=learner_of(statement.actor),
+        verb=Verb.PROGRESSED if part and verb in _OF_A_WHOLE else verb,
+        object_id=bounded(item),
+        occurred_at=recorded_at if happened is None else moment(happened),
+        recorded_at=recorded_at,
+        result=_result(statement, part=part),
+        context=_context(statement, part=part),
+        source=source,
+        backfill=backfill,
+    )
+
+
+def verb_of(iri: str) -> Verb | None:
+    """Our verb of an IRI; None for one that is not known."""
+    own = _NEXTWISE.fullmatch(iri)
+    if own is not None:
+        return Verb(own[1]) if own[1] in set(Verb) else None
+    return VERBS.get(iri) or VERBS.get(iri.replace("https:", "http:", 1)) or VERBS.get(iri.replace("http:", "https:", 1))
+
+
+def learner_of(agent: Agent) -> str:
+    """The id of an agent: `mailto:NAME@HOST`, `sha1:HEX`, its openid, or `HOMEPAGE|NAME` of its account.
+
+    An alias of a learner in the catalogue, written alike, makes it that learner's.
+    """
+    if agent.mbox is not None:
+        return bounded(agent.mbox.lower())
+    if agent.mbox_sha1sum is not None:
+        return f"sha1:{agent.mbox_sha1sum.lower()}"
+    if agent.account is not None:
+        return bounded(f"{agent.account.home_page}|{agent.account.name}")
+    return bounded(str(agent.openid))
+
+
+def item_of(activity: Activity, context: Context | None, known: Known) -> str:
+    """The activity's id, or that of the nearest known activity that it is part of (its parent, then its grouping)."""
+    above = context.context_activities if context is not None else None
+    if above is None or known(activity.id):
+        return activity.id
+    wholes = (*(above.parent or ()), *(above.grouping or ()))
+    return next((whole.id for whole in wholes if known(whole.id)), activity.id)
+
+
+def bounded(name: str) -> str:
+    """An id as the store takes it: one that is longer is cut, and ends in a digest of the whole."""
+    if len(name) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+    return f"{name[: _LONGEST - 33]}#{digest}"
+
+
+def _result(statement: Statement, *, part: bool) -> Result | None:
+    """The outcome; of a part none that would count for the whole."""
+    given = statement.result
+    if given is None:
+        return None
+    duration = None if given.duration is None else seconds(given.duration)
+    if part:
+        return None if duration is None else Result(duration_s=duration)
+    found = {
+        "completion": given.completion,
+        "success": given.success,
+        "score": None if given.score is None else given.score.share,
+        "duration_s": duration,
+        "progress": _progress(given.extensions or {}),
+    }
+    told = {name: value for name, value in found.items() if value is not None}
+    return Result.model_validate(told) if told else None
+
+
+def _progress(extensions: dict[str, Any]) -> float | None:
+    """In 0..1: cmi5 counts to 100, the video profile to 1."""
+    for name, whole in ((PROGRESS, 100), (VIDEO_PROGRESS, 1)):
+        value = extensions.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= whole:
+            return value / whole
+    return None
+
+
+def _context(statement: Statement, *, part: bool) -> dict[str, Any]:
+    """What later questions need: the verb's IRI, the part that it was about, registration and platform."""
+    context = statement.context
+    found = {
+        "verb": statement.verb.id,
+        "activity": statement.object.id if part and isinstance(statement.object, Activity) else None,
+        "registration": context.registration if context is not None else None,
+        "platform": context.platform if context is not None else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
