@@ -60,14 +60,15 @@ def state_of_one(weights: Weights, items: NDArray[np.int32], gaps: NDArray[np.in
     last = len(weights["attention_in"]) - 1
     for block in range(last):
         x = _block({name: weights[name][block] for name in _OF_BLOCKS}, x[None], last_only=False)[0]
-    return _norm(_last_place({name: weights[name][last] for name in _OF_BLOCKS}, x), weights["norm"])
+    return _norm_of_one(_last_place({name: weights[name][last] for name in _OF_BLOCKS}, x), weights["norm"])
 
 
 def _last_place(own: Weights, x: Floats) -> Floats:
     """`_block` of the last place of float32[length, dim] alone."""
     length, dim = x.shape
     heads = len(own["attention_lag"])
-    normed, last = _norm(x, own["attention_norm"]), x[-1]
+    lengths = np.sqrt(np.vecdot(x, x) / np.float32(dim) + np.float32(EPSILON))
+    normed, last = x / lengths[:, None] * own["attention_norm"], x[-1]
     query = (normed[-1] @ own["attention_in"][:, :dim]) * np.float32((dim // heads) ** -0.5)
     looked = (normed @ own["attention_in"][:, dim:]).reshape(length, 2, heads, dim // heads).transpose(1, 2, 0, 3)
     weight = (looked[0] @ query.reshape(heads, -1, 1))[..., 0] + own["attention_lag"][:, :length][:, ::-1]
@@ -75,7 +76,7 @@ def _last_place(own: Weights, x: Floats) -> Floats:
     weight /= weight.sum(axis=1, keepdims=True)
     mixed = (weight[:, None] @ looked[1]).reshape(dim) @ own["attention_out"]
     last = last + _gate(last, own["attention_gate"], own["attention_bias"]) * mixed
-    wide = _norm(last, own["feed_norm"]) @ own["feed_in"]
+    wide = _norm_of_one(last, own["feed_norm"]) @ own["feed_in"]
     value, gate = wide[: len(wide) // 2], wide[len(wide) // 2 :]
     fed = (value * _sigmoid(value) * gate) @ own["feed_out"]
     found: Floats = last + _gate(last, own["feed_gate"], own["feed_bias"]) * fed
@@ -117,6 +118,12 @@ def _norm(x: Floats, scale: Floats) -> Floats:
     """Root mean square normalisation (Zhang, Sennrich 2019)."""
     square = np.einsum("...i,...i->...", x, x)[..., None] / np.float32(x.shape[-1])
     found: Floats = x / np.sqrt(square + np.float32(EPSILON)) * scale
+    return found
+
+
+def _norm_of_one(x: Floats, scale: Floats) -> Floats:
+    """`_norm` of float32[dim], its length a plain number."""
+    found: Floats = x * scale * np.float32((float(x @ x) / len(x) + EPSILON) ** -0.5)
     return found
 
 

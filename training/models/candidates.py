@@ -71,11 +71,11 @@ def _best_of_each(scores: Floats, seen: NDArray[np.bool_], taken: NDArray[np.int
     above[:, taken] = False
     high = np.flatnonzero(above)
     row = high // m
-    ends = np.searchsorted(row, np.arange(p + 1))
-    order = np.lexsort((np.negative(scores.ravel()[high]), row))
-    first = order[np.arange(len(row)) - ends[row] < count]
-    few = np.flatnonzero(np.diff(ends) < count).tolist()
-    return np.concatenate([high[first] % m, *(_best(scores[at], seen, len(taken), count) for at in few)])
+    sizes = np.bincount(row, minlength=p)
+    order = np.lexsort((np.negative(scores.ravel().take(high)), row))
+    first = order[np.arange(len(row)) - (np.cumsum(sizes) - sizes).take(row) < count]
+    few = [_best(scores[at], seen, len(taken), count) for at, size in enumerate(sizes.tolist()) if size < count]
+    return np.concatenate([high.take(first) % m, *few])
 
 
 def _rank(n_seen: int, count: int) -> int:

@@ -201,7 +201,9 @@ class FittedRanker:
         order = np.lexsort((total, value))
         value, total = value[order], total[order]
         new = (value[1:] != value[:-1]) | (total[1:] != total[:-1])
-        step = np.concatenate([[0.0], np.cumsum(new) * _STEP])
+        step = np.zeros(len(value))
+        np.cumsum(new, out=step[1:])
+        step *= _STEP
         highest = found.max()
         if np.isnan(highest):
             highest = np.fmax.reduce(found)
@@ -264,7 +266,8 @@ def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.
     And where the others are, in the flattened array: they are made NaN.
     """
     flat, m = raw.ravel(), raw.shape[1]
-    unknown = np.flatnonzero(~np.isfinite(flat))
+    finite = np.isfinite(flat)
+    unknown = np.flatnonzero(np.logical_not(finite, out=finite))
     flat[unknown] = 0  # for the sums, which count it out
     counts = np.maximum(m - np.bincount(unknown // m, minlength=len(raw)), 1).tolist()
     mean, scale = np.empty((2, len(raw), 1))
