@@ -56,3 +56,13 @@ def test_popularity_answers_when_degraded_or_when_a_model_says_nothing(stock: Pr
 def test_ties_go_to_the_lower_index() -> None:
     total = np.array([1, 3, 3, 2], dtype=np.float32)
     assert best_first(total, np.array([3, 2, 1, 0], dtype=np.int32)).tolist() == [1, 2, 3, 0]
+
+
+def test_the_order_is_that_of_descending_scores_below_and_above_zero() -> None:
+    """Of 0 and -0, which are one number, the lower index comes first as of all equals."""
+    total = np.random.default_rng(1).integers(-20, 20, 500).astype(np.float32) / 8
+    total[::9] *= -1
+    chosen = np.arange(0, 500, 3, dtype=np.int32)
+    wanted = sorted(chosen.tolist(), key=lambda item: (-total[item], item))
+    assert np.signbit(total[chosen][total[chosen] == 0]).any()
+    assert best_first(total, chosen).tolist() == wanted

@@ -16,6 +16,7 @@ from training.models.linear import Linear
 from training.models.pairs import Pairs
 from training.models.popularity import Popularity
 from training.models.ranker import FittedRanker, _moments
+from training.models.row_lookups import entries
 from training.models.trees import learn
 from training.models.weights import standardise
 
@@ -89,6 +90,42 @@ def test_of_equals_at_the_cut_those_of_lower_index_are_candidates() -> None:
         row, item = candidates(total[:n], parts[:, :n], batch, best=101, own=2)
         assert item[row == 0].tolist() == expected
         assert item[row == n - 1].tolist() == expected
+
+
+@pytest.mark.parametrize("levels", [3, 60, 100_000], ids=["many equals", "some equals", "none"])
+def test_the_candidates_of_one_history_are_those_among_others(levels: int) -> None:
+    """Parts of 2,000 items, one without most scores and one without any; few guesses let enough through."""
+    rng = RNG(levels)
+    parts = rng.integers(0, levels, (4, 12, 2000)).astype(np.float32)
+    parts[1, :, rng.random(2000) < 0.995] = np.nan
+    parts[2] = np.nan
+    total = parts[0] + parts[3]
+    total[:, ::7] = np.nan
+    histories = Histories.of([rng.choice(2000, size=size, replace=False).tolist() for size in range(0, 240, 20)], 2000)
+    row, item = candidates(total, parts, histories, best=50, own=9)
+    for at in range(12):
+        _, own = candidates(total[at : at + 1], parts[:, at : at + 1], histories.take(np.array([at])), best=50, own=9)
+        assert own.tolist() == item[row == at].tolist()
+
+
+@pytest.mark.parametrize("model", [Linear(), Linear(form="sparse"), ItemKNN()])
+def test_one_history_over_a_sparse_table_scores_as_among_others(model: Linear | ItemKNN) -> None:
+    """Of known items, of one nobody took up as well, of one twice, of no known item, and of none."""
+    fitted = model.fit(Interactions.of_histories(log()), rng=RNG(1)).compact()
+    rows = [[3, 9, 20], [57, 4], [8, 8, 2], [58, 59], []]
+    many = fitted.score(Histories.of(rows, M))
+    assert np.isnan(many).all(axis=1).tolist() == [False, False, False, True, True]
+    for row, wanted in zip(rows, many, strict=True):
+        assert_allclose(fitted.score(Histories.of([row], M))[0], wanted, atol=1e-6)
+
+
+def test_entries_are_those_of_the_table_whatever_is_asked_twice() -> None:
+    tables = [sparse.csr_matrix(np.where(RNG(at).random((9, 9)) < 0.4, RNG(9 + at).random((9, 9)), 0)) for at in (0, 1)]
+    asked = [(tables[0], 3), (tables[1], 3), (tables[0], 3), (tables[1], 8)]
+    items = np.array([5, 0, 5, 8])
+    assert_allclose(entries(asked, items), [table.toarray()[of, items] for table, of in asked], rtol=1e-6)
+    assert entries([], items).shape == (0, 4)
+    assert entries(asked, items[:0]).shape == (4, 0)
 
 
 def test_a_history_that_leaves_one_item_has_one_candidate() -> None:
