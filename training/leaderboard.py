@@ -12,8 +12,10 @@ import numpy as np
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from features.catalogue import Catalogue
 from features.interactions import Interactions
@@ -30,6 +32,8 @@ _METRICS = ("recall", "ndcg", "debiased_ndcg")
 _LEGEND = """95 %: bootstrap by learner. debiased: NDCG@10, hits weighted (n_train + 1)^-.5.
 fit s: with the choice on validation. MB: peak of its own process.
 ms: to score one learner on one thread."""
+ALONE = "the blend ranks alone"
+"""How a ranker's note begins that has no trees."""
 _SLICES = (NEW_LEARNERS, COLD_LEARNERS, KNOWN_LEARNERS, COLD_ITEMS)
 
 
@@ -86,16 +90,18 @@ def leaderboard(
         raise typer.BadParameter(f"{format.value} has attributes of its own; leave it out", param_hint="--item-attributes")
     progress = Console(stderr=True)
     try:
-        with progress.status(f"Reading {data}"):
+        with progress.status(f"Reading {escape(str(data))}"):
             dataset = load(format, data, item_attributes)
         side = side_information(dataset, names, progress)
         rows, notes = run(dataset.interactions, side, protocol, names, cuts=cuts, seed=seed, progress=progress)
     except (ValueError, OSError, MemoryError, TextModelError) as error:
-        progress.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise _failed(error, progress) from error
     show(rows, [*dataset.notes, *notes], title=f"{data.name}, {protocol.value}", console=Console())
     if out is not None:
-        out.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", "utf-8")
+        try:
+            out.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", "utf-8")
+        except OSError as error:
+            raise _failed(error, progress) from error
     if not rows:
         raise typer.Exit(1)
 
@@ -151,7 +157,20 @@ def run(
     rows: list[Row] = [
         result_row(measure(name, contest), seed) | common for name in _tracked(able, progress or Console(quiet=True))
     ]
-    return rows, [f"{name}: skipped, {reason}" for name, reason in notes.items()]
+    return rows, [*(f"{name}: skipped, {reason}" for name, reason in notes.items()), *told(rows)]
+
+
+def told(rows: Sequence[Row]) -> list[str]:
+    """What the figures of a table do not say: a ranker that ranked without trees, a model that had no score for anything."""
+    found = []
+    for row in rows:
+        alone = [setting.split("; over ")[0] for setting in row["settings"] if setting.startswith(ALONE)]
+        if alone:
+            of = "" if len(row["settings"]) == 1 else f" ({len(alone)} of {len(row['settings'])} rounds)"
+            found.append(f"{row['model']}: {alone[0]}{of}")
+        if row["coverage"] == 0:
+            found.append(f"{row['model']}: has no score for any item, these data taught it nothing")
+    return found
 
 
 def split(interactions: Interactions, protocol: Protocol, *, cuts: int = 8) -> LeaveLastOut | ColdItems | tuple[Fold, ...]:
@@ -171,7 +190,12 @@ def split(interactions: Interactions, protocol: Protocol, *, cuts: int = 8) -> L
 def show(rows: Sequence[Row], notes: Sequence[str], *, title: str, console: Console) -> None:
     """Print the table, best NDCG first, and the notes below it."""
     table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False
+        title=Text(title, "table.title"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
     )
     table.add_column("model", no_wrap=True)
     for column in ("R@10", "NDCG@10", "95 %", "debiased", "cover", "fit s", "MB", "ms"):
@@ -180,7 +204,12 @@ def show(rows: Sequence[Row], notes: Sequence[str], *, title: str, console: Cons
         table.add_row(row["model"], *_cells(row))
     console.print(table)
     for note in (*notes, _LEGEND):
-        console.print(note, highlight=False)
+        console.print(note, highlight=False, markup=False)
+
+
+def _failed(error: Exception, console: Console) -> typer.Exit:
+    console.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+    return typer.Exit(1)
 
 
 def _names(models: str) -> list[str]:

@@ -57,7 +57,8 @@ def _object(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(f"{path.name}: lists stand too deep in each other; give each item one flat list") from None
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from None
+        what = "a number of more than 4,300 digits is no id; write it as text" if "digits" in str(error) else error
+        raise ValueError(f"{path.name}: {what}") from None
     if not isinstance(found, dict):
         raise ValueError(f'{path.name}: an object like {{"item": [1, 2]}} is expected, not {_kind(found)}')
     return found

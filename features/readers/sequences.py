@@ -1,5 +1,6 @@
 """Reads sequence files: one learner a line, `learner item item ...`, oldest first. There is order, but no time."""
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,11 +35,16 @@ def read_histories(path: Path) -> tuple[Vocabulary, Vocabulary, Histories]:
 def _lines(path: Path) -> Iterator[tuple[int, tuple[str, list[str]]]]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            try:
-                words = line.decode("utf-8-sig").split()
+            try:  # ASCII blanks part ids: a no-break space belongs to one
+                words = [word.decode("utf-8") for word in line.removeprefix(codecs.BOM_UTF8).split()]
             except UnicodeDecodeError:
-                raise ValueError(f"{path.name}, line {number}: the text is not UTF-8") from None
+                raise ValueError(f"{path.name}, line {number}: the text is not UTF-8; save the file as UTF-8") from None
             if len(words) == 1:
-                raise ValueError(f"{path.name}, line {number}: learner {words[0]!r} has no items")
+                raise ValueError(f"{path.name}, line {number}: learner {words[0][:80]!r} has no items{_advice(words[0])}")
             if words:
                 yield number, (words[0], words[1:])
+
+
+def _advice(word: str) -> str:
+    found = next((mark for mark in ",;|" if mark in word), None)
+    return "" if found is None else f"; a blank parts one id from the next, not {found!r}"

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
-from training.leaderboard import Protocol, leaderboard, run
+from training.leaderboard import Protocol, leaderboard, run, told
+from training.models.popularity import Popularity
+from training.models.ranker import RankerConfig
 
 app = typer.Typer()
 app.command()(leaderboard)
@@ -87,6 +89,7 @@ def test_a_missing_file_is_exit_2(tmp_path: Path) -> None:
         ("", "log.txt: the file is empty"),
         ("u1 a b c\nu2\n", "log.txt, line 2: learner 'u2' has no items"),
         ("u1 a b c\nu1 b\n", "log.txt, line 2: learner 'u1' stands on line 1 already"),
+        ("u1 a b c\n[/bold]\n", "log.txt, line 2: learner '[/bold]' has no items"),
         ("u1 a\nu2 b\n", "no learner has two distinct items"),
         ("u1 a b\nu2 b a\n", "no learner has three distinct items"),
     ],
@@ -96,6 +99,20 @@ def test_bad_data_is_exit_1_with_the_place(tmp_path: Path, content: str, words: 
     path.write_text(content)
     found = invoke(path, "--models", "popularity")
     assert (found.exit_code, words in flat(found.output)) == (1, True), found.output
+
+
+def test_a_file_may_be_called_as_it_likes(sequences: Path, tmp_path: Path) -> None:
+    attributes = tmp_path / "[red]attributes.json"
+    attributes.write_text('{"x": [1]}')
+    found = invoke(sequences.rename(tmp_path / "[bold]log.txt"), "--models", "popularity", "--item-attributes", str(attributes))
+    assert found.exit_code == 0, found.output
+    assert "[bold]log.txt, leave-last-out" in found.stdout
+    assert "[red]attributes.json: 1 items are not in the log" in found.stdout
+
+
+def test_a_file_that_cannot_be_written_is_exit_1_after_the_table(sequences: Path, tmp_path: Path) -> None:
+    found = invoke(sequences, "--models", "popularity", "--out", str(tmp_path / ("x" * 300)))  # too long a name
+    assert (found.exit_code, "Error: [Errno" in found.output, "popularity" in found.stdout) == (1, True, True)
 
 
 def test_rolling_origin_without_times_is_exit_1(sequences: Path) -> None:
@@ -136,6 +153,23 @@ def test_attributes_of_a_file_reach_the_models_and_what_it_lacks_is_told(sequenc
     assert "share=1.0" in row["settings"][0]
     assert "attributes.json: 5 items are not in the log: left out" in found.stdout
     assert "attributes.json: 1 of 20 items of the log have no attribute" in found.stdout
+
+
+def test_a_model_that_has_no_score_for_anything_says_so(sequences: Path, tmp_path: Path) -> None:
+    attributes = tmp_path / "attributes.json"
+    attributes.write_text(json.dumps({f"i{n}": ["all"] for n in range(20)}))  # tells no item from another
+    found = invoke(sequences, "--models", "popularity,content", "--item-attributes", str(attributes))
+    assert "content: has no score for any item" in found.stdout
+    assert "popularity: has no score" not in found.stdout
+
+
+def test_a_ranker_without_trees_says_so() -> None:
+    table = Interactions.of_histories(Histories.of([[n % 5, (n + 1) % 5, (n + 2) % 5] for n in range(9)], 5))
+    parts = (Popularity(),)
+    note = RankerConfig().over(parts, SideInformation(5)).fit(table, rng=np.random.default_rng(0)).note
+    row = {"model": "ranker", "coverage": 0.5, "settings": [f"{note}; over 1 popularity()", "7 trees; over 1 popularity()"]}
+    assert told([row]) == [f"ranker: {note} (1 of 2 rounds)"]
+    assert told([row | {"settings": row["settings"][1:]}]) == []
 
 
 def test_broken_attributes_are_exit_1_with_the_place(sequences: Path, tmp_path: Path) -> None:

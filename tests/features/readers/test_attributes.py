@@ -51,7 +51,7 @@ def test_unknown_items_and_repeated_attributes_are_counted_and_told(tmp_path: Pa
         ("", "attributes.json, line 1, column 1: not JSON"),
         (b'{"\xff": []}', "the text is not UTF-8 (byte 3)"),
         ('{"a": ' + "[" * 100_000, "attributes.json: lists stand too deep in each other"),
-        ('{"a": [' + "9" * 5000 + "]}", "attributes.json: "),
+        ('{"a": [' + "9" * 5000 + "]}", "attributes.json: a number of more than 4,300 digits is no id; write it as text"),
     ],
 )
 def test_what_is_broken_is_named(tmp_path: Path, content: str | bytes, words: str) -> None:

@@ -30,8 +30,14 @@ def test_a_line_is_a_learner_and_their_items_in_order(tmp_path: Path) -> None:
         ("u1 a\nu2\n", r"log\.txt, line 2: learner 'u2' has no items"),
         ("u1 a\nu1 b\n", r"log\.txt, line 2: learner 'u1' stands on line 1 already"),
         (b"u1 a\nu2 \xff\n", r"log\.txt, line 2: the text is not UTF-8"),
+        ("u1,a,b\n", r"line 1: learner 'u1,a,b' has no items; a blank parts one id from the next, not ','"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, text: str | bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_sequences(file(tmp_path, text))
+
+
+def test_windows_lines_a_byte_order_mark_and_a_no_break_space(tmp_path: Path) -> None:
+    path = file(tmp_path, "\ufeffu1 a\u00a01 b\r\n\r\nu2\tb\r\n")
+    assert read_sequences(path) == (("u1", "u2"), [["a\u00a01", "b"], ["b"]])
