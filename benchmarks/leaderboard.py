@@ -17,11 +17,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from benchmarks.leaderboard_board import Board, Budget, Hall
 from benchmarks.leaderboard_data import SOURCES, Source, own_log
 from benchmarks.leaderboard_page import write
 from benchmarks.peers.roster import ALONE, PEERS
+from features.text import TextModelError
 from training import lineup
 from training.leaderboard import show
 
@@ -46,19 +48,25 @@ def main(
     settings: Annotated[int, typer.Option(min=1, help="Settings of a peer that are tried on validation.")] = 6,
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, help="Processor seconds a peer may search in, over all rounds (default: 600, Beauty 1200, organisation 300)."),
+        typer.Option(
+            min=1, help="Processor seconds a peer may search in, over all rounds (default: 600, Beauty 1200, organisation 300)."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, our models and the intervals.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is kept.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Two models and a peer on MARS; writes nothing.")] = False,
 ) -> None:
     """Exit 1 where nothing could be measured."""
+    if item_attributes and not sequences:
+        raise typer.BadParameter("whose items are these? Name the log by --sequences", param_hint="--item-attributes")
     os.environ.update(ALONE)  # ours and theirs alike
     sources = (
         [own_log(sequences, item_attributes)] if sequences else [SOURCES[name] for name in _chosen(only, SOURCES, "--only")]
     )
     ours = _chosen(models, lineup.MODELS, "--models")
     libraries = _chosen(peers, LIBRARIES, "--peers")
+    if not ours and not libraries:
+        raise typer.BadParameter("neither a model nor a library is named", param_hint="--models")
     if quick:
         sources, ours, libraries = [SOURCES["mars"]], ["popularity", "linear"], ["implicit"]
     hall = Hall(KEPT, QUICK if quick else Budget(settings, seconds), seed, fresh, console)
@@ -72,14 +80,21 @@ def main(
 
 
 def _boards(source: Source, data: Path, hall: Hall, ours: list[str], libraries: list[str], quick: bool) -> list[Board]:
+    """Of one log; none where it is absent or cannot be read or split, which is said: the others go on."""
     if not source.available(data):
-        console.print(f"{source.title}: skipped, {data / source.file} does not exist (--data or NEXTWISE_DATA says where)")
+        console.print(
+            escape(f"{source.title}: skipped, {data / source.file} does not exist (--data or NEXTWISE_DATA says where)")
+        )
         return []
     peers = [peer for peer in PEERS if peer.package in libraries]
     protocols = source.protocols[:1] if quick else source.protocols
-    with console.status(f"Reading {source.title}"):
-        dataset = source.load(data, KEPT / source.name)
-    return [hall.board(source, dataset, protocol, ours, peers) for protocol in protocols]
+    try:
+        with console.status(f"Reading {escape(source.title)}"):
+            dataset = source.load(data, KEPT / source.name)
+        return [hall.board(source, dataset, protocol, ours, peers) for protocol in protocols]
+    except (ValueError, OSError, MemoryError, RuntimeError, TextModelError) as error:
+        console.print(f"{source.title}: failed, {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+        return []
 
 
 def _chosen(names: str, known: Iterable[str], option: str) -> list[str]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from benchmarks.leaderboard_data import Source
-from benchmarks.leaderboard_kept import Kept, Said, code_digest, our_code
+from benchmarks.leaderboard_kept import Kept, Said, code_digest, our_code, side_digest
 from benchmarks.machine import machine
 from benchmarks.peers.export import export, result
 from benchmarks.peers.roster import HERE, Peer, PeerError, Say
@@ -22,7 +22,7 @@ from training import lineup
 from training.contest import Contest, Result, measure
 from training.estimates import Estimate
 from training.evaluate import paired_difference
-from training.leaderboard import Dataset, Protocol, result_row, split
+from training.leaderboard import Dataset, Protocol, result_row, split, told
 from training.splits import digest, relabel
 
 Row = dict[str, Any]
@@ -80,7 +80,8 @@ class Hall:
         able = [name for name in ours if lineup.missing(name, table, side) is None]
         found = [*self._ours(able, source, contest, digest(parts), notes), *self._peers(peers, source, contest, notes)]
         common = {"protocol": protocol.value, "seed": self.seed, "split_digest": digest(parts)}
-        return Board(source, protocol, [row | common for row in _rows(found, self.seed)], notes)
+        rows = [row | common for row in _rows(found, self.seed)]
+        return Board(source, protocol, rows, [*notes, *told(rows)])
 
     def _side(self, dataset: Dataset, ours: Sequence[str]) -> SideInformation:
         if dataset.texts is None or not lineup.asks_for_side(ours):
@@ -92,7 +93,7 @@ class Hall:
     def _ours(self, names: Sequence[str], source: Source, contest: Contest, split: str, notes: list[str]) -> Iterator[Found]:
         kept, code = Kept(self.folder / "ours"), our_code()
         for name in names:
-            known = contest.side.known if lineup.asks_for_side([name]) else ()  # of one log with and without attributes
+            known = [side_digest(contest.side)] if lineup.asks_for_side([name]) else []  # two files of attributes, one log
             path = kept.path(name, split, code, str(contest.seed), *known)
             found = None if self.fresh else kept.load(path)
             if found is None:

@@ -10,7 +10,9 @@ from training.inputs import read_table
 from training.leaderboard import Dataset, Format, Protocol, load
 
 BOTH = (Protocol.LEAVE_LAST_OUT, Protocol.ROLLING_ORIGIN)
-TENANT = "organisation"
+TENANT, MARS = "organisation", "mars"
+OWN = ""
+"""The name of a log of the user's own, whatever its file is called."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Source:
         """Errors: as `training.leaderboard.load`; RuntimeError where the organisation cannot be made."""
         if self.name == TENANT:
             return organisation(scratch)
-        if self.name == "mars":
+        if self.name == MARS:
             return load(Format.MARS, data / self.file)
         return load(Format.SEQUENCES, data / self.file, data / self.attributes if self.attributes else None)
 
@@ -43,7 +45,7 @@ _BEAUTY = "amazon-beauty/Beauty.txt"
 SOURCES = {
     source.name: source
     for source in (
-        Source("mars", "MARS EN", BOTH, "mars"),
+        Source(MARS, "MARS EN", BOTH, "mars"),
         Source("beauty", "Beauty, item ids only", BOTH[:1], _BEAUTY, seconds=1_200),
         Source(
             "beauty-attributes",
@@ -61,7 +63,7 @@ SOURCES = {
 def own_log(file: Path, attributes: Path | None) -> Source:
     """A file in the `sequences` format, which has order and no time."""
     named = "" if attributes is None else str(attributes.resolve())
-    return Source(file.stem, file.name, BOTH[:1], str(file.resolve()), named)
+    return Source(OWN, file.name, BOTH[:1], str(file.resolve()), named)
 
 
 def organisation(scratch: Path) -> Dataset:

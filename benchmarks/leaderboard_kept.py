@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from features.side import SideInformation
 from training.contest import Result
 from training.evaluate import Evaluation
 from training.sources import ROOT, needed_sources
@@ -50,13 +51,29 @@ class Kept:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         costs = {"fit_seconds": result.fit_seconds, "score_ms": result.score_ms, "peak_mb": result.peak_mb}
         said = {**said, **costs, "model": result.model, "settings": list(result.settings)}
-        path.with_suffix(".json").write_text(json.dumps(said, indent=1) + "\n", "utf-8")
+        path.with_suffix(".new").write_text(json.dumps(said, indent=1) + "\n", "utf-8")
+        path.with_suffix(".new").replace(path.with_suffix(".json"))  # never half a file, killed or not
 
 
 def _shown(own: Evaluation) -> Any:
     if own.shown is None:
         raise ValueError("an evaluation of a slice cannot be kept: it has no lists")
     return own.shown
+
+
+def side_digest(side: SideInformation) -> str:
+    """SHA-256 of all that is known of the items."""
+    found = hashlib.sha256(str(side.n_items).encode())
+    tables = {"text": side.text, "attributes": side.attributes, "levels": side.levels, "expects": side.expects, **side.fields}
+    for name, table in tables.items():
+        for array in () if table is None else _arrays(table):
+            found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def _arrays(table: Any) -> tuple[Any, ...]:
+    return (table,) if isinstance(table, np.ndarray) else (table.indptr, table.indices, table.data)
 
 
 def our_code() -> str:
