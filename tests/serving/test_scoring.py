@@ -60,7 +60,7 @@ def test_ties_go_to_the_lower_index() -> None:
 
 def test_the_order_is_that_of_descending_scores_below_and_above_zero() -> None:
     """Of 0 and -0, which are one number, the lower index comes first as of all equals."""
-    total = np.random.default_rng(1).integers(-20, 20, 500).astype(np.float32) / 8
+    total = np.random.default_rng(1).integers(-20, 20, 500).astype(np.float32) / np.float32(8)
     total[::9] *= -1
     chosen = np.arange(0, 500, 3, dtype=np.int32)
     wanted = sorted(chosen.tolist(), key=lambda item: (-total[item], item))
