@@ -123,7 +123,7 @@ def test_what_was_recommended_is_measured_on_what_ships(walked: Table) -> None:
 
 OTHER: dict[str, Any] = {
     **{"parts": ["item_knn"], "best": 5, "own": 0, "trees": 1, "leaves": 2, "rate": 0.9, "smallest": 20, "questions": 60},
-    **{"fewest": 5_000, "folds": 4},
+    **{"rehearsals": 2, "fewest": 5_000, "folds": 7},
 }
 
 

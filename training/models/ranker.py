@@ -34,8 +34,9 @@ With the direction in which it may move a candidate: one that a part likes bette
 class RankerConfig(BaseModel):
     """`best` candidates of the blend and `own` of each part. `trees` at most, with `leaves`, learned at `rate`.
 
-    `smallest`: rows of a leaf. `questions`: take-ups to learn from at most. `fewest`: with fewer of them among the candidates
-    the blend ranks alone. `folds` of learners judge how many trees help. `threads` changes the time alone.
+    `smallest`: rows of a leaf. `questions`: take-ups to learn from at most; while there are fewer than half of them, the past
+    is rehearsed once more, `rehearsals` times in all at most. `fewest`: with fewer of them among the candidates the blend ranks
+    alone. `folds` of learners judge how many trees help. `threads` changes the time alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class RankerConfig(BaseModel):
     rate: float = Field(default=0.05, gt=0, le=1)
     smallest: int = Field(default=50, ge=1)
     questions: int = Field(default=30_000, ge=1)
+    rehearsals: int = Field(default=3, ge=1, le=10)
     fewest: int = Field(default=200, ge=1)
     folds: int = Field(default=3, ge=2, le=20)
     threads: int = Field(default=1, ge=1)

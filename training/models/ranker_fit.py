@@ -1,12 +1,12 @@
 """How a ranker is learned: parts fitted on the past rank what came next, and trees learn from where they were wrong."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.interactions import Interactions
+from features.interactions import Histories, Interactions
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.pairs import Pairs
@@ -35,6 +35,18 @@ class Lesson:
     learner: NDArray[np.int32]
     asked: int
 
+    @classmethod
+    def joined(cls, lessons: Sequence["Lesson"], width: int) -> "Lesson":
+        """One after the other; without any, an empty one of `width` features."""
+        none = np.zeros(0, dtype=np.int64)
+        empty = cls(np.zeros((0, width), np.float32), none > 0, none.astype(np.float32), none, none.astype(np.int32), 0)
+        own = [empty, *lessons]
+        arrays = {
+            name: np.concatenate([getattr(one, name) for one in own])
+            for name in ("features", "hit", "blend", "sizes", "learner")
+        }
+        return cls(**arrays, asked=sum(one.asked for one in own))
+
     def rows(self, questions: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """bool[k]: the candidates of these questions."""
         return np.repeat(questions, self.sizes)
@@ -52,45 +64,41 @@ class Lesson:
 
 def fit(model: Ranker, interactions: Interactions, rng: np.random.Generator, fitted: Mapping[str, Fitted]) -> FittedRanker:
     """Parts, weights and trees from a rehearsal; then the parts once more, on everything, but for those in `fitted`."""
-    config = model.config
-    past, task = rehearse(interactions, rng, config.questions)
+    config, weights, lessons = model.config, model.weights, []
     early, late = rng.spawn(2)
-    parts = _fit(model, past, early)
-    weights = model.weights or choose_weights(parts, task.histories, task.targets, rng=rng, k=_K)
-    used = {name: parts[name] for name in weights}
-    first = FittedRanker(FittedBlend(used, weights), Pairs.of(past, model.side), None, config.best, config.own)
-    trees, note = _learned(config, lesson(first, task), first.rising, int(rng.integers(2**31)))
-    del parts, used, first
+    for past, task in rehearse(interactions, rng, config.questions, config.rehearsals):
+        parts = _fit(model, past, early.spawn(1)[0])
+        if weights is None:
+            weights = choose_weights(parts, task.histories, task.targets, rng=rng, k=_K)
+        first = _untaught(model, {name: parts[name] for name in weights}, weights, past)
+        lessons.append(lesson(first, task))
+        del parts, first
+    if weights is None:  # nothing to rehearse
+        weights = {part.name: 1.0 for part in model.parts}
     again = _fit(model, interactions, late, [name for name in weights if name not in fitted])
-    final = FittedBlend({name: fitted[name] if name in fitted else again[name] for name in weights}, weights)
-    return FittedRanker(final, Pairs.of(interactions, model.side), trees, config.best, config.own, note)
+    final = _untaught(model, {name: fitted[name] if name in fitted else again[name] for name in weights}, weights, interactions)
+    trees, note = _learned(config, Lesson.joined(lessons, len(final.features)), final.rising, int(rng.integers(2**31)))
+    return replace(final, trees=trees, note=note)
+
+
+def _untaught(model: Ranker, parts: Mapping[str, Fitted], weights: Mapping[str, float], table: Interactions) -> FittedRanker:
+    return FittedRanker(FittedBlend(parts, weights), Pairs.of(table, model.side), None, model.config.best, model.config.own)
 
 
 def lesson(ranker: FittedRanker, task: Task) -> Lesson:
     """The candidates of every question, as far as the answer is among them."""
-    features, hits, blends, sizes, learners = [], [], [], [], []
-    for start, histories in task.histories.batches(_BATCH):
-        targets = task.targets[start : start + len(histories)]
-        look = ranker.look(histories)
-        hit = look.item == targets[look.row]
-        found = np.bincount(look.row[hit], minlength=len(histories)) > 0
-        kept = found[look.row]
-        features.append(look.features[kept])
-        hits.append(hit[kept])
-        blends.append(look.total[look.row, look.item][kept])
-        sizes.append(np.bincount(look.row[kept], minlength=len(histories))[found])
-        learners.append(task.learners[start : start + len(histories)][found])
-    if not features:
-        none = np.zeros(0, dtype=np.int64)
-        return Lesson(np.zeros((0, len(ranker.features)), np.float32), none > 0, none.astype(np.float32), none, none, 0)  # type: ignore[arg-type]
-    return Lesson(
-        np.concatenate(features),
-        np.concatenate(hits),
-        np.concatenate(blends),
-        np.concatenate(sizes),
-        np.concatenate(learners),
-        len(task),
-    )
+    own = [_of(ranker, task, start, histories) for start, histories in task.histories.batches(_BATCH)]
+    return Lesson.joined(own, len(ranker.features))
+
+
+def _of(ranker: FittedRanker, task: Task, start: int, histories: Histories) -> Lesson:
+    look, asked = ranker.look(histories), slice(start, start + len(histories))
+    hit = look.item == task.targets[asked][look.row]
+    found = np.bincount(look.row[hit], minlength=len(histories)) > 0
+    kept = found[look.row]
+    sizes = np.bincount(look.row[kept], minlength=len(histories))[found]
+    blend = look.total[look.row, look.item][kept]
+    return Lesson(look.features[kept], hit[kept], blend, sizes, task.learners[asked][found], len(histories))
 
 
 def _fit(model: Ranker, table: Interactions, rng: np.random.Generator, names: Sequence[str] | None = None) -> dict[str, Fitted]:

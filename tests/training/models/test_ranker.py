@@ -78,9 +78,21 @@ def test_a_table_without_some_times_is_rehearsed_by_order() -> None:
     table = walks()
     at = np.array(table.at)
     at[0] = np.datetime64("NaT")
-    past, task = rehearse(replace(table, at=at), np.random.default_rng(0), 1000)
+    past, task = next(rehearse(replace(table, at=at), np.random.default_rng(0), 1000))
     assert len(task) > len(table)
     assert len(past.items) < len(table.items)
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_a_second_rehearsal_knows_nothing_of_what_the_first_one_asked(times: bool) -> None:
+    (late, asked), (early, before) = rehearse(walks(times=times), np.random.default_rng(0), 10_000, 2)
+    assert 0 < len(early.items) < len(late.items)
+    assert len(before) > 0
+    for learner in range(len(late)):
+        assert early[learner].tolist() == late[learner].tolist()[: len(early[learner])]
+        told = before.histories.items[np.repeat(before.learners == learner, before.histories.lengths)]
+        assert set(told.tolist()) | set(before.targets[before.learners == learner].tolist()) <= set(late[learner].tolist())
+    assert sum(len(task) for _, task in rehearse(walks(), np.random.default_rng(0), len(asked) + 5, 9)) <= len(asked) + 5
 
 
 def test_the_bundle_ranks_as_the_fit_did(fitted: FittedRanker, tmp_path: Path) -> None:
