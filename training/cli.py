@@ -217,7 +217,10 @@ def _say_fit(tenant: str, outcome: "Outcome", found: "Recorded") -> None:
 
 
 def _stages(bar: Progress) -> Step:
+    """One line that changes; where output is no terminal (a log, a pipe), a line for each stage."""
     task = bar.add_task("start", total=None)
+    if not console.is_terminal:
+        return lambda text: console.print(text, markup=False, highlight=False)
     return lambda text: bar.update(task, description=text)
 
 

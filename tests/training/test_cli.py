@@ -163,7 +163,10 @@ def test_a_run_holds_recipe_splits_figures_and_plots(site: Site, tmp_path: Path)
 def test_fits_again_to_the_same_bundle_then_rolls_forward_and_back(site: Site) -> None:
     """One story, for each step stands on the one before."""
     first = read_pointer(site.bundles, "clubs").bundle
-    assert site.fit().exit_code == 0
+    done = site.fit()
+    assert done.exit_code == 0
+    told = done.output.splitlines()  # no terminal: a line for each stage
+    assert told.index("read the lake") < told.index("cut 1 of 3") < told.index("cut 3 of 3") < told.index("fit on everything")
     again = site.registry.aliased(CHALLENGER)
     assert again is not None
     assert again.bundle == first
