@@ -48,7 +48,7 @@ serve: setup ## serve the published bundles (PORT=3000)
 mlflow: setup ## browse runs and models on http://127.0.0.1:5000
 	$(PY) -m mlflow ui --backend-store-uri sqlite:///var/mlflow.db --host 127.0.0.1 --port 5000
 
-leaderboard: setup ## every model beside its peers on public logs: an hour or two, goes on where it stopped
+leaderboard: setup ## every model beside its peers on public logs: some hours, goes on where it stopped
 	$(PY) -m benchmarks.leaderboard
 
 test: setup ## all tests but the slow ones (below 6 minutes on two cores)

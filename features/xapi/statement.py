@@ -7,11 +7,9 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from features.xapi.activities import Activity
 from features.xapi.actors import Actor, Agent, Group, type_of
-from features.xapi.values import Array, Duration, Extensions, Given, Iri, Language, LanguageMap, Sha1, Strict, Time, Uuid
+from features.xapi.values import Array, Duration, Extensions, Given, Iri, Language, LanguageMap, Strict, Time, Uuid
 
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
-VERSIONS = ("1.0", "2.0")
-"""What a statement's `version` begins with, where it names one."""
 
 
 class Verb(Strict):
@@ -197,18 +195,3 @@ class Statement(_Said):
 
 def _is_oauth(group: Group) -> bool:
     return not group.identifiers and group.member is not None and len(group.member) == 2
-
-
-__all__ = [
-    "Activity",
-    "Agent",
-    "Context",
-    "Group",
-    "Result",
-    "Score",
-    "Sha1",
-    "Statement",
-    "StatementRef",
-    "SubStatement",
-    "Verb",
-]

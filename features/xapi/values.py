@@ -4,11 +4,10 @@ Sources: ADL, xAPI-Data.md 1.0.3, sections 2 and 4; IEEE 9274.1.1-2023; RFC 3987
 """
 
 import re
-import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WrapValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, WrapValidator
 from pydantic_core import core_schema
 
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`\x00-\x1f\x7f]+")
@@ -125,9 +124,3 @@ def _is_duration(text: str) -> str:
 
 
 Duration = Annotated[str, AfterValidator(_is_duration)]
-Text = Annotated[str, Field(max_length=100_000)]
-
-
-def canonical(value: str) -> str:
-    """A UUID in lower case with dashes. Errors: ValueError."""
-    return str(uuid.UUID(value))
