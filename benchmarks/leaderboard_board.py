@@ -171,7 +171,7 @@ def _rows(found: Sequence[Found], seed: int) -> list[Row]:
 def _row(one: Result, said: Said, against: Mapping[str, Result], seed: int) -> Row:
     own = {
         name: said[name]
-        for name in ("peer", "code", "versions", "notes", "cpu_seconds", "budget_seconds", "machine")
+        for name in ("peer", "code", "versions", "notes", "budget_seconds", "machine")
         if name in said
     }
     tried = [len(round_tries) for round_tries in said.get("tried", ())]

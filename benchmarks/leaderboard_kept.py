@@ -15,6 +15,7 @@ from training.evaluate import Evaluation
 from training.sources import ROOT, needed_sources
 
 Said = dict[str, Any]
+_COSTS = ("fit_seconds", "score_ms", "peak_mb", "cpu_seconds")
 _BY_TARGET = ("rank", "target", "learner", "weight")
 
 
@@ -39,7 +40,7 @@ class Kept:
             slices = {name.removeprefix("slice "): arrays[name] for name in arrays.files if name.startswith("slice ")}
             rank, target, learner, weight = (arrays[name] for name in _BY_TARGET)
             found = Evaluation(rank, target, learner, weight, slices, arrays["shown"], int(arrays["k"]))
-        costs = said["fit_seconds"], said["score_ms"], said["peak_mb"]
+        costs = [said[name] for name in _COSTS]
         return Result(said["model"], found, tuple(said["settings"]), *costs), said
 
     def save(self, path: Path, result: Result, said: Said) -> None:
@@ -49,7 +50,7 @@ class Kept:
         arrays |= {f"slice {name}": mask for name, mask in own.slices.items()} | {"shown": _shown(own), "k": np.int64(own.k)}
         with path.with_suffix(".npz").open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
-        costs = {"fit_seconds": result.fit_seconds, "score_ms": result.score_ms, "peak_mb": result.peak_mb}
+        costs = {name: getattr(result, name) for name in _COSTS}
         said = {**said, **costs, "model": result.model, "settings": list(result.settings)}
         path.with_suffix(".new").write_text(json.dumps(said, indent=1) + "\n", "utf-8")
         path.with_suffix(".new").replace(path.with_suffix(".json"))  # never half a file, killed or not

@@ -12,7 +12,7 @@ from benchmarks.machine import machine
 
 OURS, PEER = "Nextwise", "peer"
 _BEGIN, _END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
-_HEAD = ("model", "Recall@10", "NDCG@10", "95 %", "debiased", "coverage", "to the champion, 95 %", "fit s", "MB", "ms")
+_HEAD = ("model", "Recall@10", "NDCG@10", "95 %", "debiased", "coverage", "to the champion, 95 %", "fit s", "cpu s", "MB", "ms")
 
 
 def write(boards: Sequence[Board], budget: Budget, file: Path, chart: Path, page: Path) -> None:
@@ -57,6 +57,7 @@ def _line(row: Row) -> str:
         f"{row['coverage']:.3f}",
         "" if gap is None else f"{gap[0]:+.4f} ({gap[1]:+.4f} to {gap[2]:+.4f})",
         f"{row['fit_seconds']:.0f}",
+        "-" if "cpu_seconds" not in row else f"{row['cpu_seconds']:.0f}",
         f"{row['peak_mb']:,.0f}",
         f"{row['score_ms']:.2f}",
     ]

@@ -68,7 +68,10 @@ class Contest:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """How one model did and what it cost. `settings`: what was chosen in each round, in words."""
+    """How one model did and what it cost. `settings`: what was chosen in each round, in words.
+
+    `fit_seconds` are of the clock, `cpu_seconds` of the processor over all threads: what others take meanwhile is not in them.
+    """
 
     model: str
     evaluation: Evaluation
@@ -76,6 +79,7 @@ class Result:
     fit_seconds: float
     score_ms: float
     peak_mb: float
+    cpu_seconds: float
 
 
 def measure(name: str, contest: Contest) -> Result:
@@ -99,18 +103,19 @@ def _compete_alone(name: str, contest: Contest) -> Result:
 
 def compete(name: str, contest: Contest) -> Result:
     """Choose, fit and score one model in this process; the peak is that of this process so far."""
-    fit_seconds, evaluations, words, milliseconds = 0.0, [], [], [np.empty(0)]
+    fit_seconds, cpu_seconds, evaluations, words, milliseconds = 0.0, 0.0, [], [], [np.empty(0)]
     for number, this in enumerate(contest.rounds):
         rng = np.random.default_rng([contest.seed, number])
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         fitted, setting = _prepare(name, this, contest, rng)
         fit_seconds += time.perf_counter() - start
+        cpu_seconds += time.process_time() - cpu
         evaluations.append(evaluate(fitted, this.test, train=this.train, k=contest.k))
         milliseconds.append(score_times(fitted, this.test.histories, rng, _TIMED // len(contest.rounds) + 1))
         words.append(setting)
         del fitted
     median = float(np.median(np.concatenate(milliseconds)))
-    return Result(name, pool(evaluations), tuple(words), fit_seconds, median, peak_mb())
+    return Result(name, pool(evaluations), tuple(words), fit_seconds, median, peak_mb(), cpu_seconds)
 
 
 def score_times(fitted: Fitted, histories: Histories, rng: np.random.Generator, count: int) -> np.ndarray:

@@ -227,7 +227,7 @@ def result_row(result: Result, seed: int) -> dict[str, Any]:
     for metric in _METRICS:
         found |= _figures(f"{metric}_at_{result.evaluation.k}", result.evaluation, metric, seed)
     found["coverage"] = _finite(result.evaluation.metric("coverage"))
-    costs = {"fit_seconds": result.fit_seconds, "peak_mb": result.peak_mb, "score_ms": result.score_ms}
+    costs = {name: getattr(result, name) for name in ("fit_seconds", "cpu_seconds", "peak_mb", "score_ms")}
     found |= {name: round(value, 4) for name, value in costs.items()}
     slices = {name: _slice(result.evaluation.within(name), seed) for name in _SLICES}
     learners = len(np.unique(result.evaluation.learner))

@@ -43,7 +43,7 @@ def result(model: str, rounds: Sequence[Round], out: Path) -> tuple[Result, dict
     if len(rank) != len(asked) or len(shown) != rounds[0].train.n_items:
         raise ValueError(f"{model} answered {len(rank)} of {len(asked)} questions about {len(shown)} items")
     evaluation = replace(asked, rank=rank, shown=shown)
-    costs = said["fit_seconds"], said["score_ms"], said["peak_mb"]
+    costs = [said[name] for name in ("fit_seconds", "score_ms", "peak_mb", "cpu_seconds")]
     return Result(model, evaluation, tuple(said["settings"]), *costs), said
 
 
