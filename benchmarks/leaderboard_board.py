@@ -169,11 +169,7 @@ def _rows(found: Sequence[Found], seed: int) -> list[Row]:
 
 
 def _row(one: Result, said: Said, against: Mapping[str, Result], seed: int) -> Row:
-    own = {
-        name: said[name]
-        for name in ("peer", "code", "versions", "notes", "budget_seconds", "machine")
-        if name in said
-    }
+    own = {name: said[name] for name in ("peer", "code", "versions", "notes", "budget_seconds", "machine") if name in said}
     tried = [len(round_tries) for round_tries in said.get("tried", ())]
     paired = {role: {"model": other.model} | _paired(one, other, seed) for role, other in against.items() if other is not one}
     return result_row(one, seed) | own | ({"settings_tried": tried} if tried else {}) | {"paired": paired}

@@ -1,6 +1,6 @@
 """Back up and restore: a whole store, or one tenant, in one file that both databases read."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,11 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events": ("seq",),
     "catalogue": ("version",),
     "aliases": ("tenant", "alias", "learner_id"),
+    "item_aliases": ("tenant", "alias", "item_id"),
+    "voidings": ("seq",),
+    "statements": ("seq",),
+    "intake": ("tenant", "kind", "which"),
+    "api_keys": ("key_id",),
     "decisions": ("seq",),
     "imports": ("seq",),
     "import_progress": ("tenant", "key"),
@@ -47,7 +52,7 @@ def back_up(url: str, target: Path, *, tenant: str | None = None, advance: Advan
     the URL, or one of another version, or it has no row of the tenant.
     """
     with _reading(url) as connection, new_archive(target) as lines:
-        lines.write(_header(connection, NEWEST, tenant))
+        lines.write(_header(connection, NEWEST, tenant, _NUMBERED))
         rows = {name: _write_table(connection, _table(connection, name), tenant, lines, advance) for name in _KEYS}
         if tenant is not None and not any(rows.values()):
             raise ValueError(f"the store has no row of the tenant {tenant!r}: nothing was written")
@@ -102,8 +107,8 @@ def _reading(url: str) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def _header(connection: sa.Connection, found: str, tenant: str | None) -> dict[str, Any]:
-    return {"format": FORMAT, "version": found, "tenant": tenant, "sequences": _sequences(connection)}
+def _header(connection: sa.Connection, found: str, tenant: str | None, numbered: Iterable[str]) -> dict[str, Any]:
+    return {"format": FORMAT, "version": found, "tenant": tenant, "sequences": _sequences(connection, numbered)}
 
 
 def _table(connection: sa.Connection, name: str) -> sa.TableClause:
@@ -187,7 +192,7 @@ def _flush(connection: sa.Connection, table: str, columns: Sequence[str], rows: 
 
 def _compare(connection: sa.Connection, header: Mapping[str, Any], trailer: Mapping[str, Any]) -> None:
     lines = Lines()
-    lines.write(_header(connection, header["version"], header["tenant"]))
+    lines.write(_header(connection, header["version"], header["tenant"], header["sequences"]))
     rows = {
         name: _write_table(connection, _table(connection, name), None, lines, lambda _: None)
         for name in _KEYS
@@ -202,11 +207,12 @@ def _compare(connection: sa.Connection, header: Mapping[str, Any], trailer: Mapp
 # -- sequences: a number that was given once is never given again, or a reader who stands there would miss a row --
 
 
-def _sequences(connection: sa.Connection) -> dict[str, int]:
+def _sequences(connection: sa.Connection, numbered: Iterable[str]) -> dict[str, int]:
+    """The last number of each of these tables; an older version has fewer."""
     if _is_postgresql(connection):
-        return {name: _last_number(connection, name) for name in _NUMBERED}
+        return {name: _last_number(connection, name) for name in numbered}
     found = {row[0]: row[1] for row in connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
-    return {name: found.get(name, 0) for name in _NUMBERED}
+    return {name: found.get(name, 0) for name in numbered}
 
 
 def _last_number(connection: sa.Connection, name: str) -> int:

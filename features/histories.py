@@ -1,16 +1,20 @@
 """Histories that were read before, kept for as long as nothing is added to them: a cache that changes no answer."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 from features.columns import microseconds
 from features.events import Event
 
-Stamp = tuple[int, int, int]
-"""(count, largest, sum) of the `seq` of a learner's rows. Rows are only added, or erased: an equal stamp is equal rows."""
+Stamp = tuple[int, int, int, int]
+"""(count, largest, sum) of the `seq` of a learner's rows, and how many of them are voided.
 
+Rows are only added, voided once, or erased: an equal stamp is equal rows.
+"""
+Read = tuple[Stamp, Sequence[Event], Mapping[str, int]]
+"""A stamp, all events in order, and when (microseconds) those among them were voided that were, by event id."""
 
 _Key = tuple[str, tuple[str, ...]]
 
@@ -19,6 +23,7 @@ _Key = tuple[str, tuple[str, ...]]
 class _Kept:
     stamp: Stamp
     events: Sequence[Event]
+    gone: Mapping[str, int]
     latest: int  # microseconds: when the last of them became known
 
 
@@ -37,22 +42,21 @@ class HistoryCache:
     def __len__(self) -> int:
         return self._events
 
-    def history(
-        self, tenant: str, names: tuple[str, ...], bound: int, stamp: Stamp, read: Callable[[], tuple[Stamp, Sequence[Event]]]
-    ) -> list[Event]:
-        """The events known at `bound` (microseconds). `stamp` is that of now; `read` gives all events with theirs, in order."""
+    def history(self, tenant: str, names: tuple[str, ...], bound: int, stamp: Stamp, read: Callable[[], Read]) -> list[Event]:
+        """The events known at `bound` (microseconds) and not voided by then. `stamp` is that of now, `read` gives all rows."""
         key = (tenant, names)
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
                 self._kept.move_to_end(key)
         if kept is None or kept.stamp != stamp:
-            own, events = read()
-            kept = _Kept(own, events, max((microseconds(event.known_at) for event in events), default=0))
+            own, events, gone = read()
+            kept = _Kept(own, events, gone, max((microseconds(event.known_at) for event in events), default=0))
             self._keep(key, kept)
-        if kept.latest <= bound:
+        if kept.latest <= bound and not kept.gone:
             return list(kept.events)
-        return [event for event in kept.events if microseconds(event.known_at) <= bound]
+        known = (event for event in kept.events if microseconds(event.known_at) <= bound)
+        return [event for event in known if event.event_id not in kept.gone or kept.gone[event.event_id] > bound]
 
     def clear(self) -> None:
         """Forget everything."""

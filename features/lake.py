@@ -78,7 +78,7 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
     """
     with _alone(lake, session.tenant):
         before = manifest(lake, session.tenant)
-        days, watermark = _days(session, lake, before)
+        days, watermark, voided = _days(session, lake, before)
         write(session, lake, [date.fromisoformat(day) for day in sorted(days)], watermark)
         files = _described(lake, session.tenant, before, days)
         months = _write_months(lake, session.tenant, before, days, files)
@@ -87,7 +87,8 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
         total = sum(file["rows"] for file in files.values())
         report = LakeReport(session.tenant, total, len(files), len(days), watermark, rows, _digest(files, snapshots))
         body = {"format": FORMAT, "schema": SCHEMA, "files": files, "months": months, "snapshots": snapshots}
-        _swap_text(_manifest_path(lake, session.tenant), body | {"imports": session.imports()} | asdict(report))
+        facts = {"voidings": voided, "imports": session.imports()}
+        _swap_text(_manifest_path(lake, session.tenant), body | facts | asdict(report))
     return report
 
 
@@ -264,25 +265,33 @@ def _alone(lake: Path, tenant: str) -> Iterator[None]:
         yield
 
 
-def _days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tuple[set[str], int]:
-    """The days to write: those with news since the watermark, and those whose file is not what the manifest says.
+def _days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tuple[set[str], int, int]:
+    """The days to write: those with news since the watermark, with an event that was voided since, or whose file is not what
+    the manifest says; and the last event and voiding that are in the lake then.
 
     All, where the store does not hold the last event of the lake: it was restored to an earlier state, or it is another one.
     """
-    files, watermark = before.get("files", {}), int(before.get("watermark", 0))
-    if anew := before.get("schema", 1) < SCHEMA or not holds(session, watermark):
-        watermark = 0
+    files, watermark, voided = before.get("files", {}), int(before.get("watermark", 0)), int(before.get("voidings", 0))
+    if anew := before.get("schema", 1) < SCHEMA or not (holds(session, watermark) and _voided(session, voided)):
+        watermark = voided = 0
     days = {day for day in files if anew or not partitions.is_sound(day_path(lake, session.tenant, day), files[day])}
     for seq, at in session.arrivals(after=watermark):
         days.add(at.date().isoformat())
         watermark = max(watermark, seq)
-    return days, watermark
+    for seq, happened in session.voidings(after=voided):
+        days |= set() if happened is None else {happened.date().isoformat()}
+        voided = max(voided, seq)
+    return days, watermark, voided
 
 
 def holds(session: TenantSession, watermark: int) -> bool:
     """Whether the store holds the event that a watermark names; 0 is that of an empty lake."""
-    found = next(session.events(after=watermark - 1, limit=1), None)
-    return watermark == 0 or (found is not None and found[0] == watermark)
+    return watermark == 0 or any(seq == watermark for seq, _ in session.arrivals(after=watermark - 1, limit=1))
+
+
+def _voided(session: TenantSession, last: int) -> bool:
+    """Whether the store holds the voiding up to which a lake goes."""
+    return last == 0 or any(seq == last for seq, _ in session.voidings(after=last - 1, limit=1))
 
 
 def _described(lake: Path, tenant: str, before: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:

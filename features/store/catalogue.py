@@ -1,6 +1,6 @@
 """Versions of catalogue rows: what the catalogue was at any moment."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from hashlib import sha256
 from itertools import islice
@@ -12,12 +12,15 @@ from features.catalogue import Assignment, Catalogue, CatalogueRow, Item, Learne
 from features.columns import instant, microseconds
 from features.store.outcomes import PutResult
 from features.store.rows import MAX_BATCH, TenantRows, among
-from features.store.tables import ALIASES, CATALOGUE, OPEN
+from features.store.tables import ALIASES, CATALOGUE, ITEM_ALIASES, OPEN
 
 R = TypeVar("R", bound=CatalogueRow)
 _CURRENT: Final = (
     "SELECT id, version, content_hash, valid_from FROM catalogue WHERE tenant = {} AND kind = {} AND valid_to IS NULL AND id {}"
 )
+
+_ITEMS: Final = "SELECT id, body FROM catalogue WHERE tenant = {} AND kind = {} AND valid_to IS NULL AND id {}"
+_ITEM_ALIASES: Final = "SELECT alias, item_id FROM item_aliases WHERE tenant = {} AND alias {}"
 
 
 class VersionError(ValueError):
@@ -49,6 +52,19 @@ class CatalogueRows(TenantRows):
     def assignments(self, *, at: datetime | None = None) -> list[Assignment]:
         """All assignments as of `at`, sorted by id."""
         return list(self._rows(Assignment, at).values())
+
+    def known_items(self, names: Collection[str]) -> set[str]:
+        """Those of these names that are an item's id or alias now."""
+        if not names:
+            return set()
+        with self._engine.connect() as connection:
+            found = dict(among(connection, _ITEMS, (self.tenant, "item"), list(names)))
+            called: dict[str, list[str]] = {}
+            for alias, item in among(connection, _ITEM_ALIASES, (self.tenant,), list(set(names) - set(found))):
+                called.setdefault(item, []).append(alias)
+            bodies = dict(among(connection, _ITEMS, (self.tenant, "item"), list(called))) if called else {}
+        holding = {item: Item.model_validate_json(body).aliases for item, body in bodies.items()}
+        return {*found, *(alias for item, own in holding.items() for alias in called[item] if alias in own)}
 
     def _valid(self, kind: str, at: datetime | None) -> Any:
         query = sa.select(CATALOGUE.c.body).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind)
@@ -89,10 +105,16 @@ class CatalogueRows(TenantRows):
         if fresh:
             connection.execute(sa.insert(CATALOGUE), list(fresh.values()))
         self._insert(connection, ALIASES, [named for row in rows if isinstance(row, Learner) for named in self._aliases(row)])
+        self._insert(
+            connection, ITEM_ALIASES, [named for row in rows if isinstance(row, Item) for named in self._names_of_item(row)]
+        )
         return PutResult(inserted, len(rows) - inserted - unchanged, unchanged)
 
     def _aliases(self, row: Learner) -> list[dict[str, Any]]:
         return [{"tenant": self.tenant, "alias": alias, "learner_id": row.id} for alias in row.aliases]
+
+    def _names_of_item(self, row: Item) -> list[dict[str, Any]]:
+        return [{"tenant": self.tenant, "alias": alias, "item_id": row.id} for alias in row.aliases]
 
     def _version(self, key: tuple[str, str], body: str, digest: str, at: int) -> dict[str, Any]:
         kind, row_id = key

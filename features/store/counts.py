@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from features.catalogue import KINDS, Item, Learner, Skill
 from features.events import SKILL_PREFIX
 from features.store.catalogue import CatalogueRows
+from features.store.events import STANDS
 from features.store.outcomes import Counts
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, OPEN, count_of
 
@@ -17,7 +18,7 @@ class CountRows(CatalogueRows):
 
     def counts(self) -> Counts:
         """What is stored for this tenant, stubs included. Reads the index of all events: not for the hot path."""
-        mine = EVENTS.c.tenant == self.tenant
+        mine = sa.and_(EVENTS.c.tenant == self.tenant, STANDS)
         with self._engine.connect() as connection:
             learners = set(connection.execute(sa.select(EVENTS.c.learner_id).where(mine).distinct()).scalars())
             objects = set(connection.execute(sa.select(EVENTS.c.object_id).where(mine).distinct()).scalars())

@@ -1,7 +1,7 @@
 """Events: written once, read in order of arrival or of time."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
@@ -15,7 +15,7 @@ from features.store.bulk import insert_rows
 from features.store.imports import write_progress
 from features.store.outcomes import Appended, Outcome, Progress
 from features.store.rows import MAX_BATCH, TenantRows, among
-from features.store.tables import EVENTS, STORED, StoredEvent
+from features.store.tables import EVENTS, STORED, VOIDINGS, StoredEvent
 
 # What an event is rebuilt from, in this order.
 READ: Final = (
@@ -32,10 +32,14 @@ READ: Final = (
     EVENTS.c.source,
     EVENTS.c.backfill,
     EVENTS.c.schema_version,
+    EVENTS.c.voided_at,
 )
 BY_TIME: Final = itemgetter(READ.index(EVENTS.c.occurred_at), READ.index(EVENTS.c.seq))
+STANDS: Final = EVENTS.c.voided_at.is_(None)
+"""Of an event that nobody took back."""
 
 _KNOWN: Final = "SELECT event_id, content_hash FROM events WHERE tenant = {} AND event_id {}"
+_VOIDED: Final = "SELECT event_id FROM voidings WHERE tenant = {} AND event_id {}"
 _IN_ORDER: Final = itemgetter(*STORED)
 _ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
 assert STORED[0] == "tenant"
@@ -102,7 +106,41 @@ class EventRows(TenantRows):
         fresh = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == "accepted"]
         if fresh:
             insert_rows(connection, EVENTS, STORED, fresh)
+            self._void_late(connection, [row[_ID] for row in fresh])
         return Appended(outcomes)
+
+    def void(self, event_ids: Sequence[str], *, by: str, at: datetime) -> int:
+        """Takes back events as of `at`: those that stand vanish from later answers, those still to come will never count.
+
+        A decision made before `at` is replayed with them. Voiding twice is voiding once; nothing undoes it. `by` says what
+        took them back (the id of a statement). Returns how many stood until now.
+        """
+        with self._writing(EVENTS) as connection:
+            return self.void_within(connection, dict.fromkeys(event_ids, by), microseconds(at))
+
+    def void_within(self, connection: sa.Connection, voided: Mapping[str, str], at: int) -> int:
+        """`void` in the caller's transaction, which holds the lock of the events. `voided`: event id to what takes it back."""
+        rows = [{"tenant": self.tenant, "event_id": name, "voided_at": at, "voided_by": by} for name, by in voided.items()]
+        self._insert(connection, VOIDINGS, rows)
+        mark = sa.update(EVENTS).where(EVENTS.c.tenant == self.tenant, EVENTS.c.event_id.in_(list(voided)), STANDS)
+        # A clock that went backwards must not void an event before it was known.
+        moment = sa.case((EVENTS.c.known_at > at, EVENTS.c.known_at), else_=at)
+        return connection.execute(mark.values(voided_at=moment)).rowcount if rows else 0
+
+    def _void_late(self, connection: sa.Connection, event_ids: Sequence[str]) -> None:
+        """Events that were taken back before they came are never seen."""
+        gone = [row[0] for row in among(connection, _VOIDED, (self.tenant,), event_ids)]
+        if gone:
+            mark = sa.update(EVENTS).where(EVENTS.c.tenant == self.tenant, EVENTS.c.event_id.in_(gone))
+            connection.execute(mark.values(voided_at=EVENTS.c.known_at))
+
+    def voidings(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, datetime | None]]:
+        """(seq, occurred_at of the event or None where it has not come) in order of voiding, `seq > after`."""
+        same = sa.and_(EVENTS.c.tenant == VOIDINGS.c.tenant, EVENTS.c.event_id == VOIDINGS.c.event_id)
+        query = sa.select(VOIDINGS.c.seq, EVENTS.c.occurred_at).select_from(VOIDINGS.outerjoin(EVENTS, same))
+        query = query.where(VOIDINGS.c.tenant == self.tenant).order_by(VOIDINGS.c.seq)
+        for seq, at in self._pages(query, VOIDINGS.c.seq, after, limit):
+            yield seq, None if at is None else instant(at)
 
     def known(self, event_ids: Sequence[str]) -> dict[str, str]:
         """The content hash of each of these events that is stored."""
@@ -110,22 +148,23 @@ class EventRows(TenantRows):
             return self._known(connection, event_ids)
 
     def events(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, Event]]:
-        """(seq, event) in order of arrival, `seq > after`: what came since a watermark."""
-        query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant).order_by(EVENTS.c.seq)
+        """(seq, event) in order of arrival, `seq > after`: what came since a watermark and was not taken back."""
+        query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant, STANDS).order_by(EVENTS.c.seq)
         for row in self._pages(query, EVENTS.c.seq, after, limit):
             yield row[0], event_of(self.tenant, row)
 
     def between(self, since: datetime, until: datetime) -> list[tuple[int, Event]]:
-        """(seq, event) with since <= occurred_at < until, by (occurred_at, seq)."""
+        """(seq, event) with since <= occurred_at < until that were not taken back, by (occurred_at, seq)."""
         at = EVENTS.c.occurred_at
-        query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant, at >= microseconds(since), at < microseconds(until))
+        within = at >= microseconds(since), at < microseconds(until)
+        query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant, STANDS, *within)
         with self._engine.connect() as connection:
             return [(row[0], event_of(self.tenant, row)) for row in connection.execute(query.order_by(at, EVENTS.c.seq))]
 
-    def arrivals(self, *, after: int = 0) -> Iterator[tuple[int, datetime]]:
-        """(seq, occurred_at) in order of arrival, `seq > after`: which days an export has to write anew."""
+    def arrivals(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, datetime]]:
+        """(seq, occurred_at) in order of arrival, `seq > after`, voided or not: which days an export has to write anew."""
         query = sa.select(EVENTS.c.seq, EVENTS.c.occurred_at).where(EVENTS.c.tenant == self.tenant).order_by(EVENTS.c.seq)
-        for seq, at in self._pages(query, EVENTS.c.seq, after, None):
+        for seq, at in self._pages(query, EVENTS.c.seq, after, limit):
             yield seq, instant(at)
 
     def _known(self, connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, str]:
@@ -144,7 +183,7 @@ def _outcome(known: dict[str, str], event_id: str, content: str) -> Outcome:
 
 def event_of(tenant: str, row: Any) -> Event:
     """The stored event. It was validated when it was written, so it is only put together here (half of the time)."""
-    _, event_id, learner, verb, thing, occurred, recorded, decision, result, context, source, backfill, version = row
+    _, event_id, learner, verb, thing, occurred, recorded, decision, result, context, source, backfill, version, _ = row
     event: Event = Event.__new__(Event)
     fields = {
         "tenant": tenant,

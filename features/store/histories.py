@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from features.columns import microseconds
 from features.events import Event
-from features.histories import HistoryCache, Stamp
-from features.store.events import BY_TIME, READ, event_of
+from features.histories import HistoryCache, Read, Stamp
+from features.store.events import BY_TIME, READ, STANDS, event_of
 from features.store.learners import LearnerRows
 from features.store.reading import Compiled, compiled
 from features.store.rows import NO_LIMIT
@@ -32,42 +32,52 @@ class HistoryRows(LearnerRows):
         return [event_of(self.tenant, row) for row in self._history_rows(names, bound)]
 
     def _history_rows(self, names: Sequence[str], bound: int) -> list[Any]:
-        statement = _history_statement(self._engine.dialect)
-        given = [{"tenant": self.tenant, "learner": name, "bound": bound} for name in names]
+        """Rows known at `bound` and not taken back by then."""
+        return self._rows_by_time(_history_statement(self._engine.dialect), names, {"bound": bound})
+
+    def _every_row(self, names: Sequence[str]) -> list[Any]:
+        """All rows, those that were taken back too."""
+        return self._rows_by_time(_whole_statement(self._engine.dialect), names, {})
+
+    def _rows_by_time(self, statement: Compiled, names: Sequence[str], values: dict[str, Any]) -> list[Any]:
+        given = [{"tenant": self.tenant, "learner": name, **values} for name in names]
         rows = [row for values in given for row in self._fetch(statement, values)]
         return sorted(rows, key=BY_TIME) if len(names) > 1 else rows
 
     def _remembered(self, histories: HistoryCache, names: Sequence[str], bound: int) -> list[Event]:
-        def read() -> tuple[Stamp, list[Event]]:
-            rows = self._history_rows(names, NO_LIMIT)
-            sequence = [row[0] for row in rows]
-            return (len(rows), max(sequence, default=0), sum(sequence)), [event_of(self.tenant, row) for row in rows]
+        def read() -> Read:
+            rows = self._every_row(names)
+            sequence, gone = [row[0] for row in rows], {row[1]: row[-1] for row in rows if row[-1] is not None}
+            stamp = len(rows), max(sequence, default=0), sum(sequence), len(gone)
+            return stamp, [event_of(self.tenant, row) for row in rows], gone
 
         return histories.history(self.tenant, tuple(names), bound, self._stamp(names), read)
 
     def _stamp(self, names: Sequence[str]) -> Stamp:
         statement = _stamp_statement(self._engine.dialect)
         found = [self._fetch(statement, {"tenant": self.tenant, "learner": name})[0] for name in names]
-        return sum(row[0] for row in found), max(row[1] or 0 for row in found), sum(int(row[2] or 0) for row in found)
+        count, last, total, gone = zip(*found, strict=True)
+        return sum(count), max(one or 0 for one in last), sum(int(one or 0) for one in total), sum(gone)
 
 
 @lru_cache
 def _history_statement(dialect: sa.Dialect) -> Compiled:
-    query = (
-        sa.select(*READ)
-        .where(
-            EVENTS.c.tenant == sa.bindparam("tenant"),
-            EVENTS.c.learner_id == sa.bindparam("learner"),
-            EVENTS.c.known_at <= sa.bindparam("bound"),
-        )
-        .order_by(EVENTS.c.occurred_at, EVENTS.c.seq)
-    )
-    return compiled(query, dialect)
+    bound = sa.bindparam("bound", type_=sa.BigInteger)
+    return compiled(_whole().where(EVENTS.c.known_at <= bound, sa.or_(STANDS, EVENTS.c.voided_at > bound)), dialect)
+
+
+@lru_cache
+def _whole_statement(dialect: sa.Dialect) -> Compiled:
+    return compiled(_whole(), dialect)
+
+
+def _whole() -> sa.Select[Any]:
+    mine = EVENTS.c.tenant == sa.bindparam("tenant"), EVENTS.c.learner_id == sa.bindparam("learner")
+    return sa.select(*READ).where(*mine).order_by(EVENTS.c.occurred_at, EVENTS.c.seq)
 
 
 @lru_cache
 def _stamp_statement(dialect: sa.Dialect) -> Compiled:
-    query = sa.select(sa.func.count(), sa.func.max(EVENTS.c.seq), sa.func.sum(EVENTS.c.seq)).where(
-        EVENTS.c.tenant == sa.bindparam("tenant"), EVENTS.c.learner_id == sa.bindparam("learner")
-    )
+    counted = sa.func.count(), sa.func.max(EVENTS.c.seq), sa.func.sum(EVENTS.c.seq), sa.func.count(EVENTS.c.voided_at)
+    query = sa.select(*counted).where(EVENTS.c.tenant == sa.bindparam("tenant"), EVENTS.c.learner_id == sa.bindparam("learner"))
     return compiled(query, dialect)

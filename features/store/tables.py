@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 StoredEvent = dict[str, Any]
-"""A row of the table `events` but for its `seq`."""
+"""A row of the table `events` but for its `seq`, and for what may become of it."""
 
 METADATA: Final = sa.MetaData()
 _SEQ: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -33,6 +33,7 @@ EVENTS: Final = sa.Table(
     sa.Column("backfill", sa.Integer, nullable=False),
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("content_hash", _TEXT, nullable=False),
+    sa.Column("voided_at", sa.BigInteger),
     sa.UniqueConstraint("tenant", "event_id"),
     sa.Index("events_history", "tenant", "learner_id", "occurred_at", "seq"),
     sa.Index("events_day", "tenant", "occurred_at", "seq"),
@@ -71,6 +72,67 @@ ALIASES: Final = sa.Table(
     sa.Column("alias", _TEXT, primary_key=True),
     sa.Column("learner_id", _TEXT, primary_key=True),
     sa.Index("aliases_learner", "tenant", "learner_id"),
+)
+ITEM_ALIASES: Final = sa.Table(
+    "item_aliases",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("alias", _TEXT, primary_key=True),
+    sa.Column("item_id", _TEXT, primary_key=True),
+)
+# What was taken back, whether or not it has come yet: an event of this id, whenever it comes, never counts.
+VOIDINGS: Final = sa.Table(
+    "voidings",
+    METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("event_id", _TEXT, nullable=False),
+    sa.Column("voided_at", sa.BigInteger, nullable=False),
+    sa.Column("voided_by", _TEXT, nullable=False),
+    sa.UniqueConstraint("tenant", "event_id"),
+    sa.Index("voidings_order", "tenant", "seq"),
+    sqlite_autoincrement=True,
+)
+# xAPI statements as they came. `event`: whether an event of the same id was made of it.
+STATEMENTS: Final = sa.Table(
+    "statements",
+    METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("statement_id", _TEXT, nullable=False),
+    sa.Column("stored_at", sa.BigInteger, nullable=False),
+    sa.Column("voids", _TEXT),
+    sa.Column("event", sa.Integer, nullable=False),
+    sa.Column("body", _TEXT, nullable=False),
+    sa.Column("content_hash", _TEXT, nullable=False),
+    sa.UniqueConstraint("tenant", "statement_id"),
+    sa.Index("statements_order", "tenant", "seq"),
+    sqlite_autoincrement=True,
+)
+# What came in and how it was understood, counted by kind: repairs, what is no event and why.
+INTAKE: Final = sa.Table(
+    "intake",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("kind", _TEXT, primary_key=True),
+    sa.Column("which", _TEXT, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+)
+# API keys: the SHA-256 of each, never the key. `scopes`: their names with spaces between.
+KEYS: Final = sa.Table(
+    "api_keys",
+    METADATA,
+    sa.Column("key_id", _TEXT, primary_key=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("key_hash", _TEXT, nullable=False, unique=True),
+    sa.Column("name", _TEXT, nullable=False),
+    sa.Column("scopes", _TEXT, nullable=False),
+    sa.Column("compat", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("revoked_at", sa.BigInteger),
+    sa.Index("api_keys_tenant", "tenant"),
 )
 DECISIONS: Final = sa.Table(
     "decisions",
@@ -120,8 +182,8 @@ HEARTBEAT: Final = sa.Table(
     sa.Column("at", sa.BigInteger, nullable=False),
 )
 
-STORED: Final = tuple(column.name for column in EVENTS.c if column.name != "seq")
-"""The names of a `StoredEvent`, in order."""
+STORED: Final = tuple(column.name for column in EVENTS.c if column.name not in ("seq", "voided_at"))
+"""The names of a `StoredEvent`, in order: an event is stored whole, and voided afterwards."""
 
 
 def count_of(table: sa.Table) -> sa.Select[int]:

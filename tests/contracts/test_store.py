@@ -100,6 +100,49 @@ def test_every_other_field_of_the_content_counts(acme: TenantSession, field: dic
     assert acme.append([event("e1", **field)]).conflicts == 1
 
 
+def test_a_voided_event_leaves_later_answers_and_no_earlier_one(acme: TenantSession) -> None:
+    acme.append([event("e1"), event("e2", recorded=NOON + HOUR)])
+    assert acme.void(["e1"], by="v1", at=NOON + 2 * HOUR) == 1
+    assert acme.void(["e1"], by="v2", at=NOON + 3 * HOUR) == 0  # once is enough
+    assert ids(acme.history("ann")) == ids(acme.history("ann", known_by=NOON + 2 * HOUR)) == ["e2"]
+    assert ids(acme.history("ann", known_by=NOON + 2 * HOUR - timedelta(microseconds=1))) == ["e1", "e2"]
+    assert ids([found for _, found in acme.events()]) == ["e2"]
+    assert ids([found for _, found in acme.between(NOON - HOUR, NOON + HOUR)]) == ["e2"]
+    assert [seq for seq, _ in acme.arrivals()] == [1, 2]
+    assert list(acme.voidings()) == [(1, NOON)]
+    assert acme.counts().events == 1
+
+
+def test_what_was_voided_before_it_came_never_counts(acme: TenantSession) -> None:
+    assert acme.void(["e1"], by="v1", at=NOON) == 0
+    assert list(acme.voidings()) == [(1, None)]
+    assert acme.append([event("e1", at=NOON + HOUR), event("e2")]).accepted == 2
+    assert ids(acme.history("ann")) == ids(acme.history("ann", known_by=NOON + 9 * HOUR)) == ["e2"]
+    assert acme.append([event("e1", at=NOON + HOUR)]).duplicates == 1
+    assert ids(acme.history("ann")) == ["e2"]
+
+
+def test_a_clock_that_went_back_voids_nothing_before_it_was_known(acme: TenantSession) -> None:
+    acme.append([event("e1")])
+    acme.void(["e1"], by="v1", at=NOON - HOUR)
+    assert acme.history("ann") == acme.history("ann", known_by=NOON) == []
+
+
+def test_voiding_ends_at_the_tenant(store: EventStore, acme: TenantSession) -> None:
+    acme.append([event("e1")])
+    assert store.tenant("other").void(["e1"], by="v", at=NOON) == 0
+    assert ids(acme.history("ann")) == ["e1"]
+    assert list(acme.voidings()) == []
+
+
+def test_an_item_is_known_by_its_id_and_by_the_aliases_it_has_now(store: EventStore, acme: TenantSession) -> None:
+    acme.put([Item(id="excel", title="Excel", aliases=("urn:excel", "old")), Item(id="word", title="Word")], at=NOON)
+    acme.put([Item(id="excel", title="Excel", aliases=("urn:excel",)), Skill(id="sql", name="SQL")], at=NOON + HOUR)
+    names = ["excel", "urn:excel", "old", "word", "sql", "nothing"]
+    assert acme.known_items(names) == {"excel", "urn:excel", "word"}
+    assert acme.known_items([]) == store.tenant("other").known_items(names) == set()
+
+
 def test_a_prepared_row_has_the_columns_of_the_table_in_order(acme: TenantSession) -> None:
     assert tuple(acme.prepare(event("e1"))) == STORED
 

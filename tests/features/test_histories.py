@@ -85,6 +85,7 @@ def test_an_erased_learner_is_gone(store: EventStore) -> None:
         st.one_of(
             st.tuples(st.just("append"), st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 5)),
             st.tuples(st.just("read"), st.sampled_from("ab"), st.integers(0, 10)),
+            st.tuples(st.just("void"), st.integers(0, 20), st.integers(0, 10)),
             st.tuples(st.just("drop")),
         ),
         min_size=8,
@@ -98,6 +99,9 @@ def test_dropping_it_changes_no_answer(tmp_path_factory: pytest.TempPathFactory,
         if step == "append":
             learner, hour, late = values
             plain.tenant("acme").append([event(f"e{number}", learner, hour=int(hour), late=int(late))])
+        elif step == "void":
+            number, hour = map(int, values)
+            plain.tenant("acme").void([f"e{number}"], by="v", at=NOON + hour * HOUR)
         elif step == "drop" and kept.histories is not None:
             kept.histories.clear()
         elif step == "read":
@@ -110,5 +114,5 @@ def test_dropping_it_changes_no_answer(tmp_path_factory: pytest.TempPathFactory,
 
 def test_a_cache_of_nothing_keeps_nothing() -> None:
     cache = HistoryCache(0)
-    assert cache.history("acme", "ann", 2**62, (1, 1, 1), lambda: ((1, 1, 1), [event("e1")])) == [event("e1")]
+    assert cache.history("acme", "ann", 2**62, (1, 1, 1, 0), lambda: ((1, 1, 1, 0), [event("e1")], {})) == [event("e1")]
     assert len(cache) == 0

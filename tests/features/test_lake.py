@@ -93,6 +93,22 @@ def test_only_days_with_news_are_written_again(acme: TenantSession, tmp_path: Pa
     assert second.watermark > first.watermark
 
 
+def test_a_voided_event_leaves_the_lake_by_its_day_alone(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY), event("e3", "ann", "c", at=NOON + 2 * DAY)])
+    lake.materialize(acme, tmp_path)
+    acme.void(["e2", "to come"], by="v", at=NOON + 3 * DAY)
+    assert lake.materialize(acme, tmp_path).days_written == 1
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e3"]
+    acme.append([event("to come", "ann", "a", at=NOON + DAY), event("e4", "ann", "a", at=NOON + DAY)])
+    assert lake.materialize(acme, tmp_path).days_written == 1
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e4", "e3"]
+    assert lake.materialize(acme, tmp_path).days_written == 0
+    acme.void(["e4"], by="v", at=NOON + 4 * DAY)  # the last of all, which the watermark names
+    assert lake.materialize(acme, tmp_path).days_written == 1
+    anew = lake.materialize(acme, tmp_path / "anew")
+    assert anew.digest == lake.materialize(acme, tmp_path).digest
+
+
 def test_growing_and_writing_anew_give_the_same_bytes(acme: TenantSession, tmp_path: Path) -> None:
     grown, fresh = tmp_path / "grown", tmp_path / "fresh"
     for n in range(3):

@@ -16,6 +16,7 @@ from features.catalogue import Learner
 from features.cli import app
 from features.migrate import migrate, upgrade
 from features.store import EventStore, SchemaError
+from features.store.tables import METADATA
 from features.store.versions import KNOWN, NEWEST
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ def test_the_migrations_end_where_a_new_store_begins(engine: sa.Engine, store_ur
             connection.exec_driver_sql(f"DROP TABLE {name}")
     EventStore.open(store_url).close()
     assert schema(engine) == migrated
-    assert set(migrated) > {"events", "catalogue", "aliases", "decisions", "imports", "import_progress", "alembic_version"}
+    assert set(migrated) == {*METADATA.tables, *(["AUTOINCREMENT"] if store_url.startswith("sqlite") else [])}
 
 
 @pytest.mark.parametrize("wanted", [*KNOWN, "unnumbered"])
@@ -176,7 +177,7 @@ def test_an_older_backup_is_restored_as_the_newest_version(engine: sa.Engine, st
 
     at_version(engine, "0001")
     with engine.connect() as connection, new_archive(tmp_path / "old.gz") as lines:  # as the program of then wrote it
-        lines.write(_header(connection, "0001", None))
+        lines.write(_header(connection, "0001", None, ("events", "catalogue", "decisions", "imports")))
         names = ("events", "catalogue", "aliases", "decisions", "imports")
         rows = {name: _write_table(connection, _table(connection, name), None, lines, lambda _: None) for name in names}
         digest = lines.digest()

@@ -49,7 +49,7 @@ def test_commits_are_synced_and_survive_reopening(sqlite_url: str) -> None:
 def test_history_uses_its_index(store: EventStore) -> None:
     sql, _ = _history_statement(store.engine.dialect)
     with store.engine.connect() as connection:
-        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("acme", "ann", 0)).all())
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("acme", "ann", 0, 0)).all())
     assert "events_history (tenant=? AND learner_id=?)" in plan
     assert "TEMP B-TREE" not in plan
 
