@@ -8,6 +8,7 @@ from features.store.catalogue import VersionError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
+from features.store.statements import ConflictError, Counted, Received, VoidingError
 from features.store.store import EventStore, Place
 from features.store.tables import EVENTS, STORED, StoredEvent
 from features.store.versions import SchemaError
@@ -17,14 +18,18 @@ __all__ = [
     "MAX_BATCH",
     "STORED",
     "Appended",
+    "ConflictError",
+    "Counted",
     "Counts",
     "EventStore",
     "Outcome",
     "Place",
     "Progress",
     "PutResult",
+    "Received",
     "SchemaError",
     "StoredEvent",
     "TenantSession",
     "VersionError",
+    "VoidingError",
 ]

@@ -2,10 +2,10 @@
 
 from features.store.counts import CountRows
 from features.store.decisions import DecisionRows
-from features.store.events import EventRows
 from features.store.histories import HistoryRows
 from features.store.imports import ImportRows
+from features.store.statements import StatementRows
 
 
-class TenantSession(EventRows, HistoryRows, CountRows, DecisionRows, ImportRows):
+class TenantSession(StatementRows, HistoryRows, CountRows, DecisionRows, ImportRows):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""

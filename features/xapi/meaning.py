@@ -20,6 +20,7 @@ from features.xapi.values import moment, seconds
 _ADL = "http://adlnet.gov/expapi/verbs/"
 _CMI5 = "https://w3id.org/xapi/adl/verbs/"
 _VIDEO = "https://w3id.org/xapi/video/verbs/"
+_ACROSSX = "https://w3id.org/xapi/acrossx/verbs/"
 _TINCAN = "http://id.tincanapi.com/verb/"
 _STREAMS = "http://activitystrea.ms/"
 _NEXTWISE = re.compile(r"https://w3id\.org/nextwise/verbs/(\w+)")
@@ -41,7 +42,8 @@ VERBS = {
     **dict.fromkeys((_ADL + "passed", _ADL + "mastered"), Verb.PASSED),
     _ADL + "failed": Verb.FAILED,
     **dict.fromkeys((_CMI5 + "waived", "http://id.tincanapi.com/verb/waived"), Verb.WAIVED),
-    **dict.fromkeys((_ADL + "answered", _ADL + "responded"), Verb.ANSWERED),
+    **dict.fromkeys((_ADL + "answered", _ADL + "responded", _ACROSSX + "evaluated"), Verb.ANSWERED),
+    **dict.fromkeys((_STREAMS + "schema/1.0/submit", _STREAMS + "submit"), Verb.PROGRESSED),
     **dict.fromkeys((_ADL + "shared", _STREAMS + "schema/1.0/share", _STREAMS + "share"), Verb.SHARED),
     **dict.fromkeys((_STREAMS + "schema/1.0/save", _STREAMS + "save", _TINCAN + "bookmarked"), Verb.SAVED),
     _TINCAN + "rated": Verb.RATED,
@@ -51,6 +53,8 @@ PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
 VIDEO_PROGRESS = "https://w3id.org/xapi/video/extensions/progress"
 _OF_A_WHOLE = frozenset({Verb.COMPLETED, Verb.PASSED, Verb.FAILED, Verb.STARTED, Verb.ENROLLED, Verb.WITHDRAWN, Verb.WAIVED})
 _LONGEST = 256
+SOURCE = "xapi"
+"""The `source` of events that were statements, whichever way these came."""
 
 Known = Callable[[str], bool]
 """Whether an id or alias is one of the catalogue's items."""
@@ -75,7 +79,7 @@ def event(
     tenant: str,
     recorded_at: datetime,
     known: Known = nobody_knows,
-    source: str = "xapi",
+    source: str = SOURCE,
     backfill: bool = False,
 ) -> Event | NotUnderstood:
     """The event of a statement with an id; a statement about a part of a known item is one about that item.

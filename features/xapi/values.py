@@ -84,6 +84,11 @@ LanguageMap = dict[Language, str]
 Extensions = dict[Iri, JsonValue]
 
 
+def is_language(text: str) -> bool:
+    """Whether a text is a language tag of RFC 5646."""
+    return _LANGUAGE.fullmatch(text) is not None
+
+
 def moment(text: str) -> datetime:
     """The instant of an ISO 8601 time, in UTC; without a zone it is taken for UTC. Errors: ValueError.
 

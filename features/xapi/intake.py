@@ -1,0 +1,160 @@
+"""A batch of statements as it comes in: checked, repaired where that is allowed, and turned into what is stored.
+
+All or nothing: one statement that is wrong refuses the batch, and the error says which one and what is wrong with it.
+"""
+
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from features.events import MAX_CLOCK_SKEW, Event
+from features.xapi.activities import Activity
+from features.xapi.meaning import Known, NotUnderstood, event
+from features.xapi.repair import repaired
+from features.xapi.statement import Statement
+from features.xapi.values import moment
+
+REPAIR, NOT_EVENT = "repair", "no event"
+"""Kinds of what is counted: a repair that was made, a valid statement that is no event."""
+CLOCK_AHEAD: Final = "clock ahead of ours"
+_SET_BY_STORE: Final = ("stored", "authority", "version")
+_ONLY_WORDS: Final = frozenset({"display", "definition"})
+
+
+class StatementError(ValueError):
+    """A statement of a batch is wrong. `index`: which one (from 0); `field`: where in it; the message says what."""
+
+    def __init__(self, index: int, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.index, self.field = index, field
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One statement that the standard allows, with the names of the repairs that it took."""
+
+    statement: Statement
+    body: Mapping[str, Any]
+    repairs: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The activities that may be, or contain, a known item: the object, its parents, its groupings."""
+        if not isinstance(self.statement.object, Activity):
+            return ()
+        above = self.statement.context.context_activities if self.statement.context is not None else None
+        wholes = () if above is None else (*(above.parent or ()), *(above.grouping or ()))
+        return (self.statement.object.id, *(whole.id for whole in wholes))
+
+
+@dataclass(frozen=True)
+class Intake:
+    """One statement as it is stored. `event`: the event of the same id, None for a statement that is none.
+
+    `counted`: (kind, which) of what is counted with it.
+    """
+
+    statement_id: str
+    stored_at: datetime
+    body: str
+    content_hash: str
+    voids: str | None
+    event: Event | None
+    counted: tuple[tuple[str, str], ...]
+
+
+def check(bodies: Sequence[Any], *, compat: bool) -> list[Checked]:
+    """Statements that the standard allows. Errors: StatementError for the first that is none, or whose id stands twice."""
+    found = [_check(index, body, compat) for index, body in enumerate(bodies)]
+    ids = Counter(one.statement.id for one in found if one.statement.id is not None)
+    if twice := {name for name, count in ids.items() if count > 1}:
+        index = max(index for index, one in enumerate(found) if one.statement.id in twice)
+        raise StatementError(index, "id", f"the id {found[index].statement.id} stands twice in the batch")
+    return found
+
+
+def _check(index: int, body: Any, compat: bool) -> Checked:
+    if not isinstance(body, dict):
+        raise StatementError(index, "", f"a statement is an object, not {type(body).__name__}")
+    body, repairs = repaired(body) if compat else (body, [])
+    try:
+        return Checked(Statement.model_validate_json(json.dumps(body)), body, tuple(repairs))
+    except ValidationError as error:
+        raise _error(index, error) from None
+
+
+def take_in(
+    checked: Sequence[Checked], *, tenant: str, now: datetime, known: Known, authority: str, compat: bool
+) -> list[Intake]:
+    """What is stored of a batch that arrived at `now`. `authority`: the account that vouches for it, which `stored` and
+    `authority` of the emitter give way to. Errors: StatementError for a time that no log has.
+    """
+    return [_take_in(index, one, tenant, now, known, authority, compat) for index, one in enumerate(checked)]
+
+
+def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Known, authority: str, compat: bool) -> Intake:
+    statement, counted = given.statement, [(REPAIR, name) for name in given.repairs]
+    changes: dict[str, Any] = {"id": statement.id or str(uuid.uuid4()), "stored": now.isoformat()}
+    if statement.timestamp is None:
+        changes["timestamp"] = changes["stored"]
+    elif compat and moment(statement.timestamp) - now > MAX_CLOCK_SKEW:
+        changes["timestamp"] = changes["stored"]
+        counted.append((REPAIR, CLOCK_AHEAD))
+    whole = statement.model_copy(update=changes)
+    found = _event(index, whole, tenant, now, known)
+    if isinstance(found, NotUnderstood):
+        counted.append((NOT_EVENT, f"{found.what}: {found.which}" if found.which else found.what))
+    kept = {**given.body, **changes, "authority": {"objectType": "Agent", "account": _account(authority)}}
+    return Intake(
+        statement_id=changes["id"],
+        stored_at=now,
+        body=json.dumps({"version": "1.0.0", **kept}, ensure_ascii=False),
+        content_hash=_content_hash(statement),
+        voids=statement.voids,
+        event=found if isinstance(found, Event) else None,
+        counted=tuple(counted),
+    )
+
+
+def _event(index: int, statement: Statement, tenant: str, now: datetime, known: Known) -> Event | NotUnderstood | None:
+    if statement.voids is not None:
+        return None
+    try:
+        return event(statement, tenant=tenant, recorded_at=now, known=known)
+    except ValidationError as error:
+        raise _error(index, error, field="timestamp") from None
+
+
+def _account(name: str) -> dict[str, str]:
+    return {"homePage": "https://w3id.org/nextwise/keys", "name": name}
+
+
+def _error(index: int, error: ValidationError, *, field: str | None = None) -> StatementError:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in _TAGS)
+    return StatementError(index, field or place, first["msg"].removeprefix("Value error, "))
+
+
+_TAGS: Final = frozenset({"Activity", "Agent", "Group", "StatementRef", "SubStatement"})
+"""Names of choices, which pydantic puts into the place of an error and no statement has as a field."""
+
+
+def _content_hash(statement: Statement) -> str:
+    """SHA-256 over what makes two statements of one id the same: not who stored it and when, nor names for people."""
+    body = statement.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(_SET_BY_STORE))
+    if "timestamp" in body:
+        body["timestamp"] = moment(body["timestamp"]).isoformat()
+    return hashlib.sha256(json.dumps(_bare(body), sort_keys=True).encode()).hexdigest()
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: own if name == "extensions" else _bare(own) for name, own in value.items() if name not in _ONLY_WORDS}
+    return [_bare(one) for one in value] if isinstance(value, list) else value

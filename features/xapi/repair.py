@@ -1,0 +1,123 @@
+"""Repairs of statements as known emitters send them, for keys in compat mode; each repair is named, so that it can be counted.
+
+What is repaired is what LMS plugins were seen to send and the standard refuses: Moodle's (empty values, account names as
+numbers, languages such as en_us) and Open edX's (activities called GroupActivity, scores of 0 out of 0, bare UUIDs as openid).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from features.xapi.values import is_language
+
+Body = dict[str, Any]
+ACTIVITY_TYPES: Final = frozenset({"activity", "groupactivity"})
+_TYPES: Final = {name.lower(): name for name in ("Activity", "Agent", "Group", "StatementRef", "SubStatement")}
+_LISTED: Final = ("parent", "grouping", "category", "other")
+_NAMED: Final = ("name", "description", "display")  # language maps
+_PRESERVED: Final = "extensions"  # whatever stands there is the emitter's own
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+_BARE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def repaired(statement: Body) -> tuple[Body, list[str]]:
+    """The statement as the standard wants it, and the name of each repair that it took (none: it is what was given)."""
+    done: list[str] = []
+    found = _object(statement, done, within="")
+    return (found, done) if done else (statement, [])
+
+
+def _object(given: Mapping[str, Any], done: list[str], *, within: str) -> Body:
+    found: Body = {}
+    for name, value in given.items():
+        if name == _PRESERVED:
+            if value:
+                found[name] = value
+            else:
+                done.append("empty value left out")
+            continue
+        own = None if value in (None, "", [], {}) else _value(name, value, done, within)
+        if own is None or own == {}:
+            done.append("empty value left out")
+            continue
+        found[name] = own
+    _of_place(found, done, within)
+    return found
+
+
+def _value(name: str, value: Any, done: list[str], within: str) -> Any:
+    if isinstance(value, Mapping):
+        if name in _NAMED:
+            return _languages(value, done)
+        if within == "contextActivities" and name in _LISTED:
+            return [_object(value, done, within=name)]
+        return _object(value, done, within=name)
+    if isinstance(value, list):
+        return [_object(one, done, within=name) if isinstance(one, Mapping) else one for one in value]
+    if name == "objectType" and isinstance(value, str):
+        return _object_type(value, done)
+    if name == "language" and isinstance(value, str):
+        return _language(value, done)
+    if name == "mbox" and isinstance(value, str) and "@" in value and ":" not in value:
+        done.append("mbox without mailto:")
+        return f"mailto:{value}"
+    if name == "openid" and isinstance(value, str) and _BARE.fullmatch(value):
+        done.append("openid that is no IRI")
+        return f"urn:uuid:{value.lower()}"
+    if name == "duration" and (isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value))):
+        done.append("duration as a number of seconds")
+        return f"PT{value}S"
+    return value
+
+
+def _of_place(found: Body, done: list[str], within: str) -> None:
+    """What can be told only from several fields of an object."""
+    if within == "account" and isinstance(found.get("name"), int) and not isinstance(found["name"], bool):
+        found["name"] = str(found["name"])
+        done.append("account name as a number")
+    if within == "score":
+        _score(found, done)
+
+
+def _score(score: Body, done: list[str]) -> None:
+    for name in ("scaled", "raw", "min", "max"):
+        if isinstance(score.get(name), str) and re.fullmatch(r"-?\d+(?:\.\d+)?", score[name]):
+            score[name] = float(score[name])
+            done.append("score as a text")
+    low, high, scaled = score.get("min"), score.get("max"), score.get("scaled")
+    if _both(low, high) and low >= high:  # type: ignore[operator]
+        score.clear()
+        done.append("score out of nothing left out")
+    elif _both(scaled, scaled) and not -1 <= scaled <= 1:  # type: ignore[operator]
+        del score["scaled"]
+        done.append("scaled score beyond 1 left out")
+
+
+def _both(one: Any, other: Any) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
+
+
+def _object_type(value: str, done: list[str]) -> str:
+    lower = value.lower()
+    wanted = "Activity" if lower in ACTIVITY_TYPES else _TYPES.get(lower, value)
+    if wanted != value:
+        done.append("objectType GroupActivity" if lower == "groupactivity" else "objectType in other letters")
+    return wanted
+
+
+def _language(value: str, done: list[str]) -> str:
+    wanted = value.replace("_", "-")
+    if wanted != value and is_language(wanted):
+        done.append("language with an underscore")
+        return wanted
+    return value
+
+
+def _languages(value: Mapping[str, Any], done: list[str]) -> Body:
+    found: Body = {}
+    for name, text in value.items():
+        if text is None:
+            done.append("empty value left out")
+            continue
+        found[_language(name, done)] = text
+    return found

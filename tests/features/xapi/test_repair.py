@@ -1,0 +1,105 @@
+"""Repairs: what known emitters send is put right and named, what is right stays as it is."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.xapi.repair import repaired
+from features.xapi.statement import Statement
+
+COURSE = "https://lms.example/course/1"
+
+
+def said(**fields: Any) -> dict[str, Any]:
+    body = {"actor": {"account": {"homePage": "https://lms.example", "name": "7"}}, "object": {"id": COURSE}}
+    return {**body, "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}, **fields}
+
+
+def account(name: object) -> dict[str, Any]:
+    return {"account": {"homePage": "https://lms.example", "name": name}}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "name"),
+    [
+        ({"actor": account(7)}, {"actor": account("7")}, "account name as a number"),
+        ({"result": {"score": {"raw": 3, "scaled": None}}}, {"result": {"score": {"raw": 3}}}, "empty value left out"),
+        ({"context": {"registration": ""}}, {}, "empty value left out"),
+        ({"object": {"id": COURSE, "objectType": "GroupActivity"}}, {"object": {"id": COURSE, "objectType": "Activity"}}, None),
+        (
+            {"context": {"contextActivities": {"parent": [{"id": COURSE, "objectType": "GroupActivity"}]}}},
+            {"context": {"contextActivities": {"parent": [{"id": COURSE, "objectType": "Activity"}]}}},
+            "objectType GroupActivity",
+        ),
+        ({"object": {"id": COURSE, "objectType": "activity"}}, {"object": {"id": COURSE, "objectType": "Activity"}}, None),
+        ({"context": {"language": "en_us"}}, {"context": {"language": "en-us"}}, "language with an underscore"),
+        (
+            {"verb": {"id": "http://a.example/did", "display": {"pt_br": "fez", "en": None}}},
+            {"verb": {"id": "http://a.example/did", "display": {"pt-br": "fez"}}},
+            "language with an underscore",
+        ),
+        ({"actor": {"mbox": "a@b.example"}}, {"actor": {"mbox": "mailto:a@b.example"}}, "mbox without mailto:"),
+        ({"result": {"duration": 90}}, {"result": {"duration": "PT90S"}}, "duration as a number of seconds"),
+        ({"result": {"score": {"min": 0, "max": 0, "raw": 0}}}, {}, "score out of nothing left out"),
+        (
+            {"result": {"score": {"raw": "8", "max": 10, "scaled": 80}}},
+            {"result": {"score": {"raw": 8.0, "max": 10}}},
+            "scaled score beyond 1 left out",
+        ),
+        (
+            {"actor": {"openid": "32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb"}},
+            {"actor": {"openid": "urn:uuid:32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb"}},
+            "openid that is no IRI",
+        ),
+    ],
+)
+def test_each_repair_makes_a_statement_of_it(wrong: dict[str, Any], right: dict[str, Any], name: str | None) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        Statement.model_validate(said(**wrong))
+    found, done = repaired(said(**wrong))
+    assert found == said(**right)
+    Statement.model_validate(found)
+    assert done
+    assert name is None or name in done
+
+
+def test_what_is_right_is_handed_on_as_it_is() -> None:
+    extensions = {"https://a.example/x": None, "https://a.example/y": {"language": "en_us", "duration": 3}}
+    body = said(context={"extensions": extensions, "contextActivities": {"parent": [{"id": COURSE}]}})
+    found, done = repaired(body)
+    assert found is body
+    assert done == []
+
+
+def test_a_number_of_the_emitter_in_extensions_is_never_touched() -> None:
+    extensions = {"https://a.example/x": None}
+    found, done = repaired(said(actor=account(7), result={"extensions": extensions}))
+    assert found["result"] == {"extensions": extensions}
+    assert done == ["account name as a number"]
+
+
+TEXT = st.sampled_from(["", "GroupActivity", "en_us", "a@b", "7", "32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb", "\U0001f600"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["actor", "account", "name", "score", "result", "min", "max", "object", "objectType", "display", "parent"]
+            )
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["actor", "object", "result", "context", "verb", "id"]), JSON))
+def test_anything_at_all_is_survived_and_repaired_once(body: dict[str, Any]) -> None:
+    found, _ = repaired(body)
+    once, _ = repaired(found)
+    assert repaired(once)[1] == []
