@@ -85,7 +85,7 @@ class FrontDoor:
             )
         TENANT.set(tenant)
         expected = self._apis.get(scope["path"])
-        if scope["method"] == "POST":
+        if scope["method"] in ("POST", "PUT"):
             body = await read_json(headers, receive)
             if expected is not None:
                 _validate(expected, body)
