@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import metrics, openapi, reference, skills
+from serving import health, metrics, openapi, reference, skills, xapi
 from serving.ingest import ingest
 from serving.middleware import TENANT, FrontDoor
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
@@ -64,6 +64,11 @@ class Pages:
                 Route("/v1/events", self._events, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
+                Route("/v1/ingest/health", self._health, methods=["GET"]),
+                Route("/xapi/about", self._about, methods=["GET"]),
+                Route("/xapi/statements", self._get_statement, methods=["GET"]),
+                Route("/xapi/statements", self._post_statements, methods=["POST"]),
+                Route("/xapi/statements", self._put_statement, methods=["PUT"]),
                 Route("/livez", self._livez, methods=["GET"]),
                 Route("/readyz", self._readyz, methods=["GET"]),
                 Route("/metrics", self._metrics, methods=["GET"]),
@@ -102,6 +107,21 @@ class Pages:
     async def _gaps(self, request: Request) -> Response:
         return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
 
+    async def _health(self, request: Request) -> Response:
+        return _json(await health.health(self.runtime, TENANT.get()))
+
+    async def _about(self, request: Request) -> Response:
+        return xapi.about()
+
+    async def _get_statement(self, request: Request) -> Response:
+        return await xapi.get(self.runtime, _sender(), request.headers, _asked(request))
+
+    async def _post_statements(self, request: Request) -> Response:
+        return await xapi.post(self.runtime, _sender(), request.headers, await request.json())
+
+    async def _put_statement(self, request: Request) -> Response:
+        return await xapi.put(self.runtime, _sender(), request.headers, _asked(request), await request.json())
+
     async def _livez(self, request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
@@ -132,6 +152,10 @@ def attach(service: Any, pages: Pages) -> None:
 
 def _json(answer: BaseModel) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _sender() -> xapi.Sender:
+    return xapi.Sender(TENANT.get(), "development", compat=False)
 
 
 def _asked(request: Request) -> dict[str, list[str]]:

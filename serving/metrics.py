@@ -29,6 +29,7 @@ class Metrics:
         self.stages = Histogram("nextwise_stage_seconds", "Pipeline stages", ("stage",), buckets=_FAST, registry=own)
         self.fallbacks = Counter("nextwise_fallbacks", "Answers from a named fallback", ("fallback",), registry=own)
         self.events = Counter("nextwise_events", "Events by outcome", ("outcome",), registry=own)
+        self.statements = Counter("nextwise_statements", "xAPI statements by outcome", ("outcome",), registry=own)
         self.lag = Histogram("nextwise_event_lag_seconds", "From occurring to recording", buckets=_LAG, registry=own)
         self._own, self._folder, self._bundles = own, folder, bundles
         self._stages: dict[str, Histogram] = {}

@@ -24,7 +24,8 @@ TENANT: ContextVar[str] = ContextVar("tenant")
 """The tenant of the request, from its credential."""
 
 _LOG = logging.getLogger("nextwise.http")
-_KEYED_PATHS = "/v1/"
+_KEYED_PATHS = ("/v1/", "/xapi/")
+_OPEN_PATHS = frozenset({"/xapi/about"})
 
 
 class FrontDoor:
@@ -71,7 +72,7 @@ class FrontDoor:
         return next((route for route, pattern in self._patterns.items() if pattern.match(path)), "unknown")
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        if not scope["path"].startswith(_KEYED_PATHS):
+        if not scope["path"].startswith(_KEYED_PATHS) or scope["path"] in _OPEN_PATHS:
             await self._pages(scope, receive, answer.send)
             return
         headers = Headers(scope=scope)

@@ -12,6 +12,7 @@ from serving.payloads import (
     EventsAnswer,
     GapsAnswer,
     GapsQuery,
+    HealthAnswer,
     Problem,
     RankAnswer,
     RankRequest,
@@ -20,6 +21,7 @@ from serving.payloads import (
     SkillsAnswer,
     SkillsQuery,
 )
+from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
 
@@ -44,6 +46,10 @@ _SKILLS: Final = (
     "A learner's skills: level, confidence, half-life, and the events that say so. `at` a past moment: as known then."
 )
 _GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
+_HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
+_STATEMENTS: Final = (
+    "Store a statement, or all of a batch of up to 1,000 or none. Stored means synced; the learner's next answer knows it."
+)
 _UNKNOWN: Final = "Never heard of: neither in the catalogue nor in an event"
 
 
@@ -71,7 +77,7 @@ def _version() -> str:
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
     asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn)]
-    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, Problem)
+    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, HealthAnswer, Problem)
     given = [(model, "serialization") for model in answers]
     _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
     return dict(found["$defs"])
@@ -101,10 +107,15 @@ def _mounted() -> Document:
             "409": _response("An event of this id is stored with other content", _problem()),
         },
     }
+    ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": [{"key": []}]}
+    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "503")}
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
         "/v1/events": {"post": events},
+        "/v1/ingest/health": {"get": ingest},
+        "/xapi/about": _get("xapi_about", "The versions of xAPI that are spoken", "application/json"),
+        "/xapi/statements": _statements(),
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
         "/livez": _get("livez", "The process is alive", "text/plain"),
@@ -113,6 +124,47 @@ def _mounted() -> Document:
         "/openapi.json": _get("openapi", "This document", "application/json"),
         "/docs": _get("docs", "This document, to read", "text/html"),
     }
+
+
+def _statements() -> Document:
+    """The statements resource. A statement is described by its standard (IEEE 9274.1.1), not here."""
+    statement: Document = {"type": "object", "required": ["actor", "verb", "object"], "additionalProperties": True}
+    ids = {"type": "array", "items": {"type": "string", "format": "uuid"}}
+    many = {"oneOf": [statement, {"type": "array", "items": statement, "maxItems": MAX_STATEMENTS}]}
+    version = {"name": HEADER, "in": "header", "required": True, "schema": {"type": "string", "enum": list(VERSIONS)}}
+    common: Document = {"security": [{"key": []}]}
+    taken = _response("A statement of this id is stored with other content; nothing of the request was", _problem())
+    missing = _response("There is none", _problem())
+    answers = _problems("400", "401", "503")
+    return {
+        "post": common
+        | {
+            "summary": _STATEMENTS,
+            "operationId": "xapi_statements",
+            "parameters": [version],
+            "requestBody": {"required": True, "content": _json(many)},
+            "responses": {"200": _response("The ids, in order", _json(ids)), **_problems(*_ERRORS), "409": taken},
+        },
+        "put": common
+        | {
+            "summary": "Store one statement under the id that the query names; the same again is no news.",
+            "operationId": "xapi_statement",
+            "parameters": [version, _id_of("statementId", required=True)],
+            "requestBody": {"required": True, "content": _json(statement)},
+            "responses": {"204": {"description": "It is stored"}, **_problems(*_ERRORS), "409": taken},
+        },
+        "get": common
+        | {
+            "summary": "One statement as it is stored, by its id, or by voidedStatementId where it was voided.",
+            "operationId": "xapi_stored_statement",
+            "parameters": [version, _id_of("statementId"), _id_of("voidedStatementId")],
+            "responses": {"200": _response("The statement", _json(statement)), **answers, "404": missing},
+        },
+    }
+
+
+def _id_of(name: str, *, required: bool = False) -> Document:
+    return {"name": name, "in": "query", "required": required, "schema": {"type": "string", "format": "uuid"}}
 
 
 def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[BaseModel]) -> Document:

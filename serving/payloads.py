@@ -211,6 +211,38 @@ class GapsAnswer(_OfLearner):
     gaps: tuple[Gap, ...]
 
 
+class Noted(BaseModel):
+    """Something that was counted: what, how often, when last."""
+
+    what: str
+    count: int
+    last_at: datetime
+
+
+class Unresolved(BaseModel):
+    """Names that events speak of and the catalogue does not know: how many, in how many events, and the most frequent."""
+
+    count: int
+    events: int
+    most: tuple[Noted, ...]
+
+
+class HealthAnswer(BaseModel):
+    """How the intake stands. `last_event_lag_s`: from occurring to recording. `not_understood`: valid statements that are no
+    events. `refused`: by the field that was wrong. An unresolved name is resolved by a catalogue row that has it as an alias.
+    """
+
+    at: datetime
+    last_statement_at: datetime | None
+    last_event_at: datetime | None
+    last_event_lag_s: float | None
+    repairs: tuple[Noted, ...]
+    not_understood: tuple[Noted, ...]
+    refused: tuple[Noted, ...]
+    unresolved_learners: Unresolved
+    unresolved_items: Unresolved
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details. `field` names what is wrong in the request, dots and indices included."""
 

@@ -76,8 +76,8 @@ def _parameters(parameters: list[Document]) -> str:
 
 
 def _answer(status: str, answer: Document) -> str:
-    media, content = next(iter(answer["content"].items()))
-    return f"<tr><td>{status}<td>{_marked(answer['description'])}<td>{escape(media)}: {_type(content['schema'])}</tr>"
+    said = [f"{escape(media)}: {_type(content['schema'])}" for media, content in answer.get("content", {}).items()]
+    return f"<tr><td>{status}<td>{_marked(answer['description'])}<td>{'; '.join(said) or 'empty'}</tr>"
 
 
 def _model(name: str, schema: Document) -> str:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.events import Event
-from features.store import Appended, EventStore
+from features.store import Appended, ConflictError, EventStore, TenantSession
 from serving.bundles import Bundles
 from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
@@ -127,18 +127,35 @@ class Runtime:
 
     async def append(self, tenant: str, events: Sequence[Event]) -> Appended:
         """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""
-        if not events:
-            return Appended(())
+        return await self.write(tenant, lambda session: session.append(events)) if events else Appended(())
+
+    async def write(self, tenant: str, work: Callable[[TenantSession], T]) -> T:
+        """What `work` says of its writing, which is durable then. Raises StoreDownError, at the latest after `APPEND_S`
+        seconds, and the ConflictError of `work`.
+        """
         try:
-            writing = self._in(self._writer, lambda: self._storage.write(lambda store: store.tenant(tenant).append(events)))
+            writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant))))
             return await asyncio.wait_for(writing, APPEND_S)
+        except ConflictError:
+            raise
         except TimeoutError as error:
             raise StoreDownError(
-                f"the event store did not answer within {APPEND_S:g} s; send the same again: an event that was stored after all"
+                f"the event store did not answer within {APPEND_S:g} s; send the same again: what was stored after all"
                 " is then a duplicate, which is harmless"
             ) from error
         except Exception as error:
             raise StoreDownError(f"the event store does not accept events: {_said(error)}") from error
+
+    async def beside(self, tenant: str, work: Callable[[TenantSession], T]) -> T:
+        """What `work` finds with the tenant's rows, worked out beside the event loop. Raises StoreDownError where the store
+        does not answer, and the ValueErrors of `work`.
+        """
+        try:
+            return await self._in(self._worker, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+        except ValueError:
+            raise
+        except Exception as error:
+            raise StoreDownError(f"the event store does not answer: {_said(error)}") from error
 
     async def missing(self) -> list[str]:
         """What keeps the service from being ready, in words; empty when it is."""

@@ -1,15 +1,17 @@
 """How much is stored for one tenant, stubs included."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from features.catalogue import KINDS, Item, Learner, Skill
+from features.columns import instant
 from features.events import SKILL_PREFIX
 from features.store.catalogue import CatalogueRows
 from features.store.events import STANDS
-from features.store.outcomes import Counts
+from features.store.outcomes import Counts, Stub
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, OPEN, count_of
 
 
@@ -36,6 +38,28 @@ class CountRows(CatalogueRows):
             catalogue=kinds,
             verbs=dict(sorted(verbs.items())),
         )
+
+    def unresolved(self) -> tuple[list[Stub], list[Stub]]:
+        """(learners, objects) that events speak of and the catalogue does not know, the most frequent first.
+
+        Reads all events: not for the hot path.
+        """
+        things = self._names(Item) | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
+        return self._stubs(EVENTS.c.learner_id, self._names(Learner)), self._stubs(EVENTS.c.object_id, things)
+
+    def _stubs(self, column: sa.Column[str], known: set[str]) -> list[Stub]:
+        count, last = sa.func.count().label("events"), sa.func.max(EVENTS.c.recorded_at)
+        query = sa.select(column, count, last).where(EVENTS.c.tenant == self.tenant, STANDS).group_by(column)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(count.desc(), column)).all()
+        return [Stub(name, events, instant(at)) for name, events, at in rows if name not in known]
+
+    def newest_event(self) -> tuple[datetime, datetime] | None:
+        """(recorded_at, occurred_at) of the event that arrived last; None without one."""
+        query = sa.select(EVENTS.c.recorded_at, EVENTS.c.occurred_at).where(EVENTS.c.tenant == self.tenant, STANDS)
+        with self._engine.connect() as connection:
+            row = connection.execute(query.order_by(EVENTS.c.seq.desc()).limit(1)).first()
+        return None if row is None else (instant(row[0]), instant(row[1]))
 
     def _names(self, kind: type[Item] | type[Learner]) -> set[str]:
         rows: Iterable[Item | Learner] = self._rows(kind, None).values()

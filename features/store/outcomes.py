@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 Outcome = Literal["accepted", "duplicate", "conflict"]
@@ -61,6 +62,15 @@ class PutResult:
 
     def __add__(self, other: "PutResult") -> "PutResult":
         return PutResult(self.inserted + other.inserted, self.changed + other.changed, self.unchanged + other.unchanged)
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A name that events speak of and the catalogue does not: how often, and when last (recorded)."""
+
+    name: str
+    events: int
+    last_at: datetime
 
 
 @dataclass(frozen=True)

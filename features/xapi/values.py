@@ -89,6 +89,11 @@ def is_language(text: str) -> bool:
     return _LANGUAGE.fullmatch(text) is not None
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID, in either case."""
+    return _UUID.fullmatch(text) is not None
+
+
 def moment(text: str) -> datetime:
     """The instant of an ISO 8601 time, in UTC; without a zone it is taken for UTC. Errors: ValueError.
 
