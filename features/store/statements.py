@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,14 +10,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from features.columns import instant, microseconds
+from features.store.bulk import insert_rows
 from features.store.events import EventRows
 from features.store.rows import among
 from features.store.tables import EVENTS, INTAKE, STATEMENTS, STORED, VOIDINGS, count_of, insert_of
-from features.xapi.intake import Intake
+from features.xapi.intake import Intake, same
 from features.xapi.meaning import SOURCE
 
 MOST_COUNTED: Final = 1_000
 OTHERS: Final = "others"
+_STATEMENT: Final = tuple(column.name for column in STATEMENTS.c if column.name != "seq")
+_BODIES: Final = "SELECT statement_id, body FROM statements WHERE tenant = {} AND statement_id {}"
 _SOURCES: Final = "SELECT event_id, source FROM events WHERE tenant = {} AND event_id {}"
 _KNOWN: Final = "SELECT statement_id, content_hash, voids FROM statements WHERE tenant = {} AND statement_id {}"
 
@@ -63,9 +66,7 @@ class StatementRows(EventRows):
         """
         with self._writing(EVENTS) as connection:
             stored = {row[0]: row for row in among(connection, _KNOWN, (self.tenant,), _named(batch))}
-            for one in batch:
-                if one.statement_id in stored and stored[one.statement_id][1] != one.content_hash:
-                    raise ConflictError(one.statement_id, "a statement of this id is stored with other content")
+            self._refuse_others(connection, batch, stored)
             new = [one for one in batch if one.statement_id not in stored]
             voiding = {name for name, _, voids in stored.values() if voids} | {one.statement_id for one in new if one.voids}
             for one in new:
@@ -111,21 +112,30 @@ class StatementRows(EventRows):
             found = connection.execute(query.order_by(STATEMENTS.c.seq.desc()).limit(1)).scalar()
         return None if found is None else instant(found)
 
+    def _refuse_others(self, connection: sa.Connection, batch: Sequence[Intake], stored: Mapping[str, Any]) -> None:
+        unlike = {
+            one.statement_id: one
+            for one in batch
+            if one.statement_id in stored and stored[one.statement_id][1] != one.content_hash
+        }
+        for statement_id, body in among(connection, _BODIES, (self.tenant,), list(unlike)) if unlike else ():
+            if not same(body, unlike[statement_id].body):
+                raise ConflictError(statement_id, "a statement of this id is stored with other content")
+
     def _insert_statements(self, connection: sa.Connection, new: Sequence[Intake]) -> None:
         rows = [
-            {
-                "tenant": self.tenant,
-                "statement_id": one.statement_id,
-                "stored_at": microseconds(one.stored_at),
-                "voids": one.voids,
-                "event": int(one.event is not None),
-                "body": one.body,
-                "content_hash": one.content_hash,
-            }
+            (
+                self.tenant,
+                one.statement_id,
+                microseconds(one.stored_at),
+                one.voids,
+                int(one.event is not None),
+                one.body,
+                one.content_hash,
+            )
             for one in new
         ]
-        if rows:
-            connection.execute(sa.insert(STATEMENTS), rows)
+        insert_rows(connection, STATEMENTS, _STATEMENT, rows)
 
     def _insert_events(self, connection: sa.Connection, new: Sequence[Intake]) -> None:
         """An event of the id that came by a file of statements before stands for this one, whatever item was found for it."""

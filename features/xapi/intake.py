@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
@@ -85,7 +86,7 @@ def _check(index: int, body: Any, compat: bool) -> Checked:
         raise StatementError(index, "", f"a statement is an object, not {type(body).__name__}")
     body, repairs = repaired(body) if compat else (body, [])
     try:
-        return Checked(Statement.model_validate_json(json.dumps(body)), body, tuple(repairs))
+        return Checked(Statement.model_validate_json(_json(body)), body, tuple(repairs))
     except ValidationError as error:
         raise _error(index, error) from None
 
@@ -115,8 +116,8 @@ def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Know
     return Intake(
         statement_id=changes["id"],
         stored_at=now,
-        body=json.dumps({"version": "1.0.0", **kept}, ensure_ascii=False),
-        content_hash=_content_hash(statement),
+        body=_json({"version": "1.0.0", **kept}).decode(),
+        content_hash=_content_hash(given.body),
         voids=statement.voids,
         event=found if isinstance(found, Event) else None,
         counted=tuple(counted),
@@ -146,12 +147,32 @@ _TAGS: Final = frozenset({"Activity", "Agent", "Group", "StatementRef", "SubStat
 """Names of choices, which pydantic puts into the place of an error and no statement has as a field."""
 
 
-def _content_hash(statement: Statement) -> str:
-    """SHA-256 over what makes two statements of one id the same: not who stored it and when, nor names for people."""
-    body = statement.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(_SET_BY_STORE))
-    if "timestamp" in body:
-        body["timestamp"] = moment(body["timestamp"]).isoformat()
-    return hashlib.sha256(json.dumps(_bare(body), sort_keys=True).encode()).hexdigest()
+def same(stored: str, given: str) -> bool:
+    """Whether two statements as they are stored say the same: names for people, who stored them and when, and how a time or
+    a default is written do not count.
+    """
+    both = [json.loads(stored), json.loads(given)]
+    ours = any(body["timestamp"] == body["stored"] for body in both)  # an emitter gave none
+    one, other = (_normal(body, without=("timestamp",) if ours else ()) for body in both)
+    return bool(one == other)
+
+
+def _normal(body: dict[str, Any], *, without: tuple[str, ...]) -> Any:
+    said = {name: value for name, value in body.items() if name not in (*_SET_BY_STORE, *without)}
+    found = Statement.model_validate_json(_json(said)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    if "timestamp" in found:
+        found["timestamp"] = moment(found["timestamp"]).isoformat()
+    return _bare(found)
+
+
+def _content_hash(body: Mapping[str, Any]) -> str:
+    """SHA-256 of what the emitter sent: equal for the same bytes, which is what an emitter sends again. `same` looks closer."""
+    said = {name: value for name, value in body.items() if name not in _SET_BY_STORE}
+    return hashlib.sha256(_json(said)).hexdigest()
+
+
+def _json(body: Any) -> bytes:
+    return to_json(body, inf_nan_mode="constants")
 
 
 def _bare(value: Any) -> Any:
