@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from features.decisions import Decision
 from serving import health, metrics, openapi, reference, skills, xapi
+from serving.feedback import feedback
 from serving.ingest import ingest
 from serving.middleware import TENANT, FrontDoor
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
@@ -62,6 +63,7 @@ class Pages:
             routes=[
                 Route("/", self._index, methods=["GET"], include_in_schema=False),
                 Route("/v1/events", self._events, methods=["POST"]),
+                Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
@@ -100,6 +102,9 @@ class Pages:
     async def _events(self, request: Request) -> Response:
         answer = await ingest(self.runtime, TENANT.get(), await request.json())
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+    async def _feedback(self, request: Request) -> Response:
+        return _json(await feedback(self.runtime, TENANT.get(), await request.json()))
 
     async def _skills(self, request: Request) -> Response:
         return _json(await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))

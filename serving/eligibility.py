@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from features.catalogue import Learner
 from serving.payloads import Filters
 from serving.prepared import Mask, Prepared, primary_language
-from serving.standing import Standing, still_valid, with_equivalents
+from serving.standing import Standing, still_valid, twins, with_equivalents
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def _in_progress(stock: Prepared, facts: Facts) -> Mask:
 
 
 def _dismissed(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(facts.standing.dismissed)
+    """What the learner sent away, for as long as they said, and whatever is the same thing by another name."""
+    away = {item for item, until in facts.standing.dismissed.items() if facts.at < until}
+    return stock.mask(twins(away, stock)) if away else np.zeros(len(stock), dtype=bool)
 
 
 def _prerequisites(stock: Prepared, facts: Facts) -> Mask:

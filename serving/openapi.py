@@ -9,7 +9,9 @@ from pydantic.json_schema import models_json_schema
 
 from serving.payloads import (
     EventIn,
+    EventResult,
     EventsAnswer,
+    FeedbackIn,
     GapsAnswer,
     GapsQuery,
     HealthAnswer,
@@ -76,7 +78,7 @@ def _version() -> str:
 
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
-    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn)]
+    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn, FeedbackIn)]
     answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, HealthAnswer, Problem)
     given = [(model, "serialization") for model in answers]
     _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
@@ -107,12 +109,24 @@ def _mounted() -> Document:
             "409": _response("An event of this id is stored with other content", _problem()),
         },
     }
+    feedback = {
+        "summary": "What a learner says of an item: not relevant, already known, later, saved. The next ranking knows it.",
+        "operationId": "feedback",
+        "security": [{"key": []}],
+        "requestBody": {"required": True, "content": _json(_ref(FeedbackIn))},
+        "responses": {
+            "200": _response("What became of it", _json(_ref(EventResult))),
+            **_problems(*_ERRORS),
+            "409": _response("An event of this id is stored with other content", _problem()),
+        },
+    }
     ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": [{"key": []}]}
     ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "503")}
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
         "/v1/events": {"post": events},
+        "/v1/feedback": {"post": feedback},
         "/v1/ingest/health": {"get": ingest},
         "/xapi/about": _get("xapi_about", "The versions of xAPI that are spoken", "application/json"),
         "/xapi/statements": _statements(),

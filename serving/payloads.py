@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from features.catalogue import ItemType, Language
 from features.decisions import Decision, Row
@@ -90,6 +90,27 @@ class EventIn(_In):
         """The fact to store. Raises ValidationError when it lies in the future."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Event.model_validate({**fields, "tenant": tenant, "recorded_at": to_utc(recorded_at), "source": "api"})
+
+
+class FeedbackIn(_In):
+    """What a learner says of an item that they were shown."""
+
+    learner_id: Id
+    item_id: Id
+    feedback: Annotated[
+        Literal["not_relevant", "already_know", "later", "saved"],
+        Field(description="`not_relevant` stays away, with its versions and equivalents; `later` until a moment."),
+    ]
+    until: Annotated[AwareDatetime | None, Field(description="Of `later`: when it may come again; absent: in 14 days.")] = None
+    decision_id: Annotated[Id | None, Field(description="The decision that showed it.")] = None
+    event_id: Annotated[Id | None, Field(description="The host's own id; sending it again is harmless.")] = None
+    occurred_at: Annotated[AwareDatetime | None, Field(description="Absent: now.")] = None
+
+    @model_validator(mode="after")
+    def _until_is_of_later(self) -> Self:
+        if self.until is not None and self.feedback != "later":
+            raise ValueError("until: only `later` has one")
+        return self
 
 
 class EventResult(BaseModel):

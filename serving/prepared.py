@@ -55,6 +55,15 @@ class Prepared:
         return len(self.listed)
 
     @cached_property
+    def versions(self) -> Mapping[str, tuple[str, ...]]:
+        """Item id -> the ids of the versions next to it, older and newer."""
+        found: dict[str, tuple[str, ...]] = {}
+        for pair in self.replaced:
+            old, new = self.ids_of(pair)
+            found[old], found[new] = (*found.get(old, ()), new), (*found.get(new, ()), old)
+        return found
+
+    @cached_property
     def contents(self) -> NDArray[np.float32]:
         """float32[m, d], what the items are about; made when first asked for, by a policy that wants diversity."""
         return contents_of(self.bundle)

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
 
@@ -17,9 +18,17 @@ _PERIOD = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
 _MOVES = INTERACTION_VERBS | FINISHING_VERBS | {Verb.REVOKED, Verb.WITHDRAWN, Verb.DISMISSED}
 
 
+UNTIL: Final = "until"
+"""In the context of a `dismissed` event: until when the item stays away (an ISO 8601 time). Without it, always."""
+ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Standing:
-    """Item id -> the last time of it; what was revoked is gone, and withdrawing undoes what was only begun."""
+    """Item id -> the last time of it; what was revoked is gone, and withdrawing undoes what was only begun.
+
+    `dismissed`: until when the item stays away, `ALWAYS` where nobody said. Taking it up after all ends that.
+    """
 
     finished: Mapping[str, datetime] = field(default_factory=dict)
     known: Mapping[str, datetime] = field(default_factory=dict)
@@ -48,14 +57,34 @@ def standing(events: Iterable[Event], prepared: Prepared) -> Standing:
         elif verb is Verb.WITHDRAWN:
             taken_up.pop(item, None)
         elif verb is Verb.DISMISSED:
-            dismissed[item] = at
+            dismissed[item] = _until(event)
         elif verb is Verb.KNOWN:
             known[item] = at
         elif verb in FINISHING_VERBS:
             finished[item] = at
         if verb in INTERACTION_VERBS:
             taken_up[item] = at
+            dismissed.pop(item, None)
     return Standing(finished, known, taken_up, dismissed)
+
+
+def _until(event: Event) -> datetime:
+    """What is no time is none: an item that a learner sent away must not come back for a typing error."""
+    said = event.context.get(UNTIL)
+    try:
+        found = datetime.fromisoformat(said) if isinstance(said, str) else ALWAYS
+    except ValueError:
+        return ALWAYS
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def twins(items: set[str], prepared: Prepared) -> set[str]:
+    """The items, what they also stand for, and their older and newer versions: who rejects one wants none of them."""
+    found, new = set[str](), set(items)
+    while new:
+        found |= new
+        new = (with_equivalents(new, prepared) | {one for item in new for one in prepared.versions.get(item, ())}) - found
+    return found
 
 
 def still_valid(done: Mapping[str, datetime], prepared: Prepared, at: datetime) -> set[str]:

@@ -98,6 +98,19 @@ def test_what_a_learner_did_removes_the_item(stock: Prepared, verb: Verb, rule: 
     assert removed(stock, events=(event("ana", verb, "calm"),))[rule] == {"calm"}
 
 
+def test_later_comes_back_and_taking_it_up_ends_a_dismissal(stock: Prepared) -> None:
+    def away(*, until: object) -> set[str]:
+        later = event("ana", Verb.DISMISSED, "calm", context={"until": until})
+        return removed(stock, events=(later,)).get("dismissed", set())
+
+    assert away(until=(NOW + timedelta(seconds=1)).isoformat()) == {"calm"}
+    assert away(until=NOW.isoformat()) == set()
+    assert away(until=NOW.replace(tzinfo=None).isoformat()) == set()
+    assert away(until="soon") == away(until=7) == {"calm"}
+    again = (event("ana", Verb.DISMISSED, "calm"), event("ana", Verb.COMPLETED, "calm"))
+    assert "dismissed" not in removed(stock, events=again)
+
+
 def test_prerequisites_open_once_they_are_met(stock: Prepared) -> None:
     done = removed(stock, events=(event("ana", Verb.COMPLETED, "data"),))
     assert "prerequisites" not in done
@@ -117,9 +130,14 @@ def test_an_older_version_goes_where_the_newer_may_be_shown(tmp_path: Any) -> No
         Item(id="a", title="A", equivalent_to=("b",)),
         Item(id="b", title="B", aliases=("beta",)),
         Item(id="c", title="C"),
+        Item(id="newest", title="Newest", replaces="new", equivalent_to=("c",), audiences=("leaders",)),
     )
     stock = prepare(load_bundle(publish(tmp_path, items=items)))
-    assert removed(stock, learner=Learner(id="ben", audiences=("leaders",)))["replaced"] == {"old"}
+    leader = Learner(id="ben", audiences=("leaders",))
+    dismissed = removed(stock, learner=leader, events=(event("ben", Verb.DISMISSED, "old"),))
+    assert dismissed["dismissed"] | dismissed["replaced"] == {"old", "new", "newest", "c"}
+    assert removed(stock, events=(event("ana", Verb.DISMISSED, "beta"),))["dismissed"] == {"a", "b"}
+    assert removed(stock, learner=leader)["replaced"] == {"old", "new"}
     assert "replaced" not in removed(stock)
     assert removed(stock, events=(event("ana", Verb.COMPLETED, "beta"),))["finished"] == {"a", "b"}
 
