@@ -1,0 +1,179 @@
+"""A typed client for hosts in Python: one method a call, answers as the models of `serving.payloads`.
+
+    with Client("https://nextwise.example", key) as nextwise:
+        nextwise.record([EventIn(event_id="1", learner_id="ana", verb=Verb.COMPLETED, object_id="excel", occurred_at=now)])
+        answer = nextwise.recommendations(RecommendationsRequest(learner_id="ana", limit=5))
+
+Every call is safe to send again, so one that meets a service that is not ready, or a connection that breaks, is sent again:
+what has an id of its own (an event, a statement, a feedback) is never stored twice.
+"""
+
+import gzip
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from serving.payloads import (
+    MAX_EVENTS,
+    EventIn,
+    EventResult,
+    EventsAnswer,
+    FeedbackIn,
+    GapsAnswer,
+    GapsQuery,
+    HealthAnswer,
+    Problem,
+    RankAnswer,
+    RankRequest,
+    RecommendationsAnswer,
+    RecommendationsRequest,
+    SkillsAnswer,
+    SkillsQuery,
+)
+
+VERSION_HEADER: Final = "X-Experience-API-Version"
+_PACKED_FROM: Final = 4_096
+_LONGEST_WAIT_S: Final = 30.0
+_AGAIN: Final = frozenset({429, 502, 503, 504})
+A = TypeVar("A", bound=BaseModel)
+
+
+class ProblemError(Exception):
+    """The service refused. `problem.status`, `problem.detail`, and `problem.field` where one field is wrong."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.status}: {problem.detail}")
+        self.problem = problem
+
+
+class Client:
+    """One connection pool to one service with one key. Thread-safe, as `httpx.Client` is.
+
+    `timeout_s`: seconds for one attempt. `attempts`: how often a call is tried in all. `http`: a client of your own, for
+    proxies, certificates or tests; its `base_url` is used then.
+    """
+
+    def __init__(
+        self, url: str, key: str, *, timeout_s: float = 10.0, attempts: int = 4, http: httpx.Client | None = None
+    ) -> None:
+        if attempts < 1:
+            raise ValueError("attempts: at least one")
+        self._http = http or httpx.Client(base_url=url.rstrip("/"), timeout=timeout_s)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._attempts = attempts
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def recommendations(self, request: RecommendationsRequest) -> RecommendationsAnswer:
+        """What to learn next, chosen from the whole catalogue. Errors of this and all calls: ProblemError; httpx.TransportError
+        where no connection is to be had."""
+        return self._ask("POST", "/v1/recommendations", RecommendationsAnswer, _body(request))
+
+    def rank(self, request: RankRequest) -> RankAnswer:
+        """Your own candidates in order, and the rule that removed each of the others."""
+        return self._ask("POST", "/v1/rank", RankAnswer, _body(request))
+
+    def record(self, events: Iterable[EventIn]) -> EventsAnswer:
+        """Store events, a thousand a call; one result each, in order. A wrong one does not keep the others out."""
+        accepted, results, rest = 0, list[EventResult](), iter(events)
+        while batch := list(islice(rest, MAX_EVENTS)):
+            answer = self._ask("POST", "/v1/events", EventsAnswer, [_body(event) for event in batch])
+            results += [result.model_copy(update={"index": len(results) + result.index}) for result in answer.results]
+            accepted += answer.accepted
+        return EventsAnswer(accepted=accepted, results=tuple(results))
+
+    def feedback(self, given: FeedbackIn) -> EventResult:
+        """What a learner says of an item."""
+        given = given if given.event_id is not None else given.model_copy(update={"event_id": str(uuid.uuid4())})
+        return self._ask("POST", "/v1/feedback", EventResult, _body(given))
+
+    def statements(self, statements: Sequence[Mapping[str, Any]], *, version: str = "1.0.3") -> list[str]:
+        """Store xAPI statements, all or none; their ids, which those without one are given here."""
+        named = [{"id": str(uuid.uuid4()), **statement} for statement in statements]
+        ids: list[str] = self._send("POST", "/xapi/statements", named, headers={VERSION_HEADER: version}).json()
+        return ids
+
+    def skills(self, learner_id: str, query: SkillsQuery | None = None) -> SkillsAnswer:
+        """A learner's skills and the events behind them."""
+        return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/skills", SkillsAnswer, query=query)
+
+    def gaps(self, learner_id: str, query: GapsQuery | None = None) -> GapsAnswer:
+        """What a learner's role expects beyond their skills, and what closes it."""
+        return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/gaps", GapsAnswer, query=query)
+
+    def health(self) -> HealthAnswer:
+        """How the intake stands: what was understood, repaired, refused, and what the catalogue does not know."""
+        return self._ask("GET", "/v1/ingest/health", HealthAnswer)
+
+    def _ask(self, method: str, path: str, answer: type[A], body: Any = None, *, query: BaseModel | None = None) -> A:
+        params = {} if query is None else query.model_dump(mode="json", exclude_defaults=True)
+        return answer.model_validate_json(self._send(method, path, body, params=params).content)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        content, coding = _packed(body)
+        sent = {**self._headers, **coding, **(headers or {})}
+        for attempt in range(1, self._attempts + 1):
+            last = attempt == self._attempts
+            try:
+                answer = self._http.request(method, path, content=content, params=dict(params or {}), headers=sent)
+            except httpx.TransportError:
+                if last:
+                    raise
+                time.sleep(_pause(attempt, None))
+                continue
+            if answer.status_code < 400:
+                return answer
+            if last or answer.status_code not in _AGAIN:
+                raise ProblemError(_problem(answer))
+            time.sleep(_pause(attempt, answer.headers.get("retry-after")))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _body(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude_defaults=True)
+
+
+def _packed(body: Any) -> tuple[bytes | None, dict[str, str]]:
+    """The body as bytes, gzipped where that pays."""
+    if body is None:
+        return None, {}
+    raw = json.dumps(body, ensure_ascii=False).encode()
+    return (raw, {}) if len(raw) < _PACKED_FROM else (gzip.compress(raw, compresslevel=5), {"Content-Encoding": "gzip"})
+
+
+def _pause(attempt: int, said: str | None) -> float:
+    """Seconds: what the service asks for, else a quarter of a second that doubles."""
+    asked = float(said) if said is not None and said.isdigit() else 0.25 * 2 ** (attempt - 1)
+    return min(asked, _LONGEST_WAIT_S)
+
+
+def _problem(answer: httpx.Response) -> Problem:
+    """What the service said; a proxy in between may say something else."""
+    try:
+        return Problem.model_validate_json(answer.content)
+    except ValidationError:
+        return Problem(title=answer.reason_phrase, status=answer.status_code, detail=answer.text[:200])
