@@ -17,6 +17,7 @@ from serving.middleware import TENANT, FrontDoor
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
+from serving.scopes import SCOPES
 from serving.settings import Settings
 
 Document = dict[str, Any]
@@ -125,8 +126,13 @@ class Pages:
 def attach(service: Any, pages: Pages) -> None:
     """Mount the pages on a BentoML service and put the front door before both."""
     service.mount_asgi_app(pages.app, path="/", name="pages")
-    routes = {*APIS, *(route.path for route in pages.app.routes if isinstance(route, Route))}
-    service.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes)
+    routes = {path: {"POST"} for path in APIS}
+    for route in pages.app.routes:
+        if isinstance(route, Route):
+            routes.setdefault(route.path, set()).update(route.methods or ())
+    service.add_asgi_middleware(
+        FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes, scopes=SCOPES
+    )
     pages.api_document = lambda: service.openapi_spec.asdict()
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from features.keys import Scope
 from serving.payloads import (
     EventIn,
     EventsAnswer,
@@ -20,13 +21,15 @@ from serving.payloads import (
     SkillsAnswer,
     SkillsQuery,
 )
+from serving.scopes import SCOPES
 
 Document = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     "400": "What was sent is wrong; `field` names it",
-    "401": "Missing or wrong key",
+    "401": "No key, or one that opens nothing",
+    "403": "The key lacks the scope that this route needs",
     "413": "More than 1,000,000 bytes",
     "415": "Not JSON, or a coding other than gzip",
     "503": "Not ready; try again after `Retry-After` seconds",
@@ -36,8 +39,8 @@ _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/rank": (RankRequest, RankAnswer),
 }
 _ABOUT: Final = (
-    "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY` with every /v1 request; the key "
-    "says which organisation it is. Errors are RFC 9457 problem details."
+    "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
+    "password, with every /v1 request; the key says which organisation it is. Errors are RFC 9457 problem details."
 )
 
 _SKILLS: Final = (
@@ -56,7 +59,7 @@ def merged(bento: Document) -> Document:
         "paths": {**paths, **_mounted()},
         "components": {
             "schemas": _schemas(),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
         },
     }
 
@@ -82,7 +85,7 @@ def _api(path: str, said: Document) -> Document:
     return {
         "summary": said["description"],
         "operationId": said["x-bentoml-name"],
-        "security": [{"key": []}],
+        "security": _security(path),
         "requestBody": {"required": True, "content": _json(_ref(request))},
         "responses": {"200": _response("The decision, which is recorded", _json(_ref(answer))), **_problems(*_ERRORS)},
     }
@@ -93,7 +96,7 @@ def _mounted() -> Document:
     events = {
         "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
         "operationId": "events",
-        "security": [{"key": []}],
+        "security": _security("/v1/events"),
         "requestBody": {"required": True, "content": _json(event)},
         "responses": {
             "200": _response("One result per event", _json(_ref(EventsAnswer))),
@@ -120,15 +123,21 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
     operation = {
         "summary": summary,
         "operationId": name,
-        "security": [{"key": []}],
+        "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
         "parameters": [learner, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
-            **_problems("400", "401", "503"),
+            **_problems("400", "401", "403", "503"),
             "404": _response(_UNKNOWN, _problem()),
         },
     }
     return {"get": operation}
+
+
+def _security(route: str) -> list[Document]:
+    """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one)."""
+    scope = SCOPES.get(route, Scope.ADMIN)
+    return [{"key": [scope.value]}, {"basic": [scope.value]}]
 
 
 def _parameters(query: type[BaseModel]) -> list[Document]:
