@@ -9,7 +9,7 @@ import inspect
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,10 +63,19 @@ def command_line() -> str:
         app = importlib.import_module(f"{room}.cli").app
         command = typer.main.get_command(app)
         verbs = command.commands if isinstance(command, click.Group) or hasattr(command, "commands") else {}
-        for name, verb in sorted(verbs.items()):
+        for name, verb in _verbs(verbs):
             parts += [f"## python -m {room} {name}", "", _first_paragraph(verb.help), ""]
             parts += [_parameter(parameter) for parameter in verb.params if parameter.name != "help"] + [""]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _verbs(commands: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each verb with its name; those of a group as `keys add`."""
+    for name, verb in sorted(commands.items()):
+        if hasattr(verb, "commands"):
+            yield from ((f"{name} {inner}", command) for inner, command in _verbs(verb.commands))
+        else:
+            yield name, verb
 
 
 def _parameter(parameter: Any) -> str:
@@ -92,7 +101,7 @@ def http() -> str:
         for method, operation in sorted(methods.items()):
             words = operation.get("description") or operation.get("summary") or ""
             parts += [f"## {method.upper()} {path}", "", _first_paragraph(words), ""]
-            parts += [*_request_fields(document, operation), _answers(operation), ""]
+            parts += [*_request_fields(document, operation), *_key(operation), _answers(operation), ""]
     parts += ["# Shapes", "", "Everything that goes in or comes out, by the names used above.", ""]
     for name, schema in sorted(document["components"]["schemas"].items()):
         if "properties" in schema:
@@ -115,6 +124,12 @@ def _request_fields(document: dict[str, Any], operation: dict[str, Any]) -> list
 def _table(schema: dict[str, Any]) -> list[str]:
     rows = [_field(field, spec, schema.get("required", ())) for field, spec in schema["properties"].items()]
     return ["| field | type | default |", "|---|---|---|", *rows]
+
+
+def _key(operation: dict[str, Any]) -> list[str]:
+    """The scope that a key needs; nothing where none is needed."""
+    scopes = sorted({scope for way in operation.get("security", ()) for needed in way.values() for scope in needed})
+    return [f"Needs a key with the scope `{'`, `'.join(scopes)}`.", ""] if scopes else []
 
 
 def _answers(operation: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "imports": ("seq",),
     "import_progress": ("tenant", "key"),
 }
-_NUMBERED: Final = {name: keys[0] for name, keys in _KEYS.items() if len(keys) == 1}
+_NUMBERED: Final = {name: keys[0] for name, keys in _KEYS.items() if keys in (("seq",), ("version",))}
 _PAGE: Final = 5_000
 _WAIT_S: Final = 10.0
 Advance = Callable[[int], None]

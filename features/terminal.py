@@ -35,19 +35,26 @@ def fail(message: str, *, code: int = 1) -> NoReturn:
 
 
 @contextmanager
-def session(store: str, tenant: str) -> Iterator[TenantSession]:
-    """The tenant's session of the store at a URL, closed afterwards; a store that cannot be used ends the command."""
+def opened(store: str) -> Iterator[EventStore]:
+    """The store at a URL, closed afterwards; one that cannot be used ends the command."""
     try:
-        opened = EventStore.open(store)
+        found = EventStore.open(store)
     except (ValueError, ImportError, OSError, DBAPIError) as error:
         later = isinstance(error, OperationalError) and store.startswith("postgresql")  # a server may be up again
         fail(f"the store {shown(store)} cannot be opened: {getattr(error, 'orig', error)}", code=1 if later else 2)
     try:
-        yield opened.tenant(tenant)
+        yield found
     except DBAPIError as error:
         fail(f"the store {shown(store)} cannot be used: {error.orig}")
     finally:
-        opened.close()
+        found.close()
+
+
+@contextmanager
+def session(store: str, tenant: str) -> Iterator[TenantSession]:
+    """The tenant's session of the store at a URL, as `opened` has it."""
+    with opened(store) as found:
+        yield found.tenant(tenant)
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from features.decisions import Decision
 from serving import health, metrics, openapi, reference, skills, xapi
 from serving.feedback import feedback
 from serving.ingest import ingest
-from serving.middleware import TENANT, FrontDoor
+from serving.middleware import CREDENTIAL, TENANT, FrontDoor
 from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
+from serving.scopes import SCOPES
 from serving.settings import Settings
 
 Document = dict[str, Any]
@@ -150,8 +151,13 @@ class Pages:
 def attach(service: Any, pages: Pages) -> None:
     """Mount the pages on a BentoML service and put the front door before both."""
     service.mount_asgi_app(pages.app, path="/", name="pages")
-    routes = {*APIS, *(route.path for route in pages.app.routes if isinstance(route, Route))}
-    service.add_asgi_middleware(FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes)
+    routes = {path: {"POST"} for path in APIS}
+    for route in pages.app.routes:
+        if isinstance(route, Route):
+            routes.setdefault(route.path, set()).update(route.methods or ())
+    service.add_asgi_middleware(
+        FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes, scopes=SCOPES
+    )
     pages.api_document = lambda: service.openapi_spec.asdict()
 
 
@@ -160,7 +166,8 @@ def _json(answer: BaseModel) -> Response:
 
 
 def _sender() -> xapi.Sender:
-    return xapi.Sender(TENANT.get(), "development", compat=False)
+    credential = CREDENTIAL.get()
+    return xapi.Sender(credential.tenant, credential.key_id, compat=credential.compat)
 
 
 def _asked(request: Request) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""`python -m serving serve | demo | openapi`."""
+"""`python -m serving serve | demo | openapi | keys`."""
 
 import os
 import sys
@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from serving.keys_cli import app as keys
 from serving.policy import load_policy
 from serving.settings import ROOT, Settings, child_environment, own_home
 
 app = typer.Typer(help="Serve published bundles over HTTP.", no_args_is_help=True, add_completion=False)
+app.add_typer(keys, name="keys")
 
 
 @app.command()

@@ -1,36 +1,156 @@
-"""API keys: which tenant a credential opens. Only SHA-256 hashes of keys are held."""
+"""API keys: which tenant a credential opens, and what for. Only SHA-256 hashes of keys are held."""
 
-import hashlib
-import hmac
-from collections.abc import Mapping
+import base64
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from time import monotonic
+from typing import Final, TypeVar
 
+from features.keys import Key, Scope, hash_of, looks_like_a_key
 from serving.settings import Settings
+
+TTL_S: Final = 5.0
+"""Seconds that a key is taken as it was last read: a revoked one opens nothing after them, a new one opens at once unless it
+was tried before it was made."""
+GRACE_S: Final = 600.0
+"""Seconds since a key was last read for which it goes on opening while the store cannot be read: rankings degrade, they do
+not cease."""
+REMEMBERED: Final = 10_000
+"""Keys that are remembered, and as many hashes of none: who tries many keys pushes out nobody's."""
+DEVELOPMENT: Final = "development"
+"""The id of the key of the settings. No stored key has it: those have 8 characters."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Keys:
-    """SHA-256 (hex) of each key -> tenant."""
+class Credential:
+    """Who asks. `compat`: repair what known emitters of xAPI statements get wrong."""
 
-    hashes: Mapping[str, str]
+    tenant: str
+    scopes: frozenset[Scope]
+    compat: bool
+    key_id: str
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it is good for `scope`; `admin` is good for all."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+class Refusal(StrEnum):
+    """Why a credential opens nothing."""
+
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class KeysUnreadableError(Exception):
+    """Whether a key opens anything cannot be said: the store that knows does not answer."""
+
+
+class Keys:
+    """The keys that open the service: those of the store, and for development the one of the settings.
+
+    `read`: the stored key of a hash, an error where the store cannot be read. `development`: hash -> tenant.
+    A key is hashed first and looked up by its hash: the answer's time says nothing about any key.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], Awaitable[Key | None]],
+        *,
+        development: Mapping[str, str],
+        clock: Callable[[], datetime],
+        timer: Callable[[], float] = monotonic,
+    ) -> None:
+        self._read, self._development, self._clock, self._timer = read, development, clock, timer
+        self._known: dict[str, tuple[Key, float]] = {}
+        self._unknown: dict[str, float] = {}
 
     @classmethod
-    def of(cls, settings: Settings) -> "Keys":
-        """The development key, unless it is set empty."""
-        return cls({_hash(settings.dev_key): settings.dev_tenant} if settings.dev_key else {})
+    def of(cls, settings: Settings, read: Callable[[str], Awaitable[Key | None]], *, clock: Callable[[], datetime]) -> "Keys":
+        """Those of the store that `read` reads, and the development key unless it is set empty."""
+        development = {hash_of(settings.dev_key): settings.dev_tenant} if settings.dev_key else {}
+        return cls(read, development=development, clock=clock)
 
-    def tenant(self, authorization: str | None) -> str | None:
-        """The tenant of an `Authorization: Bearer KEY` header, None for a missing or wrong one.
+    @property
+    def development_tenants(self) -> tuple[str, ...]:
+        """What the development key opens; empty without one."""
+        return tuple(self._development.values())
 
-        Compares with every hash in constant time: the answer's time says nothing about a key.
+    async def found(self, authorization: str | None) -> Credential | Refusal:
+        """What the header `Authorization: Bearer KEY` or `Basic ...` opens, or why nothing.
+
+        Raises KeysUnreadableError: for a key that was not read lately while the store does not answer.
         """
-        scheme, _, key = (authorization or "").partition(" ")
-        given, found = _hash(key.strip()), None
-        for known, tenant in self.hashes.items():
-            if hmac.compare_digest(given, known):
-                found = tenant
-        return found if scheme.lower() == "bearer" else None
+        if not authorization:
+            return Refusal.MISSING
+        text = _key_in(authorization)
+        if not text:
+            return Refusal.UNKNOWN
+        key_hash = hash_of(text)
+        tenant = self._development.get(key_hash)
+        if tenant is not None:
+            return Credential(tenant, frozenset(Scope), compat=False, key_id=DEVELOPMENT)
+        key = await self._stored(key_hash) if looks_like_a_key(text) else None
+        if key is None:
+            return Refusal.UNKNOWN
+        if key.revoked_at is not None:
+            return Refusal.REVOKED
+        if key.expired_at(self._clock()):
+            return Refusal.EXPIRED
+        return Credential(key.tenant, key.scopes, key.compat, key.key_id)
+
+    async def _stored(self, key_hash: str) -> Key | None:
+        """The key as it was read in the last `TTL_S` seconds; with the store down, in the last `GRACE_S`."""
+        now = self._timer()
+        known = self._known.get(key_hash)
+        if known is not None and now - known[1] < TTL_S:
+            return known[0]
+        if now - self._unknown.get(key_hash, -TTL_S) < TTL_S:
+            return None
+        try:
+            key = await self._read(key_hash)
+        except Exception as error:
+            if known is not None and now - known[1] < GRACE_S:
+                return known[0]
+            raise KeysUnreadableError("the key cannot be looked up: the store does not answer") from error
+        self._remember(key_hash, key, now)
+        return key
+
+    def _remember(self, key_hash: str, key: Key | None, now: float) -> None:
+        self._known.pop(key_hash, None)
+        self._unknown.pop(key_hash, None)
+        if key is None:
+            _put(self._unknown, key_hash, now)
+        else:
+            _put(self._known, key_hash, (key, now))
 
 
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+def _put(remembered: dict[str, T], key_hash: str, value: T) -> None:
+    """Keeps the newest `REMEMBERED`: a dict has them in the order in which they were put."""
+    remembered[key_hash] = value
+    if len(remembered) > REMEMBERED:
+        del remembered[next(iter(remembered))]
+
+
+def _key_in(authorization: str) -> str | None:
+    """The key that a header carries, None where it carries none.
+
+    Basic carries two texts. The password is the key, whatever the user name; without a password the user name is.
+    """
+    scheme, _, value = authorization.partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer":
+        return value
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return password or user

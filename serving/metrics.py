@@ -25,6 +25,7 @@ class Metrics:
     def __init__(self, bundles: Bundles, folder: str | None = None) -> None:
         own = CollectorRegistry()
         self.requests = Counter("nextwise_requests", "Requests by route and status", ("route", "status"), registry=own)
+        self.refused = Counter("nextwise_refused", "Requests that a key does not open", ("reason",), registry=own)
         self.latency = Histogram("nextwise_request_seconds", "Time to answer", ("route",), buckets=_FAST, registry=own)
         self.stages = Histogram("nextwise_stage_seconds", "Pipeline stages", ("stage",), buckets=_FAST, registry=own)
         self.fallbacks = Counter("nextwise_fallbacks", "Answers from a named fallback", ("fallback",), registry=own)

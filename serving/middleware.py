@@ -16,23 +16,30 @@ from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from features import keys
+from serving.admission import admitted, require
 from serving.body import read_json
+from serving.keys import Credential
 from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
 from serving.runtime import Runtime
+from serving.scopes import KEYED_PATHS, OPEN_PATHS
 
 TENANT: ContextVar[str] = ContextVar("tenant")
 """The tenant of the request, from its credential."""
+CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
+"""The credential of the request."""
 
 _LOG = logging.getLogger("nextwise.http")
-_KEYED_PATHS = ("/v1/", "/xapi/")
-_OPEN_PATHS = frozenset({"/xapi/about"})
+_UNKNOWN = "unknown"
 
 
 class FrontDoor:
     """`app`: BentoML's application. `pages`: the Starlette application of everything that is no BentoML API.
 
     `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
-    `routes`: all paths there are. Any other is counted as "unknown": a metric keeps every label it was ever given.
+    `routes`: all paths there are, each with its methods, in the order of routing. Any other is counted as "unknown": a
+    metric keeps every label it was ever given.
+    `scopes`: what a key must be good for, by route; `admin` where nothing is said.
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
     """
 
@@ -43,11 +50,13 @@ class FrontDoor:
         pages: ASGIApp,
         runtime: Callable[[], Runtime],
         apis: Mapping[str, type[BaseModel]],
-        routes: Set[str],
+        routes: Mapping[str, Set[str]],
+        scopes: Mapping[str, keys.Scope],
     ) -> None:
-        self._app, self._pages, self._runtime = app, pages, runtime
-        self._apis, self._routes = apis, routes
-        self._patterns = {_plain(route): compile_path(route)[0] for route in routes if "{" in route}
+        self._app, self._pages, self._runtime, self._scopes = app, pages, runtime, scopes
+        self._apis = apis
+        self._exact = {route: methods for route, methods in routes.items() if "{" not in route}
+        self._patterns = [(_plain(route), compile_path(route)[0], methods) for route, methods in routes.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,29 +71,25 @@ class FrontDoor:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
         metrics = self._runtime().metrics
-        route = self._label(scope["path"])
+        route = self._label(scope["method"], scope["path"])
         metrics.requests.labels(route, str(answer.status)).inc()
         metrics.latency.labels(route).observe(perf_counter() - began)
 
-    def _label(self, path: str) -> str:
-        if path in self._routes:
+    def _label(self, method: str, path: str) -> str:
+        """The route that a request comes to: the first that takes its method, else the first of its path."""
+        if method in self._exact.get(path, ()):
             return path
-        return next((route for route, pattern in self._patterns.items() if pattern.match(path)), "unknown")
+        found = [(route, methods) for route, pattern, methods in self._patterns if pattern.match(path)]
+        return next((route for route, methods in found if method in methods), found[0][0] if found else _UNKNOWN)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        if not scope["path"].startswith(_KEYED_PATHS) or scope["path"] in _OPEN_PATHS:
+        if not scope["path"].startswith(KEYED_PATHS) or scope["path"] in OPEN_PATHS:
             await self._pages(scope, receive, answer.send)
             return
         headers = Headers(scope=scope)
-        tenant = self._runtime().keys.tenant(headers.get("authorization"))
-        if tenant is None:
-            raise RefusedError(
-                401,
-                "missing or wrong key; send `Authorization: Bearer KEY`",
-                field="authorization",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        TENANT.set(tenant)
+        credential = await self._admitted(headers.get("authorization"), self._label(scope["method"], scope["path"]))
+        TENANT.set(credential.tenant)
+        CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
         if scope["method"] in ("POST", "PUT"):
             body = await read_json(headers, receive)
@@ -96,6 +101,14 @@ class FrontDoor:
             raise RefusedError(405, f"{scope['method']} is not allowed here; use POST", headers={"Allow": "POST"})
         await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
+
+    async def _admitted(self, authorization: str | None, route: str) -> Credential:
+        runtime = self._runtime()
+        credential = await admitted(runtime.keys, authorization, runtime.metrics)
+        if route == _UNKNOWN:
+            raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
+        require(credential, self._scopes.get(route, keys.Scope.ADMIN), runtime.metrics)
+        return credential
 
     async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         if not answer.started:

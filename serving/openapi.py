@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from features.keys import Scope
 from serving.payloads import (
     EventIn,
     EventResult,
@@ -23,6 +24,7 @@ from serving.payloads import (
     SkillsAnswer,
     SkillsQuery,
 )
+from serving.scopes import SCOPES
 from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
@@ -30,7 +32,8 @@ Document = dict[str, Any]
 _REF: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     "400": "What was sent is wrong; `field` names it",
-    "401": "Missing or wrong key",
+    "401": "No key, or one that opens nothing",
+    "403": "The key lacks the scope that this route needs",
     "413": "More than 1,000,000 bytes",
     "415": "Not JSON, or a coding other than gzip",
     "503": "Not ready; try again after `Retry-After` seconds",
@@ -40,8 +43,8 @@ _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/rank": (RankRequest, RankAnswer),
 }
 _ABOUT: Final = (
-    "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY` with every /v1 request; the key "
-    "says which organisation it is. Errors are RFC 9457 problem details."
+    "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
+    "password, with every /v1 request; the key says which organisation it is. Errors are RFC 9457 problem details."
 )
 
 _SKILLS: Final = (
@@ -64,7 +67,7 @@ def merged(bento: Document) -> Document:
         "paths": {**paths, **_mounted()},
         "components": {
             "schemas": _schemas(),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
         },
     }
 
@@ -90,7 +93,7 @@ def _api(path: str, said: Document) -> Document:
     return {
         "summary": said["description"],
         "operationId": said["x-bentoml-name"],
-        "security": [{"key": []}],
+        "security": _security(path),
         "requestBody": {"required": True, "content": _json(_ref(request))},
         "responses": {"200": _response("The decision, which is recorded", _json(_ref(answer))), **_problems(*_ERRORS)},
     }
@@ -101,7 +104,7 @@ def _mounted() -> Document:
     events = {
         "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
         "operationId": "events",
-        "security": [{"key": []}],
+        "security": _security("/v1/events"),
         "requestBody": {"required": True, "content": _json(event)},
         "responses": {
             "200": _response("One result per event", _json(_ref(EventsAnswer))),
@@ -112,7 +115,7 @@ def _mounted() -> Document:
     feedback = {
         "summary": "What a learner says of an item: not relevant, already known, later, saved. The next ranking knows it.",
         "operationId": "feedback",
-        "security": [{"key": []}],
+        "security": _security("/v1/feedback"),
         "requestBody": {"required": True, "content": _json(_ref(FeedbackIn))},
         "responses": {
             "200": _response("What became of it", _json(_ref(EventResult))),
@@ -120,8 +123,8 @@ def _mounted() -> Document:
             "409": _response("An event of this id is stored with other content", _problem()),
         },
     }
-    ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": [{"key": []}]}
-    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "503")}
+    ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": _security("/v1/ingest/health")}
+    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "403", "503")}
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
@@ -146,10 +149,10 @@ def _statements() -> Document:
     ids = {"type": "array", "items": {"type": "string", "format": "uuid"}}
     many = {"oneOf": [statement, {"type": "array", "items": statement, "maxItems": MAX_STATEMENTS}]}
     version = {"name": HEADER, "in": "header", "required": True, "schema": {"type": "string", "enum": list(VERSIONS)}}
-    common: Document = {"security": [{"key": []}]}
+    common: Document = {"security": _security("/xapi/statements")}
     taken = _response("A statement of this id is stored with other content; nothing of the request was", _problem())
     missing = _response("There is none", _problem())
-    answers = _problems("400", "401", "503")
+    answers = _problems("400", "401", "403", "503")
     return {
         "post": common
         | {
@@ -186,15 +189,21 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
     operation = {
         "summary": summary,
         "operationId": name,
-        "security": [{"key": []}],
+        "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
         "parameters": [learner, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
-            **_problems("400", "401", "503"),
+            **_problems("400", "401", "403", "503"),
             "404": _response(_UNKNOWN, _problem()),
         },
     }
     return {"get": operation}
+
+
+def _security(route: str) -> list[Document]:
+    """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one)."""
+    scope = SCOPES.get(route, Scope.ADMIN)
+    return [{"key": [scope.value]}, {"basic": [scope.value]}]
 
 
 def _parameters(query: type[BaseModel]) -> list[Document]:

@@ -48,6 +48,8 @@ def _contents(document: Document) -> str:
 def _route(path: str, method: str, operation: Document) -> str:
     parts = [f'<h2 id="{_anchor(path)}">{method.upper()} <code>{escape(path)}</code></h2>']
     parts.append(f"<p>{_marked(operation['summary'])}</p>")
+    scopes = {scope for way in operation.get("security", ()) for needed in way.values() for scope in needed}
+    parts += [f"<p>Needs a key with the scope <code>{escape(scope)}</code>.</p>" for scope in sorted(scopes)]
     if path in _EXAMPLES:
         heads = "-H 'Authorization: Bearer KEY' -H 'Content-Type: application/json'"
         call = f"curl URL{path} \\\n  {heads} \\\n  -d '{_EXAMPLES[path]}'"

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.events import Event
+from features.keys import Key
 from features.store import Appended, ConflictError, EventStore, TenantSession
 from serving.bundles import Bundles
 from serving.decision_log import DecisionLog, Spool
@@ -44,13 +45,17 @@ class StoreDownError(Exception):
     """The event store does not take what must be durable."""
 
 
+class _RestsError(StoreDownError):
+    """The event store is not asked at the moment."""
+
+
 class Runtime:
     """One worker's state. `start` opens, `stop` closes; between them `decide` and `append` answer."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.settings = settings
         self.clock = clock
-        self.keys = Keys.of(settings)
+        self.keys = Keys.of(settings, self._key, clock=clock)
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
@@ -164,8 +169,8 @@ class Runtime:
             found.append(f"no bundle is published under {self.settings.bundles}; run `python -m training publish`")
             found += [f"bundle of tenant {tenant}: {reason}" for tenant, reason in sorted(self.bundles.refused.items())]
         else:
-            unserved = [tenant for tenant in sorted(set(self.keys.hashes.values())) if self.bundles.current(tenant) is None]
-            found += [f"a key opens tenant {tenant}, which has no bundle; publish one" for tenant in unserved]
+            unserved = [tenant for tenant in self.keys.development_tenants if self.bundles.current(tenant) is None]
+            found += [f"the development key opens tenant {tenant}, which has no bundle; publish one" for tenant in unserved]
         try:
             await asyncio.wait_for(self._in(self._writer, lambda: self._storage.write(EventStore.probe)), APPEND_S)
         except Exception as error:
@@ -194,31 +199,39 @@ class Runtime:
         return rank(stock, request, learner, history, at=now, decision_id=decision_id, policy=self.policy, fallback=fallback)
 
     async def _known(self, tenant: str, learner_id: str, now: datetime) -> tuple[Learner | None, Sequence[Event], str | None]:
-        """Learner and history, or a named fallback when the store does not answer in time.
+        """Learner and history, or a named fallback when the store does not answer in time."""
 
-        A store that failed is left alone for `REST_S` seconds: waiting for it anew with each request would hold up all.
-        """
-        if monotonic() < self._rests_until:
-            return None, (), HISTORY_UNAVAILABLE
-        try:
-            if self._storage.reads_in_place:
-                learner, history = self._read(tenant, learner_id, now)
-            else:
-                reading = self._in(self._readers, lambda: self._read(tenant, learner_id, now))
-                learner, history = await asyncio.wait_for(reading, self.settings.deadline_ms / 1000)
-        except Exception as error:
-            if not isinstance(error, ValueError | LookupError | TypeError):  # those are about one learner's rows
-                self._rests_until = monotonic() + REST_S
-            _LOG.warning("the history cannot be read (%s); popularity answers", _said(error))
-            return None, (), HISTORY_UNAVAILABLE
-        return learner, history, None
-
-    def _read(self, tenant: str, learner_id: str, now: datetime) -> tuple[Learner | None, Sequence[Event]]:
         def known(store: EventStore) -> tuple[Learner | None, Sequence[Event]]:
             session = store.tenant(tenant)
             return session.learner(learner_id, at=now), session.history(learner_id, known_by=now)
 
-        return self._storage.read(known)
+        try:
+            return *await self._read(known), None
+        except _RestsError:
+            pass
+        except Exception as error:
+            _LOG.warning("the history cannot be read (%s); popularity answers", _said(error))
+        return None, (), HISTORY_UNAVAILABLE
+
+    async def _key(self, key_hash: str) -> Key | None:
+        return await self._read(lambda store: store.keys().find(key_hash))
+
+    async def _read(self, work: Callable[[EventStore], T]) -> T:
+        """What `work` reads in time: in place where that is quickest, else in a thread. Raises whatever the store raises.
+
+        A store that failed is left alone for `REST_S` seconds: waiting for it anew with each request would hold up all.
+        """
+        if monotonic() < self._rests_until:
+            raise _RestsError("the store failed a moment ago")
+        try:
+            if self._storage.reads_in_place:
+                return self._storage.read(work)
+            reading = self._in(self._readers, lambda: self._storage.read(work))
+            return await asyncio.wait_for(reading, self.settings.deadline_ms / 1000)
+        except Exception as error:
+            if not isinstance(error, ValueError | LookupError | TypeError):  # those are about single rows
+                self._rests_until = monotonic() + REST_S
+            raise
 
     def _record(self, tenant: str, decisions: Sequence[Decision]) -> None:
         self._storage.write(lambda store: store.tenant(tenant).record(decisions))

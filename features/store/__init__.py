@@ -1,10 +1,11 @@
 """The event store: what happened, what the catalogue was, and what was decided, one tenant at a time.
 
-SQLAlchemy Core on SQLite (WAL, every commit synced) or PostgreSQL. Every statement is made by a `TenantSession`, so a
-query without a tenant cannot be written.
+SQLAlchemy Core on SQLite (WAL, every commit synced) or PostgreSQL. Every statement about learners, content and what
+happened is made by a `TenantSession`, so a query without a tenant cannot be written; `KeyRows` says whose a key is.
 """
 
 from features.store.catalogue import VersionError
+from features.store.keys import KeyRows, UnknownKeyError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
@@ -22,6 +23,7 @@ __all__ = [
     "Counted",
     "Counts",
     "EventStore",
+    "KeyRows",
     "Outcome",
     "Place",
     "Progress",
@@ -30,6 +32,7 @@ __all__ = [
     "SchemaError",
     "StoredEvent",
     "TenantSession",
+    "UnknownKeyError",
     "VersionError",
     "VoidingError",
 ]

@@ -8,6 +8,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from features.histories import HistoryCache
+from features.store.keys import KeyRows
 from features.store.locks import writing
 from features.store.opening import connect
 from features.store.reading import Readers
@@ -64,6 +65,10 @@ class EventStore:
     def tenant(self, tenant: str) -> TenantSession:
         """The rows of one tenant, and no way to any other's."""
         return TenantSession(self.engine, tenant, self._readers, self.histories)
+
+    def keys(self) -> KeyRows:
+        """The API keys of all tenants."""
+        return KeyRows(self.engine, self._readers)
 
     def tenants(self) -> tuple[str, ...]:
         """The tenants that have an event or a catalogue row, sorted."""

@@ -1,22 +1,213 @@
-"""The tenant comes from the credential alone."""
+"""Which credential opens what, how long that is believed, and what happens while the store cannot be read."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from serving.keys import Keys
+from features.keys import Key, Scope, hash_of, new_text
+from serving import keys as module
+from serving.keys import DEVELOPMENT, GRACE_S, TTL_S, Credential, Keys, KeysUnreadableError, Refusal
 from serving.settings import Settings
 
-
-def test_the_development_key_opens_its_tenant_and_is_not_kept() -> None:
-    keys = Keys.of(Settings(dev_key="secret", dev_tenant="acme"))
-    assert keys.tenant("Bearer secret") == "acme"
-    assert keys.tenant("bearer  secret ") == "acme"
-    assert "secret" not in repr(keys)
-
-
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer Secret", "Basic secret", "secret", "Bearer sécret"])
-def test_anything_else_opens_nothing(header: str | None) -> None:
-    assert Keys.of(Settings(dev_key="secret", dev_tenant="acme")).tenant(header) is None
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+ID = "abcd2345"
+TEXT = f"nw_{ID}_{'a1-_' * 10}xyz"  # the same in every process: it stands in the names of tests
+KEY = Key(ID, "acme", "lms", frozenset({Scope.RANK}), True, NOON, None, None)
+OPENED = Credential("acme", frozenset({Scope.RANK}), True, ID)
 
 
-def test_an_empty_key_disables_it() -> None:
-    assert Keys.of(Settings(dev_key="", dev_tenant="acme")).tenant("Bearer ") is None
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class Store:
+    """The stored keys by hash, a clock of each kind, and how often somebody looked."""
+
+    def __init__(self, *keys: tuple[str, Key], dev_key: str = "") -> None:
+        self.keys = {hash_of(text): key for text, key in keys}
+        self.now, self.seconds = NOON, 0.0
+        self.reads: list[str] = []
+        self.down = False
+        self.opened = Keys(
+            self.read,
+            development={hash_of(dev_key): "demo"} if dev_key else {},
+            clock=lambda: self.now,
+            timer=lambda: self.seconds,
+        )
+
+    async def read(self, key_hash: str) -> Key | None:
+        self.reads.append(key_hash)
+        if self.down:
+            raise OSError("the disk is gone")
+        return self.keys.get(key_hash)
+
+    def found(self, header: str | None) -> Credential | Refusal:
+        return asyncio.run(self.opened.found(header))
+
+
+def unused(key_hash: str) -> Awaitable[Key | None]:
+    raise AssertionError(f"nobody needs to look for {key_hash}")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"Bearer {TEXT}",
+        f"bearer   {TEXT} ",
+        basic(ID, TEXT),  # key and secret of an LMS's form
+        basic(TEXT, ""),
+        basic("whoever", TEXT),
+        basic("", TEXT),
+        basic(ID, TEXT).replace("Basic", "BASIC"),
+    ],
+)
+def test_a_key_opens_its_tenant_as_bearer_and_as_basic(header: str) -> None:
+    assert Store((TEXT, KEY)).found(header) == OPENED
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        f"Bearer {TEXT[:-1]}",
+        f"Bearer {TEXT.upper()}",
+        f"Bearer {hash_of(TEXT)}",  # what a backup holds
+        f"Bearer {TEXT[:-1]}w",
+        f"Digest {TEXT}",
+        TEXT,
+        "Basic",
+        "Basic ",
+        f"Basic {TEXT}",
+        "Basic ====",
+        "Basic secret",
+        "Basic séc=",
+        "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode(),
+        "Basic " + base64.b64encode(ID.encode()).decode(),
+        basic(ID, ""),
+        basic(TEXT, ID),
+        basic(ID, f"{ID}:{TEXT}"),
+        basic(ID, "x" * 50_000),
+    ],
+)
+def test_anything_else_opens_nothing_and_is_no_error(header: str) -> None:
+    assert Store((TEXT, KEY)).found(header) is Refusal.UNKNOWN
+
+
+@pytest.mark.parametrize("header", [None, ""])
+def test_no_header_is_a_missing_key(header: str | None) -> None:
+    assert Store((TEXT, KEY)).found(header) is Refusal.MISSING
+
+
+def test_what_no_key_looks_like_is_never_looked_for() -> None:
+    store = Store((TEXT, KEY))
+    for text in ("x", "nw_", f"{TEXT}x", "' OR 1=1 --", "\x00"):
+        store.found(f"Bearer {text}")
+    assert store.reads == []
+
+
+def test_an_expired_or_revoked_key_opens_nothing() -> None:
+    ends = NOON + timedelta(seconds=1)
+    store = Store((TEXT, replace(KEY, expires_at=ends)))
+    assert store.found(f"Bearer {TEXT}") == OPENED
+    store.now = ends  # the key is remembered, its end still counts
+    assert store.found(f"Bearer {TEXT}") is Refusal.EXPIRED
+    revoked = Store((TEXT, replace(KEY, expires_at=ends, revoked_at=ends)))
+    assert revoked.found(f"Bearer {TEXT}") is Refusal.REVOKED
+
+
+def test_admin_may_everything_and_another_scope_only_itself() -> None:
+    admin, rank = Credential("acme", frozenset({Scope.ADMIN}), False, ID), OPENED
+    assert all(admin.may(scope) for scope in Scope)
+    assert [scope for scope in Scope if rank.may(scope)] == [Scope.RANK]
+
+
+def test_a_key_is_read_once_in_a_while_and_revocation_counts_by_then() -> None:
+    store = Store((TEXT, KEY))
+    for store.seconds in (0.0, 1.0, TTL_S - 0.01):
+        assert store.found(f"Bearer {TEXT}") == OPENED
+    assert len(store.reads) == 1
+    store.keys[hash_of(TEXT)] = replace(KEY, revoked_at=NOON)
+    assert store.found(f"Bearer {TEXT}") == OPENED
+    store.seconds = TTL_S
+    assert store.found(f"Bearer {TEXT}") is Refusal.REVOKED
+    assert len(store.reads) == 2
+
+
+def test_that_there_is_no_such_key_is_remembered_as_long() -> None:
+    store = Store()
+    for store.seconds in (0.0, TTL_S - 0.01):
+        assert store.found(f"Bearer {TEXT}") is Refusal.UNKNOWN
+    assert len(store.reads) == 1
+    store.keys[hash_of(TEXT)] = KEY
+    store.seconds = TTL_S
+    assert store.found(f"Bearer {TEXT}") == OPENED
+
+
+def test_a_key_that_left_the_store_opens_nothing() -> None:
+    store = Store((TEXT, KEY))
+    store.found(f"Bearer {TEXT}")
+    store.keys.clear()
+    store.seconds = TTL_S
+    assert store.found(f"Bearer {TEXT}") is Refusal.UNKNOWN
+    store.seconds, store.down = 2 * TTL_S, True
+    with pytest.raises(KeysUnreadableError):
+        store.found(f"Bearer {TEXT}")
+
+
+def test_while_the_store_is_down_a_known_key_opens_for_a_while_and_an_unknown_one_is_not_called_wrong() -> None:
+    store = Store((TEXT, KEY), dev_key="dev")
+    store.found(f"Bearer {TEXT}")
+    store.down = True
+    for store.seconds in (TTL_S, GRACE_S - 0.01):
+        assert store.found(f"Bearer {TEXT}") == OPENED
+    with pytest.raises(KeysUnreadableError, match="does not answer"):
+        store.found(f"Bearer {new_text()[1]}")
+    assert isinstance(store.found("Bearer dev"), Credential)
+    assert store.found("Bearer wrong") is Refusal.UNKNOWN  # no store is needed to say so
+    store.seconds = GRACE_S
+    with pytest.raises(KeysUnreadableError):
+        store.found(f"Bearer {TEXT}")
+    store.down = False
+    assert store.found(f"Bearer {TEXT}") == OPENED
+
+
+def test_a_known_key_still_ends_while_the_store_is_down() -> None:
+    store = Store((TEXT, replace(KEY, expires_at=NOON + timedelta(minutes=1))))
+    store.found(f"Bearer {TEXT}")
+    store.down, store.seconds, store.now = True, 60.0, NOON + timedelta(minutes=1)
+    assert store.found(f"Bearer {TEXT}") is Refusal.EXPIRED
+
+
+def test_who_tries_many_keys_pushes_out_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    store = Store((TEXT, KEY))
+    store.found(f"Bearer {TEXT}")
+    tried = [new_text()[1] for _ in range(10)]
+    for text in tried:
+        store.found(f"Bearer {text}")
+    assert len(store.reads) == 11
+    store.found(f"Bearer {TEXT}")
+    store.found(f"Bearer {tried[-1]}")
+    assert len(store.reads) == 11  # remembered
+    store.found(f"Bearer {tried[0]}")
+    assert len(store.reads) == 12  # forgotten: what is remembered is bounded
+
+
+def test_the_development_key_opens_its_tenant_for_everything_and_is_not_kept() -> None:
+    keys = Keys.of(Settings(dev_key="secret", dev_tenant="acme"), unused, clock=lambda: NOON)
+    for header in ("Bearer secret", "bearer  secret ", basic("", "secret"), basic("secret", "")):
+        assert asyncio.run(keys.found(header)) == Credential("acme", frozenset(Scope), False, DEVELOPMENT)
+    assert keys.development_tenants == ("acme",)
+    assert "secret" not in repr(vars(keys))
+
+
+def test_an_empty_development_key_opens_nothing() -> None:
+    keys = Keys.of(Settings(dev_key="", dev_tenant="acme"), unused, clock=lambda: NOON)
+    for header in ("Bearer ", "Bearer", basic("", ""), "Basic Og=="):
+        assert asyncio.run(keys.found(header)) is Refusal.UNKNOWN
+    assert keys.development_tenants == ()

@@ -168,11 +168,11 @@ def test_a_store_that_fails_rests_and_is_tried_again(client: TestClient, setting
         asked.append(1)
         raise sqlite3.OperationalError("disk I/O error")
 
-    whole = runtime._read
-    runtime._read = fail  # type: ignore[method-assign, assignment]
+    whole = runtime._storage.read
+    runtime._storage.read = fail  # type: ignore[method-assign, assignment]
     assert [fallback(client) for _ in range(5)] == ["history_unavailable"] * 5
     assert len(asked) == 1
-    runtime._read = whole  # type: ignore[method-assign]
+    runtime._storage.read = whole  # type: ignore[method-assign]
     assert recovered(client)
 
 
