@@ -1,5 +1,6 @@
 """`/xapi/statements` and the health of the intake, through the whole service."""
 
+import base64
 import gzip
 import json
 import uuid
@@ -10,8 +11,9 @@ from acme import NOW, TENANT
 from starlette.testclient import TestClient
 
 from features.catalogue import Item
+from features.keys import Scope
 from features.store import EventStore
-from serving import app, xapi
+from serving import xapi
 from serving.xapi import HEADER
 
 ADL = "http://adlnet.gov/expapi/verbs/"
@@ -153,13 +155,16 @@ def test_without_a_key_only_about_answers(client: TestClient) -> None:
     assert "2.0.0" in client.get("/xapi/about", headers=nobody).json()["version"]
 
 
-def test_a_key_in_compat_mode_repairs_and_counts(
-    client: TestClient, store: EventStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "_sender", lambda: xapi.Sender(TENANT, "moodle", compat=True))
+def test_a_key_in_compat_mode_repairs_and_counts(client: TestClient, store: EventStore) -> None:
+    """As an LMS's form sends it: its field `key` is the key's id, its field `secret` the key."""
+    key = store.keys().add(TENANT, "moodle", [Scope.INGEST], at=NOW, compat=True)
+    basic = base64.b64encode(f"{key.key.key_id}:{key.text}".encode()).decode()
     wrong = said(1, actor={"account": {"homePage": "https://lms.example", "name": 7}})
-    assert client.post(PATH, json=[wrong, said(2)]).status_code == 200
+    assert client.post(PATH, json=[wrong, said(2)], headers={"Authorization": f"Basic {basic}"}).status_code == 200
     assert seen(store, "7") == [number(1)]
+    stored = store.tenant(TENANT).statement(number(1), voided=False)
+    assert stored is not None
+    assert stored["authority"]["account"]["name"] == key.key.key_id
     found = {one["what"]: one["count"] for one in client.get("/v1/ingest/health").json()["repairs"]}
     assert found == {"account name as a number": 1, xapi.OLD_VERSION: 1}
 
