@@ -44,7 +44,8 @@ _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
 }
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
-    "password, with every /v1 request; the key says which organisation it is. Errors are RFC 9457 problem details."
+    "password, with every request under /v1 and /xapi; the key says which organisation it is. Errors are problem details "
+    "(RFC 9457)."
 )
 
 _SKILLS: Final = (

@@ -102,6 +102,7 @@ def test_each_route_opens_to_its_scope_and_to_admin_only(keyless: TestClient, st
         (SKILLS, Scope.RANK, keyless.get(SKILLS, headers=headers)),
         ("gaps", Scope.RANK, keyless.get("/v1/learners/ana/gaps", headers=headers)),
         (EVENTS, Scope.INGEST, keyless.post(EVENTS, json=EVENT, headers=headers)),
+        ("health", Scope.INGEST, keyless.get("/v1/ingest/health", headers=headers)),
     ]
     for route, needed, answer in asked:
         assert answer.status_code == (200 if scope in (needed, Scope.ADMIN) else 403), route
