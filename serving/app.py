@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import health, metrics, openapi, reference, skills, xapi
+from serving import catalogue, health, metrics, openapi, reference, skills, xapi
 from serving.feedback import feedback
 from serving.ingest import ingest
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
@@ -67,6 +67,7 @@ class Pages:
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
+                *catalogue.routes(lambda: self.runtime),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
                 Route("/xapi/about", self._about, methods=["GET"]),
                 Route("/xapi/statements", self._get_statement, methods=["GET"]),
@@ -156,7 +157,13 @@ def attach(service: Any, pages: Pages) -> None:
         if isinstance(route, Route):
             routes.setdefault(route.path, set()).update(route.methods or ())
     service.add_asgi_middleware(
-        FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes, scopes=SCOPES
+        FrontDoor,
+        pages=pages.app,
+        runtime=lambda: pages.runtime,
+        apis=APIS,
+        routes=routes,
+        scopes=SCOPES,
+        limits=catalogue.LIMITS,
     )
     pages.api_document = lambda: service.openapi_spec.asdict()
 

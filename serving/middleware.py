@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from features import keys
 from serving.admission import admitted, require
-from serving.body import read_json
+from serving.body import read_body, read_json
 from serving.keys import Credential
 from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
 from serving.runtime import Runtime
@@ -40,6 +40,7 @@ class FrontDoor:
     `routes`: all paths there are, each with its methods, in the order of routing. Any other is counted as "unknown": a
     metric keeps every label it was ever given.
     `scopes`: what a key must be good for, by route; `admin` where nothing is said.
+    `limits`: bytes of a body, on routes that read a large one on their own, as it was sent.
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
     """
 
@@ -52,9 +53,10 @@ class FrontDoor:
         apis: Mapping[str, type[BaseModel]],
         routes: Mapping[str, Set[str]],
         scopes: Mapping[str, keys.Scope],
+        limits: Mapping[str, int],
     ) -> None:
         self._app, self._pages, self._runtime, self._scopes = app, pages, runtime, scopes
-        self._apis = apis
+        self._apis, self._limits = apis, limits
         self._exact = {route: methods for route, methods in routes.items() if "{" not in route}
         self._patterns = [(_plain(route), compile_path(route)[0], methods) for route, methods in routes.items()]
 
@@ -92,10 +94,13 @@ class FrontDoor:
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
         if scope["method"] in ("POST", "PUT"):
-            body = await read_json(headers, receive)
+            if scope["path"] in self._limits:
+                body = await read_body(headers, receive, self._limits[scope["path"]])
+            else:
+                body = await read_json(headers, receive)
+                scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
             if expected is not None:
                 _validate(expected, body)
-            scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
             receive = _replay(body, receive)
         elif expected is not None:
             raise RefusedError(405, f"{scope['method']} is not allowed here; use POST", headers={"Allow": "POST"})

@@ -7,8 +7,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from features.catalogue import KINDS
 from features.keys import Scope
+from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
+    CatalogueAnswer,
     EventIn,
     EventResult,
     EventsAnswer,
@@ -23,13 +26,16 @@ from serving.payloads import (
     RecommendationsRequest,
     SkillsAnswer,
     SkillsQuery,
+    SyncQuery,
 )
+from serving.rows import MAX_ROWS
 from serving.scopes import SCOPES
 from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
+_ID: Final = {"type": "string", "maxLength": 256}
 _ERRORS: Final = {
     "400": "What was sent is wrong; `field` names it",
     "401": "No key, or one that opens nothing",
@@ -82,8 +88,17 @@ def _version() -> str:
 
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
-    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn, FeedbackIn)]
-    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, HealthAnswer, Problem)
+    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn, FeedbackIn, *KINDS.values())]
+    answers = (
+        RecommendationsAnswer,
+        RankAnswer,
+        EventsAnswer,
+        SkillsAnswer,
+        GapsAnswer,
+        HealthAnswer,
+        CatalogueAnswer,
+        Problem,
+    )
     given = [(model, "serialization") for model in answers]
     _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
     return dict(found["$defs"])
@@ -131,6 +146,7 @@ def _mounted() -> Document:
     return {
         "/v1/events": {"post": events},
         "/v1/feedback": {"post": feedback},
+        **_catalogue(),
         "/v1/ingest/health": {"get": ingest},
         "/xapi/about": _get("xapi_about", "The versions of xAPI that are spoken", "application/json"),
         "/xapi/statements": _statements(),
@@ -142,6 +158,61 @@ def _mounted() -> Document:
         "/openapi.json": _get("openapi", "This document", "application/json"),
         "/docs": _get("docs", "This document, to read", "text/html"),
     }
+
+
+def _catalogue() -> Document:
+    """The routes of the catalogue's kinds: the same for all, but that learners are not retired by name."""
+    paths: Document = {}
+    for plural, kind in PLURALS.items():
+        row, name = _ref(KINDS[kind]), f"{kind}_id"
+        parameters = [{"name": name, "in": "path", "required": True, "schema": _ID}]
+        named: Document = {"security": _security(f"/v1/{plural}/{{{name}}}"), "parameters": parameters}
+        missing = _response(f"There is no such {kind}", _problem())
+        paths[f"/v1/{plural}"] = {
+            "put": {
+                "security": _security(f"/v1/{plural}"),
+                "summary": f"Store {plural}, all or none: new ones, and new versions of those that changed. With "
+                f"`snapshot=true` the body is all {plural} there are, in any number; the others are retired.",
+                "operationId": f"put_{plural}",
+                "parameters": _parameters(SyncQuery),
+                "requestBody": {
+                    "required": True,
+                    "content": _json({"oneOf": [row, {"type": "array", "items": row, "maxItems": MAX_ROWS}]}),
+                },
+                "responses": {
+                    "200": _response("What became of the rows, and which names lead nowhere", _json(_ref(CatalogueAnswer))),
+                    **_problems(*_ERRORS),
+                    "409": _response(
+                        "The snapshot would retire too much, or a clock went back; nothing was stored", _problem()
+                    ),
+                    "413": _response(f"More than {MAX_BYTES:,} bytes", _problem()),
+                },
+            }
+        }
+        paths[f"/v1/{plural}/{{{name}}}"] = {
+            "get": named
+            | {
+                "summary": f"The {kind} as it stands now.",
+                "operationId": f"get_{kind}",
+                "responses": {
+                    "200": _response(f"The {kind}", _json(row)),
+                    **_problems("400", "401", "403", "503"),
+                    "404": missing,
+                },
+            }
+        }
+        if kind not in NOT_RETIRED:
+            paths[f"/v1/{plural}/{{{name}}}"]["delete"] = named | {
+                "summary": f"Retire one {kind}: it stands no more, and did until now. A PUT brings it back.",
+                "operationId": f"retire_{kind}",
+                "responses": {
+                    "204": {"description": "It is retired"},
+                    **_problems("400", "401", "403", "503"),
+                    "404": missing,
+                    "409": _response("A clock went back; nothing was changed", _problem()),
+                },
+            }
+    return paths
 
 
 def _statements() -> Document:
@@ -186,7 +257,7 @@ def _id_of(name: str, *, required: bool = False) -> Document:
 
 
 def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[BaseModel]) -> Document:
-    learner = {"name": "learner_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+    learner = {"name": "learner_id", "in": "path", "required": True, "schema": _ID}
     operation = {
         "summary": summary,
         "operationId": name,

@@ -264,6 +264,40 @@ class HealthAnswer(BaseModel):
     unresolved_items: Unresolved
 
 
+class SyncQuery(BaseModel):
+    """What a PUT of catalogue rows may be asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snapshot: Annotated[bool, Field(description="The body is all there is of this kind: what it does not hold is retired.")] = (
+        False
+    )
+    most_vanish: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False, description="Share of what stands that a snapshot may retire; more is refused."),
+    ] = 0.1
+
+
+class UnknownName(BaseModel):
+    """A row that another names (`named_by`, in its `field`) and that is not there, yet."""
+
+    kind: Literal["item", "learner", "role", "skill"]
+    id: str
+    named_by: str
+    field: str
+
+
+class CatalogueAnswer(BaseModel):
+    """What became of the rows, which are stored and synced. `unresolved`: the first of the names that lead nowhere."""
+
+    inserted: int
+    changed: int
+    unchanged: int
+    retired: int
+    unresolved_count: int
+    unresolved: tuple[UnknownName, ...]
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details. `field` names what is wrong in the request, dots and indices included."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Set
 from typing import Final
 
+from features.catalogue import KINDS
 from features.keys import Scope
 
 KEYED_PATHS: Final = ("/v1/", "/xapi/")
@@ -18,4 +19,6 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "/v1/feedback": Scope.INGEST,
     "/v1/ingest/health": Scope.INGEST,
     "/xapi/statements": Scope.INGEST,
+    **{f"/v1/{kind}s": Scope.SYNC for kind in KINDS},
+    **{f"/v1/{kind}s/{{{kind}_id}}": Scope.SYNC for kind in KINDS},
 }
