@@ -13,9 +13,9 @@ from starlette.routing import Route
 from features.decisions import Decision
 from serving import catalogue, health, metrics, openapi, reference, skills, xapi
 from serving.feedback import feedback
-from serving.ingest import ingest
+from serving.ingest import ingest, record
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
-from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
+from serving.payloads import EvidenceIn, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.scopes import SCOPES
@@ -64,6 +64,7 @@ class Pages:
             routes=[
                 Route("/", self._index, methods=["GET"], include_in_schema=False),
                 Route("/v1/events", self._events, methods=["POST"]),
+                Route("/v1/evidence", self._evidence, methods=["POST"]),
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
@@ -103,6 +104,10 @@ class Pages:
 
     async def _events(self, request: Request) -> Response:
         answer = await ingest(self.runtime, TENANT.get(), await request.json())
+        return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+    async def _evidence(self, request: Request) -> Response:
+        answer = await record(self.runtime, TENANT.get(), await request.json(), EvidenceIn)
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _feedback(self, request: Request) -> Response:

@@ -11,10 +11,12 @@ from features.catalogue import KINDS
 from features.keys import Scope
 from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
+    MAX_EVENTS,
     CatalogueAnswer,
     EventIn,
     EventResult,
     EventsAnswer,
+    EvidenceIn,
     FeedbackIn,
     GapsAnswer,
     GapsQuery,
@@ -88,7 +90,10 @@ def _version() -> str:
 
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
-    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn, FeedbackIn, *KINDS.values())]
+    asked = [
+        (model, "validation")
+        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, *KINDS.values())
+    ]
     answers = (
         RecommendationsAnswer,
         RankAnswer,
@@ -116,17 +121,22 @@ def _api(path: str, said: Document) -> Document:
 
 
 def _mounted() -> Document:
-    event = {"oneOf": [_ref(EventIn), {"type": "array", "items": _ref(EventIn), "minItems": 1, "maxItems": 1000}]}
     events = {
         "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
         "operationId": "events",
         "security": _security("/v1/events"),
-        "requestBody": {"required": True, "content": _json(event)},
+        "requestBody": {"required": True, "content": _json(_one_or_many(EventIn))},
         "responses": {
             "200": _response("One result per event", _json(_ref(EventsAnswer))),
             **_problems(*_ERRORS),
             "409": _response("An event of this id is stored with other content", _problem()),
         },
+    }
+    evidence = events | {
+        "summary": "Record that a skill was used at work: one piece of evidence, or up to 1,000, each with a result.",
+        "operationId": "evidence",
+        "security": _security("/v1/evidence"),
+        "requestBody": {"required": True, "content": _json(_one_or_many(EvidenceIn))},
     }
     feedback = {
         "summary": "What a learner says of an item: not relevant, already known, later, saved. The next ranking knows it.",
@@ -145,6 +155,7 @@ def _mounted() -> Document:
     ready["get"]["responses"] |= _problems("503")
     return {
         "/v1/events": {"post": events},
+        "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
         **_catalogue(),
         "/v1/ingest/health": {"get": ingest},
@@ -270,6 +281,10 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
         },
     }
     return {"get": operation}
+
+
+def _one_or_many(row: type[BaseModel]) -> Document:
+    return {"oneOf": [_ref(row), {"type": "array", "items": _ref(row), "minItems": 1, "maxItems": MAX_EVENTS}]}
 
 
 def _security(route: str) -> list[Document]:

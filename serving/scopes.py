@@ -16,6 +16,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/events": Scope.INGEST,
+    "/v1/evidence": Scope.INGEST,
     "/v1/feedback": Scope.INGEST,
     "/v1/ingest/health": Scope.INGEST,
     "/xapi/statements": Scope.INGEST,
