@@ -210,7 +210,7 @@ def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
         "/v1/learners/count": {"GET", "HEAD"},
         "/v1/events": {"POST"},
     }
-    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, scopes={})  # type: ignore[arg-type]
+    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, scopes={}, limits={})  # type: ignore[arg-type]
     found = [
         door._label(method, path)
         for method, path in [

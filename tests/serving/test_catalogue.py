@@ -14,6 +14,7 @@ from acme import ITEMS, KEY, NOW, TENANT, publish
 from starlette.testclient import TestClient
 
 from features.catalogue import Assignment, Item, Learner, Role, Skill
+from features.keys import Scope
 from features.store import EventStore
 from serving import catalogue, service
 from serving.body import MAX_BODY
@@ -340,6 +341,18 @@ def test_another_tenants_rows_are_out_of_reach(client: TestClient, store: EventS
     assert (other.catalogue().digest, other.learners(), other.assignments()) == before
     for method, path in [("PUT", "/v1/items"), ("GET", "/v1/items/calm"), ("DELETE", "/v1/items/calm")]:
         assert client.request(method, path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_the_catalogue_needs_a_key_for_sync(client: TestClient, store: EventStore) -> None:
+    made = [store.keys().add(TENANT, "hr", [scope], at=NOW - timedelta(days=1)) for scope in (Scope.INGEST, Scope.SYNC)]
+    keys = [{"Authorization": f"Bearer {key.text}"} for key in made]
+    for method, path, status in [
+        ("PUT", "/v1/items", 200),
+        ("GET", "/v1/items/excel", 200),
+        ("DELETE", "/v1/items/excel", 204),
+    ]:
+        body = EXCEL if method == "PUT" else None
+        assert [client.request(method, path, json=body, headers=key).status_code for key in keys] == [403, status]
 
 
 def test_a_learner_row_is_in_the_next_ranking_and_an_item_with_the_next_bundle(

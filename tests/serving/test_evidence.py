@@ -24,7 +24,7 @@ BASE = {"event_id": "v1", "learner_id": "ana", "skill": "data", "occurred_at": (
         ),
         ({"kind": "attested", "by": "ben", "level": 4}, Verb.ATTESTED, {"kind": "attested", "by": "ben", "level": 4}),
         (
-            {"kind": "endorsed", "by": "ben", "item_id": "calm"},
+            {"kind": "endorsed", "by": "ben", "item_id": "x"},
             Verb.ENDORSED,
             {"kind": "endorsed", "by": "ben", "item": "x"},
         ),
