@@ -18,7 +18,6 @@ from serving.middleware import CREDENTIAL, TENANT, FrontDoor
 from serving.payloads import EvidenceIn, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
-from serving.scopes import SCOPES
 from serving.settings import Settings
 
 Document = dict[str, Any]
@@ -167,7 +166,6 @@ def attach(service: Any, pages: Pages) -> None:
         runtime=lambda: pages.runtime,
         apis=APIS,
         routes=routes,
-        scopes=SCOPES,
         limits=catalogue.LIMITS,
     )
     pages.api_document = lambda: service.openapi_spec.asdict()

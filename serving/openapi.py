@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
-from features.keys import Scope
 from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
     MAX_EVENTS,
@@ -31,7 +30,7 @@ from serving.payloads import (
     SyncQuery,
 )
 from serving.rows import MAX_ROWS
-from serving.scopes import SCOPES
+from serving.scopes import scope_of
 from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
@@ -287,9 +286,9 @@ def _one_or_many(row: type[BaseModel]) -> Document:
     return {"oneOf": [_ref(row), {"type": "array", "items": _ref(row), "minItems": 1, "maxItems": MAX_EVENTS}]}
 
 
-def _security(route: str) -> list[Document]:
+def _security(route: str, method: str = "POST") -> list[Document]:
     """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one)."""
-    scope = SCOPES.get(route, Scope.ADMIN)
+    scope = scope_of(method, route)
     return [{"key": [scope.value]}, {"basic": [scope.value]}]
 
 

@@ -1,4 +1,4 @@
-"""What a key must be good for, by route. A keyed route that is missing here needs `admin`."""
+"""What a key must be good for, by route, and by method where these differ. A keyed route that is missing here needs `admin`."""
 
 from collections.abc import Mapping, Set
 from typing import Final
@@ -10,7 +10,10 @@ KEYED_PATHS: Final = ("/v1/", "/xapi/")
 """What starts like this needs a key."""
 OPEN_PATHS: Final[Set[str]] = frozenset({"/xapi/about"})
 """What needs none all the same: xAPI wants its versions said to everybody."""
-SCOPES: Final[Mapping[str, Scope]] = {
+_BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
+    ("DELETE", "/v1/learners/{learner_id}"): Scope.ADMIN,  # to erase a person is more than to send rows
+}
+BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/recommendations": Scope.RANK,
     "/v1/rank": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
@@ -23,3 +26,8 @@ SCOPES: Final[Mapping[str, Scope]] = {
     **{f"/v1/{kind}s": Scope.SYNC for kind in KINDS},
     **{f"/v1/{kind}s/{{{kind}_id}}": Scope.SYNC for kind in KINDS},
 }
+
+
+def scope_of(method: str, route: str) -> Scope:
+    """What a key must be good for to call a route."""
+    return _BY_METHOD.get((method, route)) or BY_ROUTE.get(route, Scope.ADMIN)

@@ -20,7 +20,7 @@ from serving import service
 from serving.app import APIS
 from serving.middleware import FrontDoor
 from serving.runtime import Runtime
-from serving.scopes import KEYED_PATHS, OPEN_PATHS, SCOPES
+from serving.scopes import BY_ROUTE, KEYED_PATHS, OPEN_PATHS, scope_of
 from serving.settings import Settings
 
 RECOMMEND, RANK, EVENTS, SKILLS = "/v1/recommendations", "/v1/rank", "/v1/events", "/v1/learners/ana/skills"
@@ -199,7 +199,10 @@ def test_every_keyed_route_says_its_scope() -> None:
     """One that does not needs `admin`; say so in the table when that is meant."""
     mounted = [route.path.replace(":path}", "}") for route in service.pages.app.routes if isinstance(route, Route)]
     keyed = {path for path in (*APIS, *mounted) if path.startswith(KEYED_PATHS)}
-    assert keyed - OPEN_PATHS <= set(SCOPES)
+    assert keyed - OPEN_PATHS <= set(BY_ROUTE)
+    assert scope_of("GET", "/v1/nothing/yet") is Scope.ADMIN
+    assert scope_of("DELETE", "/v1/learners/{learner_id}") is Scope.ADMIN
+    assert scope_of("GET", "/v1/learners/{learner_id}") is Scope.SYNC
 
 
 def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
@@ -210,7 +213,7 @@ def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
         "/v1/learners/count": {"GET", "HEAD"},
         "/v1/events": {"POST"},
     }
-    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, scopes={}, limits={})  # type: ignore[arg-type]
+    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, limits={})  # type: ignore[arg-type]
     found = [
         door._label(method, path)
         for method, path in [

@@ -85,9 +85,9 @@ def attacks(draw: st.DrawFn) -> tuple[str, str, Any]:
         for step in way:
             spot = spot[step]
         if isinstance(spot, dict) and draw(st.booleans()):
-            spot[draw(st.sampled_from(["more", "id", "objectType", "", "\x00", "learner_id"]))] = draw(HOSTILE)
+            spot[draw(st.sampled_from(["more", "id", "objectType", "", "\x00", "learner_id"]))] = deepcopy(draw(HOSTILE))
         else:
-            spot[last] = draw(HOSTILE)
+            spot[last] = deepcopy(draw(HOSTILE))
     return method, path, body
 
 
