@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.admission import admitted, require
+from serving.admission import admitted, hold_back, require
 from serving.body import read_body, read_json
 from serving.keys import Credential
 from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
@@ -109,6 +109,7 @@ class FrontDoor:
     async def _admitted(self, authorization: str | None, method: str, route: str) -> Credential:
         runtime = self._runtime()
         credential = await admitted(runtime.keys, authorization, runtime.metrics)
+        hold_back(credential, runtime.rates, runtime.metrics)
         if route == _UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
         require(credential, scope_of(method, route), runtime.metrics)

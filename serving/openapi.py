@@ -43,6 +43,7 @@ _ERRORS: Final = {
     "403": "The key lacks the scope that this route needs",
     "413": "More than 1,000,000 bytes",
     "415": "Not JSON, or a coding other than gzip",
+    "429": "Too many requests with this key; come again after `Retry-After` seconds",
     "503": "Not ready; try again after `Retry-After` seconds",
 }
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
@@ -149,7 +150,7 @@ def _mounted() -> Document:
         },
     }
     ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": _security("/v1/ingest/health")}
-    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "403", "503")}
+    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "403", "429", "503")}
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
@@ -206,7 +207,7 @@ def _catalogue() -> Document:
                 "operationId": f"get_{kind}",
                 "responses": {
                     "200": _response(f"The {kind}", _json(row)),
-                    **_problems("400", "401", "403", "503"),
+                    **_problems("400", "401", "403", "429", "503"),
                     "404": missing,
                 },
             }
@@ -217,7 +218,7 @@ def _catalogue() -> Document:
                 "operationId": f"retire_{kind}",
                 "responses": {
                     "204": {"description": "It is retired"},
-                    **_problems("400", "401", "403", "503"),
+                    **_problems("400", "401", "403", "429", "503"),
                     "404": missing,
                     "409": _response("A clock went back; nothing was changed", _problem()),
                 },
@@ -234,7 +235,7 @@ def _statements() -> Document:
     common: Document = {"security": _security("/xapi/statements")}
     taken = _response("A statement of this id is stored with other content; nothing of the request was", _problem())
     missing = _response("There is none", _problem())
-    answers = _problems("400", "401", "403", "503")
+    answers = _problems("400", "401", "403", "429", "503")
     return {
         "post": common
         | {
@@ -275,7 +276,7 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
         "parameters": [learner, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
-            **_problems("400", "401", "403", "503"),
+            **_problems("400", "401", "403", "429", "503"),
             "404": _response(_UNKNOWN, _problem()),
         },
     }

@@ -24,6 +24,7 @@ from serving.payloads import Request
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import load_policy
 from serving.prepared import Prepared
+from serving.rates import Rates
 from serving.settings import Settings
 from serving.storage import Storage
 
@@ -56,6 +57,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.keys = Keys.of(settings, self._key, clock=clock)
+        self.rates = Rates(settings.rate_per_s)
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
