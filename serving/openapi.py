@@ -150,7 +150,10 @@ def _mounted() -> Document:
         },
     }
     ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": _security("/v1/ingest/health")}
-    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "403", "429", "503")}
+    ingest["responses"] = {
+        "200": _response("How it stands", _json(_ref(HealthAnswer))),
+        **_problems("401", "403", "429", "503"),
+    }
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
