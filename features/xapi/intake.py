@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
-from features.xapi.meaning import Known, NotUnderstood, event
+from features.xapi.meaning import Known, NotUnderstood, bounded, event
 from features.xapi.repair import repaired
 from features.xapi.statement import Statement
 from features.xapi.values import moment
@@ -111,7 +111,7 @@ def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Know
     whole = statement.model_copy(update=changes)
     found = _event(index, whole, tenant, now, known)
     if isinstance(found, NotUnderstood):
-        counted.append((NOT_EVENT, f"{found.what}: {found.which}" if found.which else found.what))
+        counted.append((NOT_EVENT, bounded(f"{found.what}: {found.which}" if found.which else found.what)))
     kept = {**given.body, **changes, "authority": {"objectType": "Agent", "account": _account(authority)}}
     return Intake(
         statement_id=changes["id"],

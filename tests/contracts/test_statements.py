@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -181,3 +182,12 @@ def test_a_part_of_a_known_item_speaks_of_the_item(acme: TenantSession) -> None:
     acme.receive(take_in(given, tenant="acme", now=NOON, known=known.__contains__, authority="key", compat=False))
     (event,) = acme.history("mailto:ann@acme.example")
     assert (event.object_id, event.verb) == (EXCEL, Verb.PROGRESSED)
+
+
+def test_a_reason_as_long_as_an_iri_may_be_is_counted(acme: TenantSession) -> None:
+    letters = Random(1)
+    iri = "https://lms.example/" + "".join(chr(letters.randrange(0x4E00, 0x9FFF)) for _ in range(2_000))
+    acme.receive(batch(said(1, object={"id": iri}), said(2) | {"verb": {"id": iri}}))
+    (counted,) = acme.intake()
+    assert (counted.kind, counted.count) == (NOT_EVENT, 1)
+    assert counted.which.startswith("unknown verb: https://lms.example/")
