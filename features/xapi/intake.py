@@ -52,7 +52,7 @@ class Checked:
             return ()
         above = self.statement.context.context_activities if self.statement.context is not None else None
         wholes = () if above is None else (*(above.parent or ()), *(above.grouping or ()))
-        return (self.statement.object.id, *(whole.id for whole in wholes))
+        return (bounded(self.statement.object.id), *(bounded(whole.id) for whole in wholes))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ SOURCE = "xapi"
 """The `source` of events that were statements, whichever way these came."""
 
 Known = Callable[[str], bool]
-"""Whether an id or alias is one of the catalogue's items."""
+"""Whether an id or alias (as `bounded` makes it) is one of the catalogue's items."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,10 @@ def learner_of(agent: Agent) -> str:
 def item_of(activity: Activity, context: Context | None, known: Known) -> str:
     """The activity's id, or that of the nearest known activity that it is part of (its parent, then its grouping)."""
     above = context.context_activities if context is not None else None
-    if above is None or known(activity.id):
+    if above is None or known(bounded(activity.id)):
         return activity.id
     wholes = (*(above.parent or ()), *(above.grouping or ()))
-    return next((whole.id for whole in wholes if known(whole.id)), activity.id)
+    return next((whole.id for whole in wholes if known(bounded(whole.id))), activity.id)
 
 
 def bounded(name: str) -> str:

@@ -124,3 +124,12 @@ def test_long_ids_stay_apart() -> None:
     assert len(first) == len(second) == 256
     assert first != second
     assert bounded(COURSE) == COURSE
+
+
+def test_a_known_item_with_a_long_iri_is_no_part_of_its_parent() -> None:
+    thing = "https://lms.example/" + "x" * 400
+    body = {"id": ID, "actor": {"mbox": "mailto:one@example.com"}, "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}}
+    body |= {"object": {"id": thing}, "context": {"contextActivities": {"parent": [{"id": COURSE}]}}}
+    found = event(Statement.model_validate(body), tenant="t", recorded_at=NOW, known={COURSE, bounded(thing)}.__contains__)
+    assert isinstance(found, Event)
+    assert (found.object_id, found.verb) == (bounded(thing), Verb.COMPLETED)
