@@ -2,16 +2,16 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from features.events import Verb, to_utc
+from features.events import Event, Verb, to_utc
 from serving.ingest import ingest
 from serving.payloads import EventResult, FeedbackIn
-from serving.problems import invalid
-from serving.runtime import Runtime
+from serving.problems import RefusedError, invalid
+from serving.runtime import Runtime, StoreDownError
 from serving.standing import UNTIL
 
 VERBS: Final[Mapping[str, Verb]] = {
@@ -30,10 +30,10 @@ async def feedback(runtime: Runtime, tenant: str, body: Any) -> EventResult:
         given = FeedbackIn.model_validate(body, strict=False)
     except ValidationError as error:
         raise invalid(error) from None
-    at = to_utc(given.occurred_at or runtime.clock())
+    at = _utc(given.occurred_at or runtime.clock(), "occurred_at")
     context: dict[str, Any] = {"feedback": given.feedback}
     if given.feedback == "later":
-        context[UNTIL] = to_utc(given.until or at + LATER).isoformat()
+        context[UNTIL] = _until(given, at).isoformat()
     event = {
         "event_id": given.event_id or str(uuid.uuid4()),
         "learner_id": given.learner_id,
@@ -43,4 +43,41 @@ async def feedback(runtime: Runtime, tenant: str, body: Any) -> EventResult:
         "decision_id": given.decision_id,
         "context": context,
     }
-    return (await ingest(runtime, tenant, event)).results[0]
+    try:
+        return (await ingest(runtime, tenant, event)).results[0]
+    except RefusedError as refused:
+        if refused.status == 409 and given.occurred_at is None and await _said_before(runtime, tenant, given):
+            return EventResult(index=0, event_id=given.event_id, outcome="duplicate")
+        raise
+
+
+def _utc(value: datetime, field: str) -> datetime:
+    try:
+        return to_utc(value)
+    except ValueError as error:
+        raise RefusedError(400, f"{field}: {error}", field=field) from error
+
+
+def _until(given: FeedbackIn, at: datetime) -> datetime:
+    if given.until is not None:
+        return _utc(given.until, "until")
+    try:
+        return at + LATER
+    except OverflowError as error:
+        raise RefusedError(400, f"occurred_at: {at.isoformat()} is in the future", field="occurred_at") from error
+
+
+async def _said_before(runtime: Runtime, tenant: str, given: FeedbackIn) -> bool:
+    """Whether the stored event of this id says the same: the times are ours where none are given, and differ each time."""
+    try:
+        stored = await runtime.beside(tenant, lambda session: session.history(given.learner_id))
+    except StoreDownError:
+        return False
+    return any(event.event_id == given.event_id and _alike(event, given) for event in stored)
+
+
+def _alike(event: Event, given: FeedbackIn) -> bool:
+    what = (VERBS[given.feedback], given.item_id, given.decision_id, given.feedback)
+    if (event.verb, event.object_id, event.decision_id, event.context.get("feedback")) != what:
+        return False
+    return given.feedback != "later" or event.context.get(UNTIL) == _until(given, event.occurred_at).isoformat()

@@ -6,6 +6,7 @@ also for those that BentoML answers in words of its own.
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Set
 from contextvars import ContextVar
 from time import perf_counter
@@ -30,6 +31,7 @@ CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
 
 _LOG = logging.getLogger("nextwise.http")
 _UNKNOWN = "unknown"
+_XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
 
 class FrontDoor:
@@ -61,6 +63,7 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = _without_spare_slashes(scope)
         began, answer = perf_counter(), _Answer(send)
         try:
             await self._answer(scope, receive, answer)
@@ -81,14 +84,16 @@ class FrontDoor:
         found = [(route, methods) for route, pattern, methods in self._patterns if pattern.match(path)]
         return next((route for route, methods in found if method in methods), found[0][0] if found else _UNKNOWN)
 
+    def _allowed(self, path: str) -> Set[str]:
+        """The methods that the routes of a path take."""
+        return {method for _, pattern, methods in self._patterns if pattern.match(path) for method in methods}
+
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         if not scope["path"].startswith(KEYED_PATHS) or scope["path"] in OPEN_PATHS:
             await self._pages(scope, receive, answer.send)
             return
         headers = Headers(scope=scope)
-        credential = await self._admitted(
-            headers.get("authorization"), scope["method"], self._label(scope["method"], scope["path"])
-        )
+        credential = await self._admitted(headers.get("authorization"), scope["method"], scope["path"])
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
@@ -101,18 +106,19 @@ class FrontDoor:
             if expected is not None:
                 _validate(expected, body)
             receive = _replay(body, receive)
-        elif expected is not None:
-            raise RefusedError(405, f"{scope['method']} is not allowed here; use POST", headers={"Allow": "POST"})
         await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
 
-    async def _admitted(self, authorization: str | None, method: str, route: str) -> Credential:
-        runtime = self._runtime()
+    async def _admitted(self, authorization: str | None, method: str, path: str) -> Credential:
+        runtime, route = self._runtime(), self._label(method, path)
         credential = await admitted(runtime.keys, authorization, runtime.metrics)
         hold_back(credential, runtime.rates, runtime.metrics)
         if route == _UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
         require(credential, scope_of(method, route), runtime.metrics)
+        if method not in (allowed := self._allowed(path)):
+            words = f"{method} is not allowed here; use {' or '.join(sorted(allowed - {'HEAD'}))}"
+            raise RefusedError(405, words, headers={"Allow": ", ".join(sorted(allowed))})
         return credential
 
     async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: "_Answer") -> None:
@@ -157,6 +163,12 @@ class _Answer:
         response = problem(self.status, detail, field=field)
         await self.pass_on({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
         await self.pass_on({"type": "http.response.body", "body": response.body})
+
+
+def _without_spare_slashes(scope: Scope) -> Scope:
+    """An LMS joins its endpoint and `/statements` as it likes: `/xapi//statements`, `//xapi/statements/`."""
+    spare = _XAPI.fullmatch(scope["path"])
+    return scope if spare is None else {**scope, "path": f"/xapi/{spare[1]}"}
 
 
 def _plain(route: str) -> str:

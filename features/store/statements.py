@@ -81,8 +81,12 @@ class StatementRows(EventRows):
         return Received(tuple(new), len(batch) - len(new))
 
     def statement(self, statement_id: str, *, voided: bool) -> dict[str, Any] | None:
-        """One statement as it is stored; None where there is none, or where it is voided and `voided` says otherwise."""
-        is_void = sa.exists().where(VOIDINGS.c.tenant == self.tenant, VOIDINGS.c.event_id == STATEMENTS.c.statement_id)
+        """One statement as it is stored; None where there is none, or where it is voided and `voided` says otherwise.
+
+        A voiding statement stands, even where another one named it before it came.
+        """
+        named = sa.exists().where(VOIDINGS.c.tenant == self.tenant, VOIDINGS.c.event_id == STATEMENTS.c.statement_id)
+        is_void = sa.and_(STATEMENTS.c.voids.is_(None), named)
         query = sa.select(STATEMENTS.c.body, is_void).where(
             STATEMENTS.c.tenant == self.tenant, STATEMENTS.c.statement_id == statement_id
         )

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
-from features.xapi.meaning import Known, NotUnderstood, event
+from features.xapi.meaning import Known, NotUnderstood, bounded, event
 from features.xapi.repair import repaired
 from features.xapi.statement import Statement
 from features.xapi.values import moment
@@ -52,7 +52,7 @@ class Checked:
             return ()
         above = self.statement.context.context_activities if self.statement.context is not None else None
         wholes = () if above is None else (*(above.parent or ()), *(above.grouping or ()))
-        return (self.statement.object.id, *(whole.id for whole in wholes))
+        return (bounded(self.statement.object.id), *(bounded(whole.id) for whole in wholes))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Know
     whole = statement.model_copy(update=changes)
     found = _event(index, whole, tenant, now, known)
     if isinstance(found, NotUnderstood):
-        counted.append((NOT_EVENT, f"{found.what}: {found.which}" if found.which else found.what))
+        counted.append((NOT_EVENT, bounded(f"{found.what}: {found.which}" if found.which else found.what)))
     kept = {**given.body, **changes, "authority": {"objectType": "Agent", "account": _account(authority)}}
     return Intake(
         statement_id=changes["id"],
@@ -130,19 +130,35 @@ def _event(index: int, statement: Statement, tenant: str, now: datetime, known: 
     try:
         return event(statement, tenant=tenant, recorded_at=now, known=known)
     except ValidationError as error:
-        raise _error(index, error, field="timestamp") from None
+        first = _first(error)
+        field = _FIELD_OF.get(str(first["loc"][0]), "") if first["loc"] else "timestamp"  # a rule over the whole is of times
+        detail = "no id may hold control characters" if first["type"] == "string_pattern_mismatch" else _words(first)
+        raise StatementError(index, field, detail) from None
 
 
 def _account(name: str) -> dict[str, str]:
     return {"homePage": "https://w3id.org/nextwise/keys", "name": name}
 
 
-def _error(index: int, error: ValidationError, *, field: str | None = None) -> StatementError:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+def _error(index: int, error: ValidationError) -> StatementError:
+    first = _first(error)
     place = ".".join(str(part) for part in first["loc"] if part not in _TAGS)
-    return StatementError(index, field or place, first["msg"].removeprefix("Value error, "))
+    return StatementError(index, place, _words(first))
 
 
+def _first(error: ValidationError) -> Mapping[str, Any]:
+    return error.errors(include_url=False, include_context=False, include_input=False)[0]
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+_FIELD_OF: Final[Mapping[str, str]] = {
+    **{"learner_id": "actor", "object_id": "object.id", "occurred_at": "timestamp", "context": "context"},
+    **{"score": "result.score", "duration_s": "result.duration"},
+}
+"""Which part of a statement became a field of an event or of its result."""
 _TAGS: Final = frozenset({"Activity", "Agent", "Group", "StatementRef", "SubStatement"})
 """Names of choices, which pydantic puts into the place of an error and no statement has as a field."""
 

@@ -1,7 +1,7 @@
 """Which event a statement is: its learner, its verb and its item in our words, or why it is none.
 
-Verbs of ADL, cmi5 (AICC/ADL, 2016), the video profile (liveaspankaj, 2017), Activity Streams and the Tin Can registry that LMS
-and players send. What is not listed here is named as not understood and never guessed at.
+Verbs of ADL, cmi5 (AICC/ADL, 2016), the video profile (liveaspankaj, 2017), Activity Streams, AcrossX and the Tin Can registry
+that LMS and players send. What is not listed here is named as not understood and never guessed at.
 """
 
 import hashlib
@@ -22,33 +22,44 @@ _CMI5 = "https://w3id.org/xapi/adl/verbs/"
 _VIDEO = "https://w3id.org/xapi/video/verbs/"
 _ACROSSX = "https://w3id.org/xapi/acrossx/verbs/"
 _TINCAN = "http://id.tincanapi.com/verb/"
-_STREAMS = "http://activitystrea.ms/"
+_ISD = "https://w3id.org/xapi/dod-isd/verbs/"
+_PLAN = "http://www.tincanapi.co.uk/verbs/enrolled_onto_learning_plan"
+
+
+def _streams(*names: str) -> tuple[str, ...]:
+    """Verbs of Activity Streams, which emitters write with and without the schema's version."""
+    return tuple(f"http://activitystrea.ms/{schema}{name}" for name in names for schema in ("schema/1.0/", ""))
+
+
 _NEXTWISE = re.compile(r"https://w3id\.org/nextwise/verbs/(\w+)")
 VERBS = {
-    **dict.fromkeys((_ADL + "registered", _STREAMS + "schema/1.0/join", _STREAMS + "join"), Verb.ENROLLED),
-    **dict.fromkeys((_TINCAN + "unregistered", _ADL + "unregistered", _STREAMS + "leave"), Verb.WITHDRAWN),
+    _ACROSSX + "was-assigned": Verb.ASSIGNED,
+    **dict.fromkeys((_ADL + "registered", _PLAN, *_streams("join")), Verb.ENROLLED),
+    **dict.fromkeys((_TINCAN + "unregistered", _ADL + "unregistered", *_streams("leave")), Verb.WITHDRAWN),
     **dict.fromkeys(
         (_ADL + "initialized", _ADL + "launched", _ADL + "attempted", _TINCAN + "viewed", _TINCAN + "opened"), Verb.STARTED
     ),
-    **dict.fromkeys(
-        (_ADL + "experienced", _STREAMS + "schema/1.0/start", _STREAMS + "start", _STREAMS + "watch"), Verb.STARTED
-    ),
+    **dict.fromkeys((_ADL + "experienced", _ACROSSX + "viewed", _ACROSSX + "watched"), Verb.STARTED),
+    **dict.fromkeys(_streams("start", "access", "open", "watch", "read", "listen", "play"), Verb.STARTED),
+    **dict.fromkeys(_streams("consume", "experience"), Verb.STARTED),
     **dict.fromkeys((_ADL + "progressed", _ADL + "resumed", _ADL + "suspended", _ADL + "interacted"), Verb.PROGRESSED),
-    **dict.fromkeys((_ADL + "terminated", _ADL + "exited", _CMI5 + "abandoned"), Verb.PROGRESSED),
+    **dict.fromkeys((_ADL + "terminated", _ADL + "exited", _CMI5 + "abandoned", _ADL + "abandoned"), Verb.PROGRESSED),
+    **dict.fromkeys((_ADL + "scored", _ADL + "attended", *_streams("attend"), _ISD + "navigated"), Verb.PROGRESSED),
     **dict.fromkeys((_VIDEO + "played", _VIDEO + "paused", _VIDEO + "seeked"), Verb.PROGRESSED),
-    **dict.fromkeys(
-        (_ADL + "completed", _CMI5 + "satisfied", _STREAMS + "schema/1.0/complete", _STREAMS + "complete"), Verb.COMPLETED
-    ),
+    **dict.fromkeys((_ADL + "completed", _CMI5 + "satisfied", _ADL + "satisfied", *_streams("complete")), Verb.COMPLETED),
     **dict.fromkeys((_ADL + "passed", _ADL + "mastered"), Verb.PASSED),
     _ADL + "failed": Verb.FAILED,
-    **dict.fromkeys((_CMI5 + "waived", "http://id.tincanapi.com/verb/waived"), Verb.WAIVED),
+    **dict.fromkeys((_CMI5 + "waived", _ADL + "waived", _TINCAN + "waived"), Verb.WAIVED),
     **dict.fromkeys((_ADL + "answered", _ADL + "responded", _ACROSSX + "evaluated"), Verb.ANSWERED),
-    **dict.fromkeys((_STREAMS + "schema/1.0/submit", _STREAMS + "submit"), Verb.PROGRESSED),
-    **dict.fromkeys((_ADL + "shared", _STREAMS + "schema/1.0/share", _STREAMS + "share"), Verb.SHARED),
-    **dict.fromkeys((_STREAMS + "schema/1.0/save", _STREAMS + "save", _TINCAN + "bookmarked"), Verb.SAVED),
+    **dict.fromkeys(_streams("submit"), Verb.PROGRESSED),
+    **dict.fromkeys((_ADL + "shared", *_streams("share")), Verb.SHARED),
+    **dict.fromkeys((*_streams("save"), _TINCAN + "bookmarked"), Verb.SAVED),
     _TINCAN + "rated": Verb.RATED,
 }
-"""The verb of an IRI, with https and http alike; `https://w3id.org/nextwise/verbs/VERB` is each of ours by its own name."""
+"""The verb of an IRI, with https and http alike; `https://w3id.org/nextwise/verbs/VERB` is each of ours by its own name.
+
+Attendance alone, or a score, finishes nothing.
+"""
 PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
 VIDEO_PROGRESS = "https://w3id.org/xapi/video/extensions/progress"
 _OF_A_WHOLE = frozenset({Verb.COMPLETED, Verb.PASSED, Verb.FAILED, Verb.STARTED, Verb.ENROLLED, Verb.WITHDRAWN, Verb.WAIVED})
@@ -57,7 +68,7 @@ SOURCE = "xapi"
 """The `source` of events that were statements, whichever way these came."""
 
 Known = Callable[[str], bool]
-"""Whether an id or alias is one of the catalogue's items."""
+"""Whether an id or alias (as `bounded` makes it) is one of the catalogue's items."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +147,10 @@ def learner_of(agent: Agent) -> str:
 def item_of(activity: Activity, context: Context | None, known: Known) -> str:
     """The activity's id, or that of the nearest known activity that it is part of (its parent, then its grouping)."""
     above = context.context_activities if context is not None else None
-    if above is None or known(activity.id):
+    if above is None or known(bounded(activity.id)):
         return activity.id
     wholes = (*(above.parent or ()), *(above.grouping or ()))
-    return next((whole.id for whole in wholes if known(whole.id)), activity.id)
+    return next((whole.id for whole in wholes if known(bounded(whole.id))), activity.id)
 
 
 def bounded(name: str) -> str:

@@ -1,13 +1,17 @@
 """Repairs of statements as known emitters send them, for keys in compat mode; each repair is named, so that it can be counted.
 
 What is repaired is what LMS plugins were seen to send and the standard refuses: Moodle's (empty values, account names as
-numbers, languages such as en_us) and Open edX's (activities called GroupActivity, scores of 0 out of 0, bare UUIDs as openid).
+numbers, languages such as en_us), Open edX's (activities called GroupActivity, scores of 0 out of 0, bare UUIDs as openid),
+H5P's (interactions called compound), and those of authoring tools (spaces in an activity's IRI, points beyond the maximum).
 """
 
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
+from features.xapi.activities import INTERACTIONS
 from features.xapi.values import is_language
 
 Body = dict[str, Any]
@@ -15,6 +19,12 @@ ACTIVITY_TYPES: Final = frozenset({"activity", "groupactivity"})
 _TYPES: Final = {name.lower(): name for name in ("Activity", "Agent", "Group", "StatementRef", "SubStatement")}
 _LISTED: Final = ("parent", "grouping", "category", "other")
 _NAMED: Final = ("name", "description", "display")  # language maps
+_LISTS: Final = frozenset(name for lists in INTERACTIONS.values() for name in lists)
+_ANSWERS: Final = ("correctResponsesPattern", *sorted(_LISTS))
+_IRIS: Final = frozenset({"id", "type", "moreInfo", "homePage"})
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NOT_IN_IRI: Final = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]")
+_MAILTO: Final = re.compile(r"(?:mailto:)?\s*([^\s@<>:]+@[^\s@<>]+)", re.IGNORECASE)
 _PRESERVED: Final = "extensions"  # whatever stands there is the emitter's own
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _BARE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -53,14 +63,17 @@ def _value(name: str, value: Any, done: list[str], within: str) -> Any:
             return [_object(value, done, within=name)]
         return _object(value, done, within=name)
     if isinstance(value, list):
-        return [_object(one, done, within=name) if isinstance(one, Mapping) else one for one in value]
+        given = [one for one in value if one is not None]
+        done.extend(["empty value left out"] * (len(value) - len(given)))
+        return [_object(one, done, within=name) if isinstance(one, Mapping) else one for one in given]
     if name == "objectType" and isinstance(value, str):
         return _object_type(value, done)
     if name == "language" and isinstance(value, str):
         return _language(value, done)
-    if name == "mbox" and isinstance(value, str) and "@" in value and ":" not in value:
-        done.append("mbox without mailto:")
-        return f"mailto:{value}"
+    if name == "mbox" and isinstance(value, str):
+        return _mailbox(value, done)
+    if name in _IRIS and within not in _LISTS and isinstance(value, str):
+        return _iri(value, done)
     if name == "openid" and isinstance(value, str) and _BARE.fullmatch(value):
         done.append("openid that is no IRI")
         return f"urn:uuid:{value.lower()}"
@@ -77,6 +90,42 @@ def _of_place(found: Body, done: list[str], within: str) -> None:
         done.append("account name as a number")
     if within == "score":
         _score(found, done)
+    if within == "definition":
+        _interaction(found, done)
+    if within == "" and isinstance(found.get("version"), str) and not re.fullmatch(r"[12]\.0(?:\.\d+)?", found["version"]):
+        del found["version"]
+        done.append("version that is not spoken left out")
+
+
+def _interaction(definition: Body, done: list[str]) -> None:
+    """Answers that do not fit their interaction: neither they nor its kind say what the learner did."""
+    kind = definition.get("interactionType")
+    wrong = [name for name in _ANSWERS if name in definition]
+    if isinstance(kind, str) and kind in INTERACTIONS:
+        wrong = [name for name in wrong if name in _LISTS and name not in INTERACTIONS[kind]]
+    elif kind is not None:
+        wrong.append("interactionType")
+    for name in wrong:
+        del definition[name]
+    if wrong:
+        done.append("interaction of another kind left out")
+
+
+def _mailbox(value: str, done: list[str]) -> str:
+    found = _MAILTO.fullmatch(value.strip())
+    wanted = value if found is None else f"mailto:{found[1]}"
+    if wanted != value:
+        done.append("mbox written otherwise" if ":" in value else "mbox without mailto:")
+    return wanted
+
+
+def _iri(value: str, done: list[str]) -> str:
+    wanted = value.strip()
+    if _SCHEME.match(wanted):
+        wanted = _NOT_IN_IRI.sub(lambda found: quote(found[0]), wanted)
+    if wanted != value:
+        done.append("IRI with spaces or the like")
+    return wanted
 
 
 def _score(score: Body, done: list[str]) -> None:
@@ -91,6 +140,11 @@ def _score(score: Body, done: list[str]) -> None:
     elif _both(scaled, scaled) and not -1 <= scaled <= 1:  # type: ignore[operator]
         del score["scaled"]
         done.append("scaled score beyond 1 left out")
+    raw = score.get("raw")
+    for end, beyond in (("min", operator.lt), ("max", operator.gt)):
+        if _both(raw, score.get(end)) and beyond(raw, score[end]):  # type: ignore[arg-type]
+            score["raw"] = score[end]
+            done.append("raw score beyond its ends capped")
 
 
 def _both(one: Any, other: Any) -> bool:
@@ -106,11 +160,14 @@ def _object_type(value: str, done: list[str]) -> str:
 
 
 def _language(value: str, done: list[str]) -> str:
-    wanted = value.replace("_", "-")
-    if wanted != value and is_language(wanted):
-        done.append("language with an underscore")
-        return wanted
-    return value
+    """The longest beginning that is a tag: `en-us` of `en_us_k12`; `und` (undetermined) where none is."""
+    if is_language(value):
+        return value
+    done.append("language with an underscore" if "_" in value else "language that is no tag")
+    parts = value.replace("_", "-").split("-")
+    while parts and not is_language("-".join(parts)):
+        parts.pop()
+    return "-".join(parts) or "und"
 
 
 def _languages(value: Mapping[str, Any], done: list[str]) -> Body:

@@ -47,7 +47,9 @@ class Strict(BaseModel):
 
 def _matching(pattern: re.Pattern[str], what: str) -> Any:
     def check(value: str) -> str:
-        if len(value) > MOST_CHARACTERS or pattern.fullmatch(value) is None:
+        if len(value) > MOST_CHARACTERS:
+            raise ValueError(f"{value[:60]!r}... has {len(value):,} characters; the most are {MOST_CHARACTERS:,}")
+        if pattern.fullmatch(value) is None:
             raise ValueError(f"{value[:60]!r} is {what}")
         return value
 

@@ -3,7 +3,9 @@
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -109,6 +111,28 @@ def test_a_voiding_statement_cannot_be_voided(acme: TenantSession) -> None:
     assert acme.statement(number(3), voided=False) is None
 
 
+def test_a_voiding_statement_stands_even_where_it_was_named_before_it_came(acme: TenantSession) -> None:
+    acme.receive(batch(voids(1, 2)))
+    acme.receive(batch(voids(2, 3)))
+    found = acme.statement(number(2), voided=False)
+    assert found is not None
+    assert found["object"]["id"] == number(3)
+    assert acme.statement(number(2), voided=True) is None
+
+
+def test_one_batch_sent_by_many_at_once_is_stored_once(store: EventStore) -> None:
+    given = batch(*(said(n) for n in range(1, 60)), voids(60, 7))
+
+    def send(turn: int) -> int:
+        return len(store.tenant("acme").receive(given[:: -1 if turn % 2 else 1]).new)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(send, range(6))) == [0, 0, 0, 0, 0, 60]
+    acme = store.tenant("acme")
+    assert sorted(seen(acme)) == [number(n) for n in range(1, 60) if n != 7]
+    assert len(list(acme.voidings())) == 1
+
+
 def test_an_id_taken_by_another_event_is_a_conflict_but_not_by_its_own_import(acme: TenantSession) -> None:
     fields = {"tenant": "acme", "learner_id": "ann", "verb": Verb.STARTED, "object_id": "excel", "occurred_at": NOON}
     native = Event.model_validate({**fields, "event_id": number(1), "recorded_at": NOON})
@@ -158,3 +182,12 @@ def test_a_part_of_a_known_item_speaks_of_the_item(acme: TenantSession) -> None:
     acme.receive(take_in(given, tenant="acme", now=NOON, known=known.__contains__, authority="key", compat=False))
     (event,) = acme.history("mailto:ann@acme.example")
     assert (event.object_id, event.verb) == (EXCEL, Verb.PROGRESSED)
+
+
+def test_a_reason_as_long_as_an_iri_may_be_is_counted(acme: TenantSession) -> None:
+    letters = Random(1)
+    iri = "https://lms.example/" + "".join(chr(letters.randrange(0x4E00, 0x9FFF)) for _ in range(2_000))
+    acme.receive(batch(said(1, object={"id": iri}), said(2) | {"verb": {"id": iri}}))
+    (counted,) = acme.intake()
+    assert (counted.kind, counted.count) == (NOT_EVENT, 1)
+    assert counted.which.startswith("unknown verb: https://lms.example/")

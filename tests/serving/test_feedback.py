@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from features.events import Verb
 from features.store import EventStore
+from serving import service
 
 
 def say(client: TestClient, **fields: Any) -> Any:
@@ -52,6 +53,9 @@ def test_it_is_stored_as_the_event_that_it_is(client: TestClient, store: EventSt
         ({"feedback": "later", "until": "soon"}, "until"),
         ({"feedback": "saved", "learner_id": ""}, "learner_id"),
         ({"feedback": "saved", "occurred_at": (NOW + timedelta(days=1)).isoformat()}, "occurred_at"),
+        ({"feedback": "later", "occurred_at": "9999-12-31T00:00:00Z"}, "occurred_at"),
+        ({"feedback": "saved", "occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at"),
+        ({"feedback": "later", "until": "9999-12-31T23:00:00-14:00"}, "until"),
         ({"feedback": "saved", "more": 1}, "more"),
     ],
 )
@@ -59,3 +63,15 @@ def test_wrong_input_names_the_field(client: TestClient, fields: dict[str, Any],
     answer = say(client, **fields)
     assert answer.status_code == 400
     assert answer.json().get("field") == field
+
+
+@pytest.mark.parametrize("feedback", ["not_relevant", "later"])
+def test_sent_again_later_without_a_time_it_is_no_news(client: TestClient, feedback: str) -> None:
+    assert say(client, feedback=feedback, event_id="e1").json()["outcome"] == "accepted"
+    service.pages.runtime.clock = lambda: NOW + timedelta(seconds=7)
+    again = say(client, feedback=feedback, event_id="e1")
+    assert (again.status_code, again.json()["outcome"]) == (200, "duplicate")
+    for other in ({"feedback": "saved"}, {"item_id": "data"}, {"learner_id": "ben"}, {"decision_id": "d9"}):
+        assert say(client, **{"feedback": feedback, "event_id": "e1", **other}).status_code == 409
+    if feedback == "later":
+        assert say(client, feedback="later", event_id="e1", until=(NOW + timedelta(days=3)).isoformat()).status_code == 409

@@ -146,7 +146,17 @@ def test_gzip_and_a_wrong_method(client: TestClient) -> None:
     packed = gzip.compress(json.dumps(said(1)).encode(), mtime=0)
     headers = {**V1, "Content-Encoding": "gzip", "Content-Type": "application/json"}
     assert client.post(PATH, content=packed, headers=headers).status_code == 200
-    assert client.delete(PATH, headers=V1).status_code == 405
+    wrong = client.delete(PATH, headers=V1)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST, PUT")
+    assert wrong.json()["detail"] == "DELETE is not allowed here; use GET or POST or PUT"
+
+
+@pytest.mark.parametrize("path", ["/xapi//statements", "//xapi/statements", "/xapi/statements/", "/xapi/statements//"])
+def test_slashes_too_many_in_the_endpoint_do_not_matter(client: TestClient, store: EventStore, path: str) -> None:
+    assert client.post(f"http://testserver{path}", json=said(1), headers=V1).status_code == 200
+    assert seen(store) == [number(1)]
+    unkeyed = client.post(f"http://testserver{path}", json=said(2), headers=V1 | {"Authorization": ""})
+    assert unkeyed.status_code == 401
 
 
 def test_without_a_key_only_about_answers(client: TestClient) -> None:

@@ -40,6 +40,27 @@ def test_the_error_says_which_statement_and_where(bodies: list[Any], index: int,
     assert (refused.value.index, refused.value.field) == (index, field)
 
 
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"actor": {"account": {"homePage": "https://lms.example", "name": "a\tb"}}}, "actor", "control characters"),
+        ({"result": {"duration": f"P{'9' * 400}Y"}}, "result.duration", "finite"),
+        ({"result": {"score": {"raw": 1e308, "min": -1.7e308, "max": 1.7e308}}}, "result.score", "finite"),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, "timestamp", "before 1990"),
+        ({"timestamp": "2027-01-01T00:00:00Z"}, "timestamp", "in the future"),
+    ],
+)
+def test_what_no_event_can_hold_is_refused_at_its_place(fields: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(StatementError, match=words) as refused:
+        taken(said(**fields))
+    assert refused.value.field == field
+
+
+def test_an_iri_that_is_too_long_is_called_long() -> None:
+    with pytest.raises(StatementError, match="2,049 characters; the most are 2,048"):
+        check([said(object={"id": "https://lms.example/" + "x" * 2_029})], compat=False)
+
+
 def test_without_id_and_time_both_are_given() -> None:
     one, other = taken(said(), said())
     assert one.statement_id != other.statement_id

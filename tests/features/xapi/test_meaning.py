@@ -47,6 +47,16 @@ def test_the_event_of_a_statement() -> None:
         ("http://w3id.org/xapi/adl/verbs/satisfied", Verb.COMPLETED),
         ("https://w3id.org/xapi/video/verbs/paused", Verb.PROGRESSED),
         ("http://id.tincanapi.com/verb/viewed", Verb.STARTED),
+        ("https://w3id.org/xapi/acrossx/verbs/was-assigned", Verb.ASSIGNED),
+        ("http://www.tincanapi.co.uk/verbs/enrolled_onto_learning_plan", Verb.ENROLLED),
+        ("http://activitystrea.ms/schema/1.0/leave", Verb.WITHDRAWN),
+        ("http://activitystrea.ms/schema/1.0/consume", Verb.STARTED),
+        ("http://activitystrea.ms/watch", Verb.STARTED),
+        ("https://w3id.org/xapi/acrossx/verbs/watched", Verb.STARTED),
+        ("https://w3id.org/xapi/dod-isd/verbs/navigated", Verb.PROGRESSED),
+        ("http://adlnet.gov/expapi/verbs/scored", Verb.PROGRESSED),
+        ("http://adlnet.gov/expapi/verbs/attended", Verb.PROGRESSED),
+        ("http://adlnet.gov/expapi/verbs/commented", None),
         ("https://w3id.org/nextwise/verbs/applied", Verb.APPLIED),
         ("https://w3id.org/nextwise/verbs/flown", None),
         ("http://adlnet.gov/expapi/verbs/flown", None),
@@ -114,3 +124,12 @@ def test_long_ids_stay_apart() -> None:
     assert len(first) == len(second) == 256
     assert first != second
     assert bounded(COURSE) == COURSE
+
+
+def test_a_known_item_with_a_long_iri_is_no_part_of_its_parent() -> None:
+    thing = "https://lms.example/" + "x" * 400
+    body = {"id": ID, "actor": {"mbox": "mailto:one@example.com"}, "verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}}
+    body |= {"object": {"id": thing}, "context": {"contextActivities": {"parent": [{"id": COURSE}]}}}
+    found = event(Statement.model_validate(body), tenant="t", recorded_at=NOW, known={COURSE, bounded(thing)}.__contains__)
+    assert isinstance(found, Event)
+    assert (found.object_id, found.verb) == (bounded(thing), Verb.COMPLETED)

@@ -40,7 +40,49 @@ def account(name: object) -> dict[str, Any]:
             {"verb": {"id": "http://a.example/did", "display": {"pt-br": "fez"}}},
             "language with an underscore",
         ),
+        (
+            {"object": {"id": COURSE, "definition": {"name": {"en_us_k12": "a"}}}},
+            {"object": {"id": COURSE, "definition": {"name": {"en-us": "a"}}}},
+            "language with an underscore",
+        ),
+        (
+            {"object": {"id": COURSE, "definition": {"name": {"": "a"}}}},
+            {"object": {"id": COURSE, "definition": {"name": {"und": "a"}}}},
+            "language that is no tag",
+        ),
         ({"actor": {"mbox": "a@b.example"}}, {"actor": {"mbox": "mailto:a@b.example"}}, "mbox without mailto:"),
+        ({"actor": {"mbox": "MailTo: a@b.example "}}, {"actor": {"mbox": "mailto:a@b.example"}}, "mbox written otherwise"),
+        (
+            {"object": {"id": " https://a.example/My {1}|2 "}},
+            {"object": {"id": "https://a.example/My%20%7B1%7D%7C2"}},
+            "IRI with spaces or the like",
+        ),
+        (
+            {"object": {"id": COURSE, "definition": {"interactionType": "compound", "correctResponsesPattern": ["a"]}}},
+            {"object": {"id": COURSE}},
+            "interaction of another kind left out",
+        ),
+        (
+            {"object": {"id": COURSE, "definition": {"interactionType": "fill-in", "choices": [{"id": "my id"}]}}},
+            {"object": {"id": COURSE, "definition": {"interactionType": "fill-in"}}},
+            "interaction of another kind left out",
+        ),
+        (
+            {"object": {"id": COURSE, "definition": {"moreInfo": COURSE, "choices": [{"id": "1"}]}}},
+            {"object": {"id": COURSE, "definition": {"moreInfo": COURSE}}},
+            "interaction of another kind left out",
+        ),
+        (
+            {"result": {"score": {"raw": 110, "max": 100}}},
+            {"result": {"score": {"raw": 100, "max": 100}}},
+            "raw score beyond its ends capped",
+        ),
+        ({"version": "0.95"}, {}, "version that is not spoken left out"),
+        (
+            {"context": {"contextActivities": {"parent": [{"id": COURSE}, None]}}},
+            {"context": {"contextActivities": {"parent": [{"id": COURSE}]}}},
+            "empty value left out",
+        ),
         ({"result": {"duration": 90}}, {"result": {"duration": "PT90S"}}, "duration as a number of seconds"),
         ({"result": {"score": {"min": 0, "max": 0, "raw": 0}}}, {}, "score out of nothing left out"),
         (
@@ -67,7 +109,13 @@ def test_each_repair_makes_a_statement_of_it(wrong: dict[str, Any], right: dict[
 
 def test_what_is_right_is_handed_on_as_it_is() -> None:
     extensions = {"https://a.example/x": None, "https://a.example/y": {"language": "en_us", "duration": 3}}
-    body = said(context={"extensions": extensions, "contextActivities": {"parent": [{"id": COURSE}]}})
+    body = said(context={"extensions": extensions, "contextActivities": {"parent": [{"id": COURSE}]}}, version="1.0.3")
+    body["object"]["definition"] = {
+        "interactionType": "choice",
+        "choices": [{"id": "a: b"}],
+        "correctResponsesPattern": ["a: b"],
+    }
+    body["result"] = {"score": {"raw": 100, "min": 0, "max": 100}}
     found, done = repaired(body)
     assert found is body
     assert done == []
@@ -80,16 +128,31 @@ def test_a_number_of_the_emitter_in_extensions_is_never_touched() -> None:
     assert done == ["account name as a number"]
 
 
-TEXT = st.sampled_from(["", "GroupActivity", "en_us", "a@b", "7", "32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb", "\U0001f600"])
+TEXT = st.sampled_from(
+    [
+        "",
+        " http://a b",
+        "compound",
+        "choice",
+        "MAILTO: a@b",
+        "GroupActivity",
+        "en_us",
+        "a@b",
+        "7",
+        "32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb",
+        "\U0001f600",
+    ]
+)
+NAMES = (
+    *("actor", "account", "name", "score", "result", "min", "max", "raw", "object", "objectType", "display", "parent"),
+    *("definition", "interactionType", "choices", "mbox", "id", "type", "version"),
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["actor", "account", "name", "score", "result", "min", "max", "object", "objectType", "display", "parent"]
-            )
-            | st.text(max_size=5),
+            st.sampled_from(NAMES) | st.text(max_size=5),
             inner,
             max_size=5,
         )
