@@ -25,6 +25,8 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "statements": ("seq",),
     "intake": ("tenant", "kind", "which"),
     "api_keys": ("key_id",),
+    "erasure_keys": ("tenant",),
+    "erasures": ("seq",),
     "decisions": ("seq",),
     "imports": ("seq",),
     "import_progress": ("tenant", "key"),

@@ -114,11 +114,14 @@ class FeedbackIn(_In):
 
 
 class EventResult(BaseModel):
-    """What became of one event; `field` and `detail` say what is wrong with it."""
+    """What became of one event; `field` and `detail` say what is wrong with it.
+
+    `suppressed`: its learner was erased after it happened; it is not stored, and need not be sent again.
+    """
 
     index: int
     event_id: str | None
-    outcome: Literal["accepted", "duplicate", "conflict", "invalid"]
+    outcome: Literal["accepted", "duplicate", "conflict", "invalid", "suppressed"]
     field: str | None = None
     detail: str | None = None
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from features.columns import instant, microseconds
 from features.store.bulk import insert_rows
 from features.store.events import EventRows
-from features.store.rows import among
+from features.store.rows import NO_LIMIT, among
+from features.store.suppression import erased
 from features.store.tables import EVENTS, INTAKE, STATEMENTS, STORED, VOIDINGS, count_of, insert_of
 from features.xapi.intake import Intake, same
 from features.xapi.meaning import SOURCE
@@ -39,10 +40,13 @@ class VoidingError(ConflictError):
 
 @dataclass(frozen=True)
 class Received:
-    """What was new in a batch, and how many of its statements were stored already."""
+    """What was new in a batch, and how many of its statements were stored already, or speak of a time before their learner was
+    erased and are not stored.
+    """
 
     new: tuple[Intake, ...]
     duplicates: int
+    suppressed: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,24 +65,26 @@ class StatementRows(EventRows):
     def receive(self, batch: Sequence[Intake]) -> Received:
         """Stores a batch in one synced transaction: statements, their events, what they void, the counts.
 
-        The same statement again is no news, whatever became of it: one that is voided stays so. Errors: ConflictError where
-        an id is taken by another statement or event, VoidingError; nothing is stored then.
+        The same statement again is no news, whatever became of it: one that is voided stays so. What a learner did before they
+        were erased is left out; what they voided is void all the same. Errors: ConflictError where an id is taken by another
+        statement or event, VoidingError; nothing is stored then.
         """
         with self._writing(EVENTS) as connection:
             stored = {row[0]: row for row in among(connection, _KNOWN, (self.tenant,), _named(batch))}
             self._refuse_others(connection, batch, stored)
-            new = [one for one in batch if one.statement_id not in stored]
-            voiding = {name for name, _, voids in stored.values() if voids} | {one.statement_id for one in new if one.voids}
-            for one in new:
+            unknown = [one for one in batch if one.statement_id not in stored]
+            new = self._wanted(connection, unknown)
+            voiding = {name for name, _, voids in stored.values() if voids} | {one.statement_id for one in unknown if one.voids}
+            for one in unknown:
                 if one.voids in voiding:
                     raise VoidingError(one.statement_id, f"{one.voids} voids another statement, and cannot be voided itself")
             self._insert_statements(connection, new)
             self._insert_events(connection, new)
             self.void_within(
-                connection, {one.voids: one.statement_id for one in new if one.voids}, max(_moments(new), default=0)
+                connection, {one.voids: one.statement_id for one in unknown if one.voids}, max(_moments(unknown), default=0)
             )
             self._count(connection, Counter(counted for one in new for counted in one.counted), max(_moments(new), default=0))
-        return Received(tuple(new), len(batch) - len(new))
+        return Received(tuple(new), len(batch) - len(unknown), len(unknown) - len(new))
 
     def statement(self, statement_id: str, *, voided: bool) -> dict[str, Any] | None:
         """One statement as it is stored; None where there is none, or where it is voided and `voided` says otherwise."""
@@ -112,6 +118,13 @@ class StatementRows(EventRows):
             found = connection.execute(query.order_by(STATEMENTS.c.seq.desc()).limit(1)).scalar()
         return None if found is None else instant(found)
 
+    def _wanted(self, connection: sa.Connection, unknown: Sequence[Intake]) -> list[Intake]:
+        """Without those about a time before their learner was erased."""
+        gone = erased(connection, self.tenant, [one.learner_id for one in unknown if one.learner_id is not None])
+        if not gone:
+            return list(unknown)
+        return [one for one in unknown if microseconds(one.occurred_at) > gone.get(one.learner_id or "", -NO_LIMIT)]
+
     def _refuse_others(self, connection: sa.Connection, batch: Sequence[Intake], stored: Mapping[str, Any]) -> None:
         unlike = {
             one.statement_id: one
@@ -132,6 +145,7 @@ class StatementRows(EventRows):
                 int(one.event is not None),
                 one.body,
                 one.content_hash,
+                one.learner_id,
             )
             for one in new
         ]

@@ -17,7 +17,8 @@ from pydantic_core import to_json
 
 from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
-from features.xapi.meaning import Known, NotUnderstood, event
+from features.xapi.actors import Agent
+from features.xapi.meaning import Known, NotUnderstood, event, learner_of
 from features.xapi.repair import repaired
 from features.xapi.statement import Statement
 from features.xapi.values import moment
@@ -59,7 +60,7 @@ class Checked:
 class Intake:
     """One statement as it is stored. `event`: the event of the same id, None for a statement that is none.
 
-    `counted`: (kind, which) of what is counted with it.
+    `learner_id`: whose it is, None where a group acted. `counted`: (kind, which) of what is counted with it.
     """
 
     statement_id: str
@@ -68,6 +69,8 @@ class Intake:
     content_hash: str
     voids: str | None
     event: Event | None
+    learner_id: str | None
+    occurred_at: datetime
     counted: tuple[tuple[str, str], ...]
 
 
@@ -120,6 +123,8 @@ def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Know
         content_hash=_content_hash(given.body),
         voids=statement.voids,
         event=found if isinstance(found, Event) else None,
+        learner_id=learner_of(statement.actor) if isinstance(statement.actor, Agent) else None,
+        occurred_at=moment(whole.timestamp or whole.stored or changes["stored"]),
         counted=tuple(counted),
     )
 
