@@ -22,7 +22,7 @@ from serving.body import read_json
 from serving.keys import Credential
 from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
 from serving.runtime import Runtime
-from serving.scopes import KEYED_PATHS, OPEN_PATHS
+from serving.scopes import KEYED_PATHS, OPEN_PATHS, scope_of
 
 TENANT: ContextVar[str] = ContextVar("tenant")
 """The tenant of the request, from its credential."""
@@ -39,7 +39,7 @@ class FrontDoor:
     `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
     `routes`: all paths there are, each with its methods, in the order of routing. Any other is counted as "unknown": a
     metric keeps every label it was ever given.
-    `scopes`: what a key must be good for, by route; `admin` where nothing is said.
+    `scopes`: what a key must be good for, by route (`serving.scopes.scope_of`).
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
     """
 
@@ -87,7 +87,7 @@ class FrontDoor:
             await self._pages(scope, receive, answer.send)
             return
         headers = Headers(scope=scope)
-        credential = await self._admitted(headers.get("authorization"), self._label(scope["method"], scope["path"]))
+        credential = await self._admitted(headers.get("authorization"), scope["method"], scope["path"])
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
@@ -102,12 +102,12 @@ class FrontDoor:
         await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
 
-    async def _admitted(self, authorization: str | None, route: str) -> Credential:
-        runtime = self._runtime()
+    async def _admitted(self, authorization: str | None, method: str, path: str) -> Credential:
+        runtime, route = self._runtime(), self._label(method, path)
         credential = await admitted(runtime.keys, authorization, runtime.metrics)
         if route == _UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
-        require(credential, self._scopes.get(route, keys.Scope.ADMIN), runtime.metrics)
+        require(credential, scope_of(self._scopes, method, route), runtime.metrics)
         return credential
 
     async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: "_Answer") -> None:

@@ -7,7 +7,6 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from features.keys import Scope
 from serving.payloads import (
     EventIn,
     EventResult,
@@ -16,6 +15,7 @@ from serving.payloads import (
     GapsAnswer,
     GapsQuery,
     HealthAnswer,
+    LearnerExport,
     Problem,
     RankAnswer,
     RankRequest,
@@ -24,7 +24,7 @@ from serving.payloads import (
     SkillsAnswer,
     SkillsQuery,
 )
-from serving.scopes import SCOPES
+from serving.scopes import SCOPES, scope_of
 from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
@@ -42,6 +42,7 @@ _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
     "/v1/rank": (RankRequest, RankAnswer),
 }
+_LEARNER: Final = {"name": "learner_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
     "password, with every /v1 request; the key says which organisation it is. Errors are RFC 9457 problem details."
@@ -54,6 +55,11 @@ _GAPS: Final = "What a learner's role expects and their events do not show, with
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
 _STATEMENTS: Final = (
     "Store a statement, or all of a batch of up to 1,000 or none. Stored means synced; the learner's next answer knows it."
+)
+_EXPORT: Final = "All that is stored of a learner: their rows in all versions, events, statements, decisions."
+_ERASE: Final = (
+    "Erase a learner under every name they have. What happened until then and is sent again is suppressed; what happens later "
+    "starts an empty learner."
 )
 _UNKNOWN: Final = "Never heard of: neither in the catalogue nor in an event"
 
@@ -82,7 +88,7 @@ def _version() -> str:
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
     asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn, FeedbackIn)]
-    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, HealthAnswer, Problem)
+    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, HealthAnswer, LearnerExport, Problem)
     given = [(model, "serialization") for model in answers]
     _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
     return dict(found["$defs"])
@@ -135,6 +141,8 @@ def _mounted() -> Document:
         "/xapi/statements": _statements(),
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
+        "/v1/learners/{learner_id}/export": {"get": _export()},
+        "/v1/learners/{learner_id}": {"delete": _erase()},
         "/livez": _get("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
@@ -185,12 +193,11 @@ def _id_of(name: str, *, required: bool = False) -> Document:
 
 
 def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[BaseModel]) -> Document:
-    learner = {"name": "learner_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
     operation = {
         "summary": summary,
         "operationId": name,
         "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
-        "parameters": [learner, *_parameters(query)],
+        "parameters": [_LEARNER, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
             **_problems("400", "401", "403", "503"),
@@ -200,9 +207,36 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
     return {"get": operation}
 
 
-def _security(route: str) -> list[Document]:
+def _export() -> Document:
+    return {
+        "summary": _EXPORT,
+        "operationId": "export_learner",
+        "security": _security("/v1/learners/{learner_id}/export"),
+        "parameters": [_LEARNER],
+        "responses": {
+            "200": _response("The document", _json(_ref(LearnerExport))),
+            **_problems("400", "401", "403", "503"),
+            "404": _response("Nothing is stored of them", _problem()),
+        },
+    }
+
+
+def _erase() -> Document:
+    return {
+        "summary": _ERASE,
+        "operationId": "erase_learner",
+        "security": _security("/v1/learners/{learner_id}", "DELETE"),
+        "parameters": [_LEARNER],
+        "responses": {
+            "204": {"description": "Nothing of them is stored, whether or not something was"},
+            **_problems("400", "401", "403", "503"),
+        },
+    }
+
+
+def _security(route: str, method: str = "") -> list[Document]:
     """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one)."""
-    scope = SCOPES.get(route, Scope.ADMIN)
+    scope = scope_of(SCOPES, method, route)
     return [{"key": [scope.value]}, {"basic": [scope.value]}]
 
 

@@ -235,6 +235,31 @@ class GapsAnswer(_OfLearner):
     gaps: tuple[Gap, ...]
 
 
+class LearnerVersion(BaseModel):
+    """A row of the catalogue and from when until when it was so; `valid_to` is null for the one that is."""
+
+    valid_from: datetime
+    valid_to: datetime | None
+    row: dict[str, JsonValue]
+
+
+class LearnerExport(BaseModel):
+    """All that is stored of a learner, under every name they have or had, in the order of arrival.
+
+    `events`: those that were taken back too, with `voided_at`. `statements`: as they came. `decisions`: what was shown to them
+    and why.
+    """
+
+    tenant: str
+    learner_id: str
+    names: tuple[str, ...]
+    learner: tuple[LearnerVersion, ...]
+    assignments: tuple[LearnerVersion, ...]
+    events: tuple[dict[str, JsonValue], ...]
+    statements: tuple[dict[str, JsonValue], ...]
+    decisions: tuple[dict[str, JsonValue], ...]
+
+
 class Noted(BaseModel):
     """Something that was counted: what, how often, when last."""
 

@@ -20,7 +20,7 @@ from serving import service
 from serving.app import APIS
 from serving.middleware import FrontDoor
 from serving.runtime import Runtime
-from serving.scopes import KEYED_PATHS, OPEN_PATHS, SCOPES
+from serving.scopes import KEYED_PATHS, OPEN_PATHS, SCOPES, scope_of
 from serving.settings import Settings
 
 RECOMMEND, RANK, EVENTS, SKILLS = "/v1/recommendations", "/v1/rank", "/v1/events", "/v1/learners/ana/skills"
@@ -196,9 +196,21 @@ def test_the_development_keys_tenant_must_have_a_bundle(settings: Settings, stor
 
 def test_every_keyed_route_says_its_scope() -> None:
     """One that does not needs `admin`; say so in the table when that is meant."""
-    mounted = [route.path.replace(":path}", "}") for route in service.pages.app.routes if isinstance(route, Route)]
-    keyed = {path for path in (*APIS, *mounted) if path.startswith(KEYED_PATHS)}
-    assert keyed - OPEN_PATHS <= set(SCOPES)
+    routes = [route for route in service.pages.app.routes if isinstance(route, Route)]
+    mounted = {
+        (method, route.path.replace(":path}", "}")) for route in routes for method in (route.methods or set()) - {"HEAD"}
+    }
+    keyed = {(method, path) for method, path in mounted if path.startswith(KEYED_PATHS) and path not in OPEN_PATHS}
+    keyed |= {("POST", path) for path in APIS}
+    assert [(method, path) for method, path in keyed if not {path, f"{method} {path}"} & set(SCOPES)] == []
+
+
+def test_what_is_said_of_a_method_counts_for_it_alone() -> None:
+    scopes = {"/v1/things": Scope.SYNC, "DELETE /v1/things": Scope.ADMIN}
+    found = [
+        scope_of(scopes, method, path) for method, path in [("PUT", "/v1/things"), ("DELETE", "/v1/things"), ("GET", "/v1/x")]
+    ]
+    assert found == [Scope.SYNC, Scope.ADMIN, Scope.ADMIN]
 
 
 def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
