@@ -1,6 +1,7 @@
 """What every store does when a learner is erased, or asks for all that is stored of them, on SQLite and PostgreSQL alike."""
 
 import json
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -166,6 +167,29 @@ def test_erasing_is_all_or_nothing(store: EventStore, acme: TenantSession, monke
     with pytest.raises(ZeroDivisionError):
         acme.erase("ann", at=NOON)
     assert everything(store) == before
+
+
+def test_who_writes_while_a_learner_is_erased_brings_nothing_back(store: EventStore) -> None:
+    acme, started, ended = store.tenant("acme"), threading.Event(), threading.Event()
+
+    def write() -> None:
+        for n in range(10_000):
+            acme.append([event(n)])
+            acme.record([decision(f"d{n}", "ann")])
+            if n == 5:
+                started.set()
+            if ended.is_set() and n > 10:
+                return
+
+    writers = [threading.Thread(target=write) for _ in range(2)]  # the same events: what one erasure took, both send again
+    for writer in writers:
+        writer.start()
+    started.wait(30)
+    assert acme.erase("ann", at=NOON).events > 0
+    ended.set()
+    for writer in writers:
+        writer.join(30)
+    assert acme.export("ann") is None
 
 
 def test_hashes_of_a_name_differ_by_tenant_and_need_the_key(store: EventStore) -> None:
