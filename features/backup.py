@@ -24,6 +24,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "item_aliases": ("tenant", "alias", "item_id"),
     "voidings": ("seq",),
     "statements": ("seq",),
+    "mentions": ("tenant", "learner_id", "statement_id"),
     "intake": ("tenant", "kind", "which"),
     "api_keys": ("key_id",),
     "erasure_keys": ("tenant",),

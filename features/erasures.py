@@ -15,11 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.events import Tenant
 from features.store.erasure import remove
 from features.store.suppression import key_of, mark, set_key, subject_of
-from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURE_KEYS, ERASURES, EVENTS, STATEMENTS
+from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURE_KEYS, ERASURES, EVENTS, MENTIONS, STATEMENTS
 from features.view import viewed
 
 _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_NAMED: Final = (EVENTS.c.learner_id, STATEMENTS.c.learner_id, DECISIONS.c.learner_id, ALIASES.c.learner_id, ALIASES.c.alias)
+_NAMED: Final = (
+    *(table.c.learner_id for table in (EVENTS, STATEMENTS, MENTIONS, DECISIONS, ALIASES)),
+    ALIASES.c.alias,
+)
 """Where names of learners stand, beside the catalogue."""
 
 

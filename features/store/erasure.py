@@ -13,14 +13,15 @@ from features.columns import microseconds
 from features.store.locks import hold
 from features.store.names import NameRows
 from features.store.suppression import mark_names
-from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, STATEMENTS
+from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, STATEMENTS
+from features.xapi.mentions import without
 
 _CHUNK: Final = 100
 
 
 @dataclass(frozen=True)
 class Erased:
-    """How many rows went. `references`: rows of others that named them as their manager, and name nobody now."""
+    """How many rows went. `references`: rows of others that named them (as manager, in a statement), and do no longer."""
 
     events: int = 0
     statements: int = 0
@@ -71,6 +72,8 @@ def _remove(connection: sa.Connection, tenant: str, names: Sequence[str]) -> Era
     def of(table: sa.Table, *where: Any) -> int:
         return connection.execute(sa.delete(table).where(table.c.tenant == tenant, *where)).rowcount
 
+    theirs = sa.select(STATEMENTS.c.statement_id).where(STATEMENTS.c.tenant == tenant, STATEMENTS.c.learner_id.in_(names))
+    of(MENTIONS, MENTIONS.c.statement_id.in_(theirs))
     return Erased(
         events=of(EVENTS, EVENTS.c.learner_id.in_(names)),
         statements=of(STATEMENTS, STATEMENTS.c.learner_id.in_(names)),
@@ -78,7 +81,7 @@ def _remove(connection: sa.Connection, tenant: str, names: Sequence[str]) -> Era
         catalogue=of(CATALOGUE, CATALOGUE.c.kind == "learner", CATALOGUE.c.id.in_(names))
         + of(CATALOGUE, CATALOGUE.c.version.in_(naming(connection, tenant, "assignment", "learner_id", names))),
         aliases=of(ALIASES, sa.or_(ALIASES.c.learner_id.in_(names), ALIASES.c.alias.in_(names))),
-        references=_forget_manager(connection, tenant, names),
+        references=_forget_manager(connection, tenant, names) + _forget_mentions(connection, tenant, names),
     )
 
 
@@ -103,6 +106,19 @@ def _forget_manager(connection: sa.Connection, tenant: str, names: Sequence[str]
         body = json.dumps(row, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         values = {"body": body, "content_hash": sha256(body.encode()).hexdigest()}
         connection.execute(sa.update(CATALOGUE).where(CATALOGUE.c.version == version).values(values))
+    return len(rows)
+
+
+def _forget_mentions(connection: sa.Connection, tenant: str, names: Sequence[str]) -> int:
+    """In statements of others, whose hash stays: the same sent again is no news."""
+    which = MENTIONS.c.tenant == tenant, MENTIONS.c.learner_id.in_(names)
+    ids = sa.select(MENTIONS.c.statement_id).where(*which)
+    mine = STATEMENTS.c.tenant == tenant, STATEMENTS.c.statement_id.in_(ids)
+    rows = connection.execute(sa.select(STATEMENTS.c.seq, STATEMENTS.c.body).where(*mine)).all()
+    for seq, text in rows:
+        body = json.dumps(without(json.loads(text), names), ensure_ascii=False, separators=(",", ":"))
+        connection.execute(sa.update(STATEMENTS).where(STATEMENTS.c.seq == seq).values(body=body))
+    connection.execute(sa.delete(MENTIONS).where(*which))
     return len(rows)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ from features.store.bulk import insert_rows
 from features.store.events import EventRows
 from features.store.rows import NO_LIMIT, among
 from features.store.suppression import erased
-from features.store.tables import EVENTS, INTAKE, STATEMENTS, STORED, VOIDINGS, count_of, insert_of
+from features.store.tables import EVENTS, INTAKE, MENTIONS, STATEMENTS, STORED, VOIDINGS, count_of, insert_of
 from features.xapi.intake import Intake, same
 from features.xapi.meaning import SOURCE
+from features.xapi.mentions import without
 
 MOST_COUNTED: Final = 1_000
 OTHERS: Final = "others"
@@ -119,11 +120,13 @@ class StatementRows(EventRows):
         return None if found is None else instant(found)
 
     def _wanted(self, connection: sa.Connection, unknown: Sequence[Intake]) -> list[Intake]:
-        """Without those about a time before their learner was erased."""
-        gone = erased(connection, self.tenant, [one.learner_id for one in unknown if one.learner_id is not None])
+        """Without those about a time before their learner was erased, and without the names of others of whom that is true."""
+        named = [name for one in unknown for name in (one.learner_id, *one.mentions) if name is not None]
+        gone = erased(connection, self.tenant, named)
         if not gone:
             return list(unknown)
-        return [one for one in unknown if microseconds(one.occurred_at) > gone.get(one.learner_id or "", -NO_LIMIT)]
+        wanted = [one for one in unknown if microseconds(one.occurred_at) > gone.get(one.learner_id or "", -NO_LIMIT)]
+        return [_nameless(one, gone) for one in wanted]
 
     def _refuse_others(self, connection: sa.Connection, batch: Sequence[Intake], stored: Mapping[str, Any]) -> None:
         unlike = {
@@ -150,6 +153,9 @@ class StatementRows(EventRows):
             for one in new
         ]
         insert_rows(connection, STATEMENTS, _STATEMENT, rows)
+        named = [(self.tenant, name, one.statement_id) for one in new for name in one.mentions]
+        if named:
+            insert_rows(connection, MENTIONS, ("tenant", "learner_id", "statement_id"), named)
 
     def _insert_events(self, connection: sa.Connection, new: Sequence[Intake]) -> None:
         """An event of the id that came by a file of statements before stands for this one, whatever item was found for it."""
@@ -179,6 +185,16 @@ class StatementRows(EventRows):
         ]
         if rows:
             connection.execute(upsert, rows)
+
+
+def _nameless(one: Intake, gone: Mapping[str, int]) -> Intake:
+    """The content's hash stays as it came: the same statement sent again is the same."""
+    at = microseconds(one.occurred_at)
+    names = {name for name in one.mentions if at <= gone.get(name, -NO_LIMIT)}
+    if not names:
+        return one
+    body = json.dumps(without(json.loads(one.body), names), ensure_ascii=False, separators=(",", ":"))
+    return replace(one, body=body, mentions=tuple(name for name in one.mentions if name not in names))
 
 
 def _named(batch: Sequence[Intake]) -> list[str]:

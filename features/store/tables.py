@@ -111,6 +111,15 @@ STATEMENTS: Final = sa.Table(
     sa.Index("statements_learner", "tenant", "learner_id"),
     sqlite_autoincrement=True,
 )
+# Whom a statement names beside the one who acted, written as learners are: an index, so that they can be found in it.
+MENTIONS: Final = sa.Table(
+    "mentions",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("learner_id", _TEXT, primary_key=True),
+    sa.Column("statement_id", _TEXT, primary_key=True),
+    sa.Index("mentions_statement", "tenant", "statement_id"),
+)
 # What came in and how it was understood, counted by kind: repairs, what is no event and why.
 INTAKE: Final = sa.Table(
     "intake",

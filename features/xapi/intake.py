@@ -19,6 +19,7 @@ from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
 from features.xapi.actors import Agent
 from features.xapi.meaning import Known, NotUnderstood, event, learner_of
+from features.xapi.mentions import mentioned
 from features.xapi.repair import repaired
 from features.xapi.statement import Statement
 from features.xapi.values import moment
@@ -60,7 +61,8 @@ class Checked:
 class Intake:
     """One statement as it is stored. `event`: the event of the same id, None for a statement that is none.
 
-    `learner_id`: whose it is, None where a group acted. `counted`: (kind, which) of what is counted with it.
+    `learner_id`: whose it is, None where a group acted. `mentions`: who else is named in it.
+    `counted`: (kind, which) of what is counted with it.
     """
 
     statement_id: str
@@ -71,6 +73,7 @@ class Intake:
     event: Event | None
     learner_id: str | None
     occurred_at: datetime
+    mentions: tuple[str, ...]
     counted: tuple[tuple[str, str], ...]
 
 
@@ -125,6 +128,7 @@ def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Know
         event=found if isinstance(found, Event) else None,
         learner_id=learner_of(statement.actor) if isinstance(statement.actor, Agent) else None,
         occurred_at=moment(whole.timestamp or whole.stored or changes["stored"]),
+        mentions=mentioned(given.body),
         counted=tuple(counted),
     )
 

@@ -18,6 +18,7 @@ from features.store import Erased, EventStore, TenantSession
 from features.store.suppression import subject_of
 from features.store.tables import METADATA
 from features.xapi.intake import Intake, check, take_in
+from features.xapi.mentions import NOBODY
 from features.xapi.statement import VOIDED
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -136,6 +137,28 @@ def test_what_an_erased_learner_took_back_stays_void_and_so_it_does_when_that_co
     assert [acme.statement(number(n), voided=True) is None for n in (3, 6)] == [False, False]
     assert [acme.statement(number(n), voided=False) for n in (4, 7)] == [None, None]
     assert ids(acme.history("bob")) == ["e3"]
+
+
+def test_statements_of_others_no_longer_name_who_was_erased(store: EventStore, acme: TenantSession) -> None:
+    person, bob = {"mbox": ANN, "name": "Ann"}, {"mbox": BOB}
+    taught = said(30, who=BOB, context={"instructor": person, "team": {"objectType": "Group", "member": [bob, person]}})
+    about = said(31, who=BOB, object={"objectType": "Agent", **person})
+    group = said(32, actor={"objectType": "Group", "name": "team", "member": [person, bob]})
+    late = said(33, who=BOB, context={"instructor": person})
+    acme.receive(statements(taught, about, group))
+    assert acme.erase("ann", at=NOON + HOUR).references == 4  # and Cem's manager
+    again = acme.receive(statements(taught, about, group, late, at=NOON + 2 * HOUR))
+    assert (again.duplicates, [one.statement_id for one in again.new]) == (3, [number(33)])
+    left = everything(store)
+    assert "ann@" not in left
+    assert '\\"Ann\\"' not in left
+    kept = acme.statement(number(30), voided=False)
+    assert kept is not None
+    assert kept["context"] == {"instructor": NOBODY, "team": {"objectType": "Group", "member": [bob, NOBODY]}}
+    later = said(34, who=BOB, at=NOON + 2 * HOUR, context={"instructor": person})
+    acme.receive(statements(later, at=NOON + 2 * HOUR))
+    assert ANN in json.dumps(acme.statement(number(34), voided=False))  # what she does afterwards is a new beginning
+    assert acme.erase(ANN, at=NOON + 3 * HOUR).references == 1
 
 
 def test_a_clock_ahead_of_ours_does_not_bring_an_event_back(acme: TenantSession) -> None:

@@ -99,7 +99,15 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
     again = back_up(second_url, tmp_path / "back.gz")
     assert (tmp_path / "back.gz").read_bytes() == (tmp_path / "there.gz").read_bytes()
     filled = {"events": 5, "catalogue": 4, "aliases": 6, "item_aliases": 2, "voidings": 4, "decisions": 2, "imports": 2}
-    filled |= {"import_progress": 2, "statements": 0, "intake": 0, "api_keys": 2, "erasure_keys": 2, "erasures": 2}
+    filled |= {
+        "import_progress": 2,
+        "statements": 0,
+        "mentions": 0,
+        "intake": 0,
+        "api_keys": 2,
+        "erasure_keys": 2,
+        "erasures": 2,
+    }
     assert made.rows == filled
     assert again == made
     assert next_seq(second_url) == next_seq(store_url) == 7

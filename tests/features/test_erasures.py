@@ -161,8 +161,11 @@ def test_a_name_that_only_others_mention_is_forgotten_too(
     acme: TenantSession, store_url: str, second_url: str, tmp_path: Path
 ) -> None:
     acme.put([Learner(id="bob", manager_id="ann"), Assignment(id="duty", item_id="excel", learner_id="ann")], at=NOON)
+    taught = {"actor": {"mbox": "mailto:bob@acme.example"}, "context": {"instructor": AGENT}}
+    receive(acme, said(1, NOON) | taught, at=NOON)
     back_up(store_url, tmp_path / "yesterday.gz")
-    acme.erase("ann", at=NOON + DAY)
+    for name in ("ann", ANN):
+        acme.erase(name, at=NOON + DAY)
     restore(tmp_path / "yesterday.gz", second_url, erasures=erasures_of(store_url))
     assert '\\"ann\\"' not in everything(second_url)
 

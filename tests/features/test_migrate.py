@@ -21,6 +21,7 @@ from features.store.tables import METADATA
 from features.store.versions import KNOWN, NEWEST
 from features.xapi.actors import Agent
 from features.xapi.meaning import learner_of
+from features.xapi.mentions import mentioned
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -146,8 +147,11 @@ def test_statements_that_are_stored_already_get_their_learner_as_their_events_ha
         {"openid": long},
         {"objectType": "Group", "mbox": "mailto:team@acme.example"},
     ]
+    others: list[dict[str, Any]] = [{"context": {"instructor": agents[0]}}, {"object": agents[1]}, {}, {}, {}]
+    agents[-1]["member"] = [agents[2]]
     rows = [
-        {"tenant": "acme", "statement_id": f"s{n}", "stored_at": n, "event": 0, "body": json.dumps({"actor": agent})}
+        {"tenant": "acme", "statement_id": f"s{n}", "stored_at": n, "event": 0}
+        | {"body": json.dumps({"actor": agent, **others[n]})}
         for n, agent in enumerate(agents)
     ]
     with engine.begin() as connection:
@@ -157,7 +161,11 @@ def test_statements_that_are_stored_already_get_their_learner_as_their_events_ha
     migrate(store_url)
     with engine.connect() as connection:
         found = connection.exec_driver_sql("SELECT learner_id FROM statements ORDER BY seq").scalars().all()
+        named = connection.exec_driver_sql("SELECT statement_id, learner_id FROM mentions ORDER BY statement_id").all()
     assert found == [*(learner_of(Agent.model_validate(agent)) for agent in agents[:-1]), None]
+    bodies = {row["statement_id"]: json.loads(row["body"]) for row in rows}
+    assert [tuple(row) for row in named] == [(name, who) for name, body in bodies.items() for who in mentioned(body)]
+    assert len(named) == 3
 
 
 def test_an_older_store_is_not_opened_and_the_message_names_the_command(engine: sa.Engine, store_url: str) -> None:
