@@ -113,7 +113,8 @@ def _request_fields(document: dict[str, Any], operation: dict[str, Any]) -> list
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if "parameters" in operation:
         rows = [_field(one["name"], one["schema"], [one["name"]] if one["required"] else []) for one in operation["parameters"]]
-        return ["| parameter | type | default |", "|---|---|---|", *rows, ""]
+        takes = [f"Takes: {_type(schema)}.", ""] if schema else []
+        return ["| parameter | type | default |", "|---|---|---|", *rows, "", *takes]
     name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
     body = document.get("components", {}).get("schemas", {}).get(name, schema)
     if "properties" not in body:

@@ -61,12 +61,16 @@ class Tally:
             self.pairs[hash((event.learner_id, event.object_id))] += 1
 
 
-def check(session: TenantSession, *, now: datetime) -> list[Check]:
-    """All checks of one tenant, in a fixed order. Reads every event once."""
+def check(session: TenantSession, *, now: datetime, may_begin: bool = False) -> list[Check]:
+    """All checks of one tenant, in a fixed order. Reads every event once. `may_begin`: a catalogue without events is well."""
     tally = Tally()
     for _, event in session.events():
         tally.add(event)
     if not tally.events:
+        items = len(session.catalogue().items) if may_begin else 0
+        if items:
+            words = f"{items:,} items and no events yet: `python -m training start --tenant {session.tenant}` serves them"
+            return [Check("catalogue", True, words)]
         return [Check("events", False, f"no events of tenant {session.tenant!r} are stored: ingest some first")]
     catalogue, learners = session.catalogue(), session.learners()
     return [

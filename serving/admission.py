@@ -1,12 +1,14 @@
 """Who is let in, and the words for who is not."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Final
 
 from features.keys import Scope
 from serving.keys import Credential, Keys, KeysUnreadableError, Refusal
 from serving.metrics import Metrics
 from serving.problems import RefusedError
+from serving.rates import Rates
 
 _CHALLENGE: Final = 'Bearer realm="nextwise", Basic realm="nextwise", charset="UTF-8"'
 _WORDS: Final[Mapping[Refusal, str]] = {
@@ -27,6 +29,15 @@ async def admitted(keys: Keys, authorization: str | None, metrics: Metrics) -> C
         return found
     metrics.refused.labels(found.value).inc()
     raise RefusedError(401, _WORDS[found], field="authorization", headers={"WWW-Authenticate": _CHALLENGE})
+
+
+def hold_back(credential: Credential, rates: Rates, metrics: Metrics) -> None:
+    """RefusedError 429 for a key that sent too many requests, whatever they were."""
+    wait_s = rates.take(credential.key_id)
+    if wait_s:
+        metrics.refused.labels("rate").inc()
+        again = {"Retry-After": str(ceil(wait_s))}
+        raise RefusedError(429, "too many requests with this key; send batches, or fewer a second", headers=again)
 
 
 def require(credential: Credential, scope: Scope, metrics: Metrics) -> None:

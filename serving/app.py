@@ -11,14 +11,13 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import health, metrics, openapi, reference, rights, skills, xapi
+from serving import catalogue, health, metrics, openapi, reference, rights, skills, xapi
 from serving.feedback import feedback
-from serving.ingest import ingest
+from serving.ingest import ingest, record
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
-from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
+from serving.payloads import EvidenceIn, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
-from serving.scopes import SCOPES
 from serving.settings import Settings
 
 Document = dict[str, Any]
@@ -64,11 +63,13 @@ class Pages:
             routes=[
                 Route("/", self._index, methods=["GET"], include_in_schema=False),
                 Route("/v1/events", self._events, methods=["POST"]),
+                Route("/v1/evidence", self._evidence, methods=["POST"]),
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
+                *catalogue.routes(lambda: self.runtime),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
                 Route("/xapi/about", self._about, methods=["GET"]),
                 Route("/xapi/statements", self._get_statement, methods=["GET"]),
@@ -104,6 +105,10 @@ class Pages:
 
     async def _events(self, request: Request) -> Response:
         answer = await ingest(self.runtime, TENANT.get(), await request.json())
+        return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+    async def _evidence(self, request: Request) -> Response:
+        answer = await record(self.runtime, TENANT.get(), await request.json(), EvidenceIn)
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _feedback(self, request: Request) -> Response:
@@ -165,7 +170,12 @@ def attach(service: Any, pages: Pages) -> None:
         if isinstance(route, Route):
             routes.setdefault(route.path, set()).update(route.methods or ())
     service.add_asgi_middleware(
-        FrontDoor, pages=pages.app, runtime=lambda: pages.runtime, apis=APIS, routes=routes, scopes=SCOPES
+        FrontDoor,
+        pages=pages.app,
+        runtime=lambda: pages.runtime,
+        apis=APIS,
+        routes=routes,
+        limits=catalogue.LIMITS,
     )
     pages.api_document = lambda: service.openapi_spec.asdict()
 

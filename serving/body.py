@@ -19,22 +19,31 @@ async def read_json(headers: Mapping[str, str], receive: Receive) -> bytes:
 
     Raises RefusedError: 415 for another media type or coding, 413 for more than `MAX_BODY` bytes, 400 for what is not JSON.
     """
+    body = unpacked(headers, await read_body(headers, receive, MAX_BODY), MAX_BODY)
+    check_json(body)
+    return body
+
+
+async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
+    """The body as it was sent, neither decompressed nor parsed. Raises RefusedError: 415, 413."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise RefusedError(415, f"Content-Type is {media or 'missing'}; send application/json", field="content-type")
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip"):
         raise RefusedError(415, f"Content-Encoding {coding} is not accepted; send identity or gzip", field="content-encoding")
-    if (length := headers.get("content-length", "")).isdigit() and int(length) > MAX_BODY:
-        raise _too_large()
-    body = await _read(receive)
-    if coding == "gzip":
-        body = _gunzip(body)
-    check_json(body)
-    return body
+    if (length := headers.get("content-length", "")).isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    return await _read(receive, limit)
 
 
-async def _read(receive: Receive) -> bytes:
+def unpacked(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
+    """What `read_body` read, decompressed. Raises RefusedError: 413, 400."""
+    packed = headers.get("content-encoding", "identity").strip().lower() == "gzip"
+    return _gunzip(body, limit) if packed else body
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
     chunks, size, more = [], 0, True
     while more:
         message = await receive()
@@ -42,21 +51,21 @@ async def _read(receive: Receive) -> bytes:
             raise RefusedError(400, "the connection closed before the body was complete")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MAX_BODY:
-            raise _too_large()
+        if size > limit:
+            raise _too_large(limit)
         more = message.get("more_body", False)
     return b"".join(chunks)
 
 
-def _gunzip(body: bytes) -> bytes:
+def _gunzip(body: bytes, limit: int) -> bytes:
     """Stops at the limit: a bomb is never unpacked."""
     inflater = zlib.decompressobj(wbits=31)
     try:
-        plain = inflater.decompress(body, MAX_BODY + 1)
+        plain = inflater.decompress(body, limit + 1)
     except zlib.error as error:
         raise RefusedError(400, f"the body is not gzip: {error}", field="content-encoding") from error
-    if len(plain) > MAX_BODY:
-        raise _too_large()
+    if len(plain) > limit:
+        raise _too_large(limit)
     if not inflater.eof or inflater.unused_data:
         raise RefusedError(400, "the gzip body is cut off or carries more than one member", field="content-encoding")
     return plain
@@ -68,6 +77,9 @@ def check_json(body: bytes) -> Any:
     A number such as 1e400 is JSON; the payload models refuse it, naming its field.
     """
     try:
+        if len(body) > MAX_BODY:
+            # `from_json` would keep every other thread waiting to its end; what it alone refuses, the row models refuse.
+            return json.loads(body.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_number)
         from_json(body, allow_inf_nan=False)
         return json.loads(body, object_pairs_hook=_no_duplicates)
     except RefusedError:
@@ -85,5 +97,9 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _too_large() -> RefusedError:
-    return RefusedError(413, f"the body is larger than {MAX_BODY:,} bytes; send it in parts", field="body")
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _too_large(limit: int) -> RefusedError:
+    return RefusedError(413, f"the body is larger than {limit:,} bytes; send it in parts", field="body")

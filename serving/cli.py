@@ -1,4 +1,4 @@
-"""`python -m serving serve | demo | openapi | keys`."""
+"""`python -m serving serve | doctor | demo | openapi | keys`."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from serving.keys_cli import app as keys
 from serving.policy import load_policy
@@ -46,6 +47,37 @@ def demo(
     except DemoError as error:
         Console(stderr=True).print(str(error), markup=False)
         raise typer.Exit(1) from error
+
+
+@app.command()
+def doctor(
+    url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:3000",
+    key: Annotated[
+        str | None, typer.Option(envvar="NEXTWISE_KEY", help="The key to try; without it the development key.")
+    ] = None,
+    learner: Annotated[str | None, typer.Option(help="Rank for this learner; without it for somebody unknown.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Is the connection well: service, clock, key, intake, unknown ids, one ranking. Exit 1 where something does not work."""
+    import json
+    from dataclasses import asdict
+
+    import httpx
+
+    from serving.doctor import examine
+
+    console, bad = Console(), False
+    marks = {"ok": "[green]ok  [/]", "look": "[yellow]look[/]", "bad": "[red]bad [/]"}
+    with httpx.Client(base_url=url.rstrip("/"), timeout=10) as http:
+        for found in examine(http, key or Settings().dev_key, learner=learner):
+            bad |= found.verdict == "bad"
+            if as_json:
+                sys.stdout.write(json.dumps(asdict(found)) + "\n")
+            else:
+                console.print(
+                    f"{marks[found.verdict]} [bold]{found.check}[/]: {escape(found.words)}", highlight=False, soft_wrap=True
+                )
+    raise typer.Exit(int(bad))
 
 
 @app.command("openapi")

@@ -21,8 +21,10 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from features.catalogue import CatalogueRow
 from serving.payloads import (
     MAX_EVENTS,
+    CatalogueAnswer,
     EventIn,
     EventResult,
     EventsAnswer,
@@ -37,6 +39,7 @@ from serving.payloads import (
     RecommendationsRequest,
     SkillsAnswer,
     SkillsQuery,
+    SyncQuery,
 )
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
@@ -103,6 +106,19 @@ class Client:
         given = given if given.event_id is not None else given.model_copy(update={"event_id": str(uuid.uuid4())})
         return self._ask("POST", "/v1/feedback", EventResult, _body(given))
 
+    def put(self, kind: type[CatalogueRow], rows: Sequence[CatalogueRow]) -> CatalogueAnswer:
+        """Store catalogue rows of one kind, at most a thousand, all or none: `put(Item, items)`."""
+        return self._ask("PUT", _path(kind), CatalogueAnswer, [_body(row) for row in rows])
+
+    def sync(self, kind: type[CatalogueRow], rows: Iterable[CatalogueRow], query: SyncQuery | None = None) -> CatalogueAnswer:
+        """Make these rows all there are of a kind; the others are retired. ProblemError 409 where that would be too many."""
+        asked = (query or SyncQuery()).model_copy(update={"snapshot": True})
+        return self._ask("PUT", _path(kind), CatalogueAnswer, [_body(row) for row in rows], query=asked)
+
+    def retire(self, kind: type[CatalogueRow], row_id: str) -> None:
+        """End one row. ProblemError 404 where there is none. A learner who leaves is put with the status `ended`."""
+        self._send("DELETE", f"{_path(kind)}/{quote(row_id, safe='')}")
+
     def statements(self, statements: Sequence[Mapping[str, Any]], *, version: str = "1.0.3") -> list[str]:
         """Store xAPI statements, all or none; their ids, which those without one are given here."""
         named = [{"id": str(uuid.uuid4()), **statement} for statement in statements]
@@ -151,6 +167,10 @@ class Client:
                 raise ProblemError(_problem(answer))
             time.sleep(_pause(attempt, answer.headers.get("retry-after")))
         raise AssertionError("the last attempt returns or raises")
+
+
+def _path(kind: type[CatalogueRow]) -> str:
+    return f"/v1/{kind.__name__.lower()}s"
 
 
 def _body(model: BaseModel) -> dict[str, Any]:

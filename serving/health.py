@@ -1,9 +1,10 @@
 """`GET /v1/ingest/health`: what came in, what of it was understood, and what the catalogue does not know yet."""
 
+from features.events import Evidence
 from features.store import Counted, TenantSession
 from features.store.outcomes import Stub
 from features.xapi.intake import NOT_EVENT, REPAIR
-from serving.payloads import HealthAnswer, Noted, Unresolved
+from serving.payloads import EvidenceCoverage, HealthAnswer, Noted, Unresolved
 from serving.problems import RefusedError
 from serving.runtime import Runtime, StoreDownError
 from serving.xapi import REFUSED
@@ -29,12 +30,18 @@ async def health(runtime: Runtime, tenant: str) -> HealthAnswer:
             refused=_noted(noted, REFUSED),
             unresolved_learners=_unresolved(learners),
             unresolved_items=_unresolved(items),
+            evidence=_coverage(session.learners_by_evidence()),
         )
 
     try:
         return await runtime.beside(tenant, found)
     except StoreDownError as error:
         raise RefusedError(503, str(error), headers={"Retry-After": "2"}) from error
+
+
+def _coverage(found: dict[Evidence, int]) -> EvidenceCoverage:
+    levels = {one.name.lower(): count for one, count in found.items() if one is not Evidence.NONE}
+    return EvidenceCoverage(learners=found[Evidence.NONE], **levels)
 
 
 def _noted(counted: list[Counted], kind: str) -> tuple[Noted, ...]:

@@ -7,19 +7,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from features.events import Event
-from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer
+from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer, EvidenceIn
 from serving.problems import RefusedError, first_error
 from serving.runtime import Runtime, StoreDownError
 
 
 async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
     """Validate, store and report. A single event that is wrong or conflicts raises RefusedError (400, 409)."""
+    return await record(runtime, tenant, body, EventIn)
+
+
+async def record(runtime: Runtime, tenant: str, body: Any, kind: type[EventIn] | type[EvidenceIn]) -> EventsAnswer:
+    """`ingest` for rows of a kind, which says what event each is."""
     single = isinstance(body, dict)
     rows = [body] if single else body
     if not isinstance(rows, list) or not rows or len(rows) > MAX_EVENTS:
-        raise RefusedError(400, f"body: send one event or an array of 1 to {MAX_EVENTS:,} events", field="body")
+        raise RefusedError(400, f"body: send one row or an array of 1 to {MAX_EVENTS:,}", field="body")
     now = runtime.clock()
-    read = [_read(row, index, tenant, now) for index, row in enumerate(rows)]
+    read = [_read(row, index, tenant, now, kind) for index, row in enumerate(rows)]
     events = [one for one in read if isinstance(one, Event)]
     try:
         outcomes = iter((await runtime.append(tenant, events)).outcomes)
@@ -37,11 +42,11 @@ async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
     return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
 
 
-def _read(row: Any, index: int, tenant: str, now: datetime) -> Event | EventResult:
+def _read(row: Any, index: int, tenant: str, now: datetime, kind: type[EventIn] | type[EvidenceIn]) -> Event | EventResult:
     event_id = row.get("event_id") if isinstance(row, dict) else None
     try:
         # Strict for the result as well, whose own model also reads files.
-        return EventIn.model_validate_json(json.dumps(row), strict=True).event(tenant, now)
+        return kind.model_validate_json(json.dumps(row), strict=True).event(tenant, now)
     except ValidationError as error:
         field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
         known = event_id if isinstance(event_id, str) else None

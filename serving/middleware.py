@@ -16,9 +16,8 @@ from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from features import keys
-from serving.admission import admitted, require
-from serving.body import read_json
+from serving.admission import admitted, hold_back, require
+from serving.body import read_body, read_json
 from serving.keys import Credential
 from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
 from serving.runtime import Runtime
@@ -39,7 +38,7 @@ class FrontDoor:
     `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
     `routes`: all paths there are, each with its methods, in the order of routing. Any other is counted as "unknown": a
     metric keeps every label it was ever given.
-    `scopes`: what a key must be good for, by route (`serving.scopes.scope_of`).
+    `limits`: bytes of a body, on routes that read a large one on their own, as it was sent.
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
     """
 
@@ -51,10 +50,10 @@ class FrontDoor:
         runtime: Callable[[], Runtime],
         apis: Mapping[str, type[BaseModel]],
         routes: Mapping[str, Set[str]],
-        scopes: Mapping[str, keys.Scope],
+        limits: Mapping[str, int],
     ) -> None:
-        self._app, self._pages, self._runtime, self._scopes = app, pages, runtime, scopes
-        self._apis = apis
+        self._app, self._pages, self._runtime = app, pages, runtime
+        self._apis, self._limits = apis, limits
         self._exact = {route: methods for route, methods in routes.items() if "{" not in route}
         self._patterns = [(_plain(route), compile_path(route)[0], methods) for route, methods in routes.items()]
 
@@ -87,27 +86,33 @@ class FrontDoor:
             await self._pages(scope, receive, answer.send)
             return
         headers = Headers(scope=scope)
-        credential = await self._admitted(headers.get("authorization"), scope["method"], scope["path"])
+        credential = await self._admitted(
+            headers.get("authorization"), scope["method"], self._label(scope["method"], scope["path"])
+        )
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
         if scope["method"] in ("POST", "PUT"):
-            body = await read_json(headers, receive)
+            if scope["path"] in self._limits:
+                body = await read_body(headers, receive, self._limits[scope["path"]])
+            else:
+                body = await read_json(headers, receive)
+                scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
             if expected is not None:
                 _validate(expected, body)
-            scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
             receive = _replay(body, receive)
         elif expected is not None:
             raise RefusedError(405, f"{scope['method']} is not allowed here; use POST", headers={"Allow": "POST"})
         await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
 
-    async def _admitted(self, authorization: str | None, method: str, path: str) -> Credential:
-        runtime, route = self._runtime(), self._label(method, path)
+    async def _admitted(self, authorization: str | None, method: str, route: str) -> Credential:
+        runtime = self._runtime()
         credential = await admitted(runtime.keys, authorization, runtime.metrics)
+        hold_back(credential, runtime.rates, runtime.metrics)
         if route == _UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
-        require(credential, scope_of(self._scopes, method, route), runtime.metrics)
+        require(credential, scope_of(method, route), runtime.metrics)
         return credential
 
     async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: "_Answer") -> None:

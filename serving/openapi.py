@@ -7,10 +7,15 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from features.catalogue import KINDS
+from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
+    MAX_EVENTS,
+    CatalogueAnswer,
     EventIn,
     EventResult,
     EventsAnswer,
+    EvidenceIn,
     FeedbackIn,
     GapsAnswer,
     GapsQuery,
@@ -23,29 +28,34 @@ from serving.payloads import (
     RecommendationsRequest,
     SkillsAnswer,
     SkillsQuery,
+    SyncQuery,
 )
-from serving.scopes import SCOPES, scope_of
+from serving.rows import MAX_ROWS
+from serving.scopes import scope_of
 from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
+_ID: Final = {"type": "string", "maxLength": 256}
 _ERRORS: Final = {
     "400": "What was sent is wrong; `field` names it",
     "401": "No key, or one that opens nothing",
     "403": "The key lacks the scope that this route needs",
     "413": "More than 1,000,000 bytes",
     "415": "Not JSON, or a coding other than gzip",
+    "429": "Too many requests with this key; come again after `Retry-After` seconds",
     "503": "Not ready; try again after `Retry-After` seconds",
 }
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
     "/v1/rank": (RankRequest, RankAnswer),
 }
-_LEARNER: Final = {"name": "learner_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+_LEARNER: Final = {"name": "learner_id", "in": "path", "required": True, "schema": _ID}
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
-    "password, with every /v1 request; the key says which organisation it is. Errors are RFC 9457 problem details."
+    "password, with every request under /v1 and /xapi; the key says which organisation it is. Errors are problem details "
+    "(RFC 9457)."
 )
 
 _SKILLS: Final = (
@@ -87,8 +97,21 @@ def _version() -> str:
 
 def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
-    asked = [(model, "validation") for model in (RecommendationsRequest, RankRequest, EventIn, FeedbackIn)]
-    answers = (RecommendationsAnswer, RankAnswer, EventsAnswer, SkillsAnswer, GapsAnswer, HealthAnswer, LearnerExport, Problem)
+    asked = [
+        (model, "validation")
+        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, *KINDS.values())
+    ]
+    answers = (
+        RecommendationsAnswer,
+        RankAnswer,
+        EventsAnswer,
+        SkillsAnswer,
+        GapsAnswer,
+        HealthAnswer,
+        CatalogueAnswer,
+        LearnerExport,
+        Problem,
+    )
     given = [(model, "serialization") for model in answers]
     _, found = models_json_schema([*asked, *given], ref_template=_REF)  # type: ignore[list-item]
     return dict(found["$defs"])
@@ -106,17 +129,22 @@ def _api(path: str, said: Document) -> Document:
 
 
 def _mounted() -> Document:
-    event = {"oneOf": [_ref(EventIn), {"type": "array", "items": _ref(EventIn), "minItems": 1, "maxItems": 1000}]}
     events = {
         "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
         "operationId": "events",
         "security": _security("/v1/events"),
-        "requestBody": {"required": True, "content": _json(event)},
+        "requestBody": {"required": True, "content": _json(_one_or_many(EventIn))},
         "responses": {
             "200": _response("One result per event", _json(_ref(EventsAnswer))),
             **_problems(*_ERRORS),
             "409": _response("An event of this id is stored with other content", _problem()),
         },
+    }
+    evidence = events | {
+        "summary": "Record that a skill was used at work: one piece of evidence, or up to 1,000, each with a result.",
+        "operationId": "evidence",
+        "security": _security("/v1/evidence"),
+        "requestBody": {"required": True, "content": _json(_one_or_many(EvidenceIn))},
     }
     feedback = {
         "summary": "What a learner says of an item: not relevant, already known, later, saved. The next ranking knows it.",
@@ -130,25 +158,85 @@ def _mounted() -> Document:
         },
     }
     ingest = _get("ingest_health", _HEALTH, "application/json")["get"] | {"security": _security("/v1/ingest/health")}
-    ingest["responses"] = {"200": _response("How it stands", _json(_ref(HealthAnswer))), **_problems("401", "403", "503")}
+    ingest["responses"] = {
+        "200": _response("How it stands", _json(_ref(HealthAnswer))),
+        **_problems("401", "403", "429", "503"),
+    }
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
         "/v1/events": {"post": events},
+        "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
+        **_catalogue(),
         "/v1/ingest/health": {"get": ingest},
         "/xapi/about": _get("xapi_about", "The versions of xAPI that are spoken", "application/json"),
         "/xapi/statements": _statements(),
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
         "/v1/learners/{learner_id}/export": {"get": _export()},
-        "/v1/learners/{learner_id}": {"delete": _erase()},
         "/livez": _get("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
         "/openapi.json": _get("openapi", "This document", "application/json"),
         "/docs": _get("docs", "This document, to read", "text/html"),
     }
+
+
+def _catalogue() -> Document:
+    """The routes of the catalogue's kinds: the same for all, but that learners are not retired by name."""
+    paths: Document = {}
+    for plural, kind in PLURALS.items():
+        row, name = _ref(KINDS[kind]), f"{kind}_id"
+        parameters = [{"name": name, "in": "path", "required": True, "schema": _ID}]
+        named: Document = {"security": _security(f"/v1/{plural}/{{{name}}}"), "parameters": parameters}
+        missing = _response(f"There is no such {kind}", _problem())
+        paths[f"/v1/{plural}"] = {
+            "put": {
+                "security": _security(f"/v1/{plural}"),
+                "summary": f"Store {plural}, all or none: new ones, and new versions of those that changed. With "
+                f"`snapshot=true` the body is all {plural} there are, in any number; the others are retired.",
+                "operationId": f"put_{plural}",
+                "parameters": _parameters(SyncQuery),
+                "requestBody": {
+                    "required": True,
+                    "content": _json({"oneOf": [row, {"type": "array", "items": row, "maxItems": MAX_ROWS}]}),
+                },
+                "responses": {
+                    "200": _response("What became of the rows, and which names lead nowhere", _json(_ref(CatalogueAnswer))),
+                    **_problems(*_ERRORS),
+                    "409": _response(
+                        "The snapshot would retire too much, or a clock went back; nothing was stored", _problem()
+                    ),
+                    "413": _response(f"More than {MAX_BYTES:,} bytes", _problem()),
+                },
+            }
+        }
+        paths[f"/v1/{plural}/{{{name}}}"] = {
+            "get": named
+            | {
+                "summary": f"The {kind} as it stands now.",
+                "operationId": f"get_{kind}",
+                "responses": {
+                    "200": _response(f"The {kind}", _json(row)),
+                    **_problems("400", "401", "403", "429", "503"),
+                    "404": missing,
+                },
+            }
+        }
+        if kind not in NOT_RETIRED:
+            paths[f"/v1/{plural}/{{{name}}}"]["delete"] = named | {
+                "summary": f"Retire one {kind}: it stands no more, and did until now. A PUT brings it back.",
+                "operationId": f"retire_{kind}",
+                "responses": {
+                    "204": {"description": "It is retired"},
+                    **_problems("400", "401", "403", "429", "503"),
+                    "404": missing,
+                    "409": _response("A clock went back; nothing was changed", _problem()),
+                },
+            }
+    paths["/v1/learners/{learner_id}"]["delete"] = _erase()
+    return paths
 
 
 def _statements() -> Document:
@@ -160,7 +248,7 @@ def _statements() -> Document:
     common: Document = {"security": _security("/xapi/statements")}
     taken = _response("A statement of this id is stored with other content; nothing of the request was", _problem())
     missing = _response("There is none", _problem())
-    answers = _problems("400", "401", "403", "503")
+    answers = _problems("400", "401", "403", "429", "503")
     return {
         "post": common
         | {
@@ -200,7 +288,7 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
         "parameters": [_LEARNER, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
-            **_problems("400", "401", "403", "503"),
+            **_problems("400", "401", "403", "429", "503"),
             "404": _response(_UNKNOWN, _problem()),
         },
     }
@@ -215,7 +303,7 @@ def _export() -> Document:
         "parameters": [_LEARNER],
         "responses": {
             "200": _response("The document", _json(_ref(LearnerExport))),
-            **_problems("400", "401", "403", "503"),
+            **_problems("400", "401", "403", "429", "503"),
             "404": _response("Nothing is stored of them", _problem()),
         },
     }
@@ -229,14 +317,18 @@ def _erase() -> Document:
         "parameters": [_LEARNER],
         "responses": {
             "204": {"description": "Nothing of them is stored, whether or not something was"},
-            **_problems("400", "401", "403", "503"),
+            **_problems("400", "401", "403", "429", "503"),
         },
     }
 
 
-def _security(route: str, method: str = "") -> list[Document]:
+def _one_or_many(row: type[BaseModel]) -> Document:
+    return {"oneOf": [_ref(row), {"type": "array", "items": _ref(row), "minItems": 1, "maxItems": MAX_EVENTS}]}
+
+
+def _security(route: str, method: str = "POST") -> list[Document]:
     """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one)."""
-    scope = scope_of(SCOPES, method, route)
+    scope = scope_of(method, route)
     return [{"key": [scope.value]}, {"basic": [scope.value]}]
 
 

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, mod
 
 from features.catalogue import ItemType, Language
 from features.decisions import Decision, Row
-from features.events import Event, Id, LogTime, Result, Verb, to_utc
+from features.events import SKILL_PREFIX, Event, Id, LogTime, Result, Verb, to_utc
 
 MAX_CANDIDATES = 1_000
 MAX_EVENTS = 1_000
@@ -90,6 +90,60 @@ class EventIn(_In):
         """The fact to store. Raises ValidationError when it lies in the future."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Event.model_validate({**fields, "tenant": tenant, "recorded_at": to_utc(recorded_at), "source": "api"})
+
+
+class EvidenceIn(_In):
+    """That a learner used a skill at work, by whoever can say so. It is evidence of the skill, not of an item."""
+
+    event_id: Id = Field(description="The host's own id; sending it again is harmless.")
+    learner_id: Id
+    skill: Id
+    kind: Annotated[
+        Literal["applied", "used_in_work", "attested", "endorsed"],
+        Field(
+            description="`applied`: the learner says so; `used_in_work`: a work system's row (`source`) shows it; `attested`: a"
+            " manager or examiner (`by`) vouches for it; `endorsed`: a colleague (`by`) does."
+        ),
+    ]
+    level: Annotated[float | None, Field(ge=0, le=5, description="The level it showed, where somebody can say.")] = None
+    by: Annotated[Id | None, Field(description="Who vouches; never the learner.")] = None
+    source: Annotated[str | None, Field(min_length=1, max_length=256, description="Such as crm:deal/4711.")] = None
+    item_id: Annotated[Id | None, Field(description="The item that this follows up.")] = None
+    decision_id: Id | None = None
+    occurred_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _somebody_can_say(self) -> Self:
+        if self.kind in ("attested", "endorsed") and self.by is None:
+            raise ValueError(f"by: {self.kind} by whom?")
+        if self.kind == "used_in_work" and self.source is None:
+            raise ValueError("source: which row of which system shows it?")
+        if self.by == self.learner_id:
+            raise ValueError("by: nobody vouches for themselves; send kind `applied`")
+        return self
+
+    def event(self, tenant: str, recorded_at: AwareDatetime) -> Event:
+        """The fact to store. Raises ValidationError when it lies in the future."""
+        told = {"kind": self.kind, "level": self.level, "by": self.by, "source": self.source, "item": self.item_id}
+        fields = {name: getattr(self, name) for name in ("event_id", "learner_id", "decision_id", "occurred_at")}
+        return Event.model_validate(
+            {
+                **fields,
+                "tenant": tenant,
+                "verb": EVIDENCE_VERBS[self.kind],
+                "object_id": f"{SKILL_PREFIX}{self.skill}",
+                "recorded_at": to_utc(recorded_at),
+                "context": {name: value for name, value in told.items() if value is not None},
+            }
+        )
+
+
+EVIDENCE_VERBS: Mapping[str, Verb] = {
+    "applied": Verb.APPLIED,
+    "used_in_work": Verb.APPLIED,
+    "attested": Verb.ATTESTED,
+    "endorsed": Verb.ENDORSED,
+}
 
 
 class FeedbackIn(_In):
@@ -276,6 +330,16 @@ class Unresolved(BaseModel):
     most: tuple[Noted, ...]
 
 
+class EvidenceCoverage(BaseModel):
+    """Learners with any event, and of them those with evidence of each strength, whatever else they have."""
+
+    learners: int
+    declared: int
+    completed: int
+    assessed: int
+    applied: int
+
+
 class HealthAnswer(BaseModel):
     """How the intake stands. `last_event_lag_s`: from occurring to recording. `not_understood`: valid statements that are no
     events. `refused`: by the field that was wrong. An unresolved name is resolved by a catalogue row that has it as an alias.
@@ -290,6 +354,41 @@ class HealthAnswer(BaseModel):
     refused: tuple[Noted, ...]
     unresolved_learners: Unresolved
     unresolved_items: Unresolved
+    evidence: EvidenceCoverage
+
+
+class SyncQuery(BaseModel):
+    """What a PUT of catalogue rows may be asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snapshot: Annotated[bool, Field(description="The body is all there is of this kind: what it does not hold is retired.")] = (
+        False
+    )
+    most_vanish: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False, description="Share of what stands that a snapshot may retire; more is refused."),
+    ] = 0.1
+
+
+class UnknownName(BaseModel):
+    """A row that another names (`named_by`, in its `field`) and that is not there, yet."""
+
+    kind: Literal["item", "learner", "role", "skill"]
+    id: str
+    named_by: str
+    field: str
+
+
+class CatalogueAnswer(BaseModel):
+    """What became of the rows, which are stored and synced. `unresolved`: the first of the names that lead nowhere."""
+
+    inserted: int
+    changed: int
+    unchanged: int
+    retired: int
+    unresolved_count: int
+    unresolved: tuple[UnknownName, ...]
 
 
 class Problem(BaseModel):

@@ -29,7 +29,9 @@ def page(document: Document) -> str:
     """The whole document: every route, every field with its type and limits, every answer."""
     info, schemas = document["info"], document["components"]["schemas"]
     routes = "".join(
-        _route(path, method, operation) for path, methods in document["paths"].items() for method, operation in methods.items()
+        _route(path, method, operation, at == 0)
+        for path, methods in document["paths"].items()
+        for at, (method, operation) in enumerate(methods.items())
     )
     models = "".join(_model(name, schema) for name, schema in sorted(schemas.items()))
     return (
@@ -45,8 +47,9 @@ def _contents(document: Document) -> str:
     return f"<nav><ul>{''.join(links)}</ul></nav>"
 
 
-def _route(path: str, method: str, operation: Document) -> str:
-    parts = [f'<h2 id="{_anchor(path)}">{method.upper()} <code>{escape(path)}</code></h2>']
+def _route(path: str, method: str, operation: Document, first: bool) -> str:
+    anchor = f' id="{_anchor(path)}"' if first else ""  # one path, one place to go to
+    parts = [f"<h2{anchor}>{method.upper()} <code>{escape(path)}</code></h2>"]
     parts.append(f"<p>{_marked(operation['summary'])}</p>")
     scopes = {scope for way in operation.get("security", ()) for needed in way.values() for scope in needed}
     parts += [f"<p>Needs a key with the scope <code>{escape(scope)}</code>.</p>" for scope in sorted(scopes)]

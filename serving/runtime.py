@@ -15,7 +15,7 @@ from features.catalogue import Learner
 from features.decisions import Decision
 from features.events import Event
 from features.keys import Key
-from features.store import Appended, ConflictError, EventStore, TenantSession
+from features.store import Appended, ConflictError, EventStore, TenantSession, VanishError, VersionError
 from serving.bundles import Bundles
 from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
@@ -24,6 +24,7 @@ from serving.payloads import Request
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import load_policy
 from serving.prepared import Prepared
+from serving.rates import Rates
 from serving.settings import Settings
 from serving.storage import Storage
 
@@ -56,6 +57,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.keys = Keys.of(settings, self._key, clock=clock)
+        self.rates = Rates(settings.rate_per_s)
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
@@ -65,6 +67,9 @@ class Runtime:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
         # One alone: more would only contend with the event loop for the interpreter lock.
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="long-history")
+        # Apart from the worker: reading 20 MB takes seconds, and 200 MB of memory, so one at a time.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="large-body")
+        self.large_body = asyncio.Lock()
         self._log: DecisionLog | None = None
         self._spool: Spool | None = None
 
@@ -96,6 +101,7 @@ class Runtime:
         self._readers.shutdown()
         self._writer.shutdown()
         self._worker.shutdown()
+        self._reader.shutdown()
         self._storage.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
@@ -130,18 +136,22 @@ class Runtime:
         """The result of `work`, which takes time by a learner's number of events; with many of them other requests go on."""
         return work() if events < LONG else await self._in(self._worker, work)
 
+    async def apart(self, work: Callable[[], T]) -> T:
+        """The result of `work` on a large body, beside event loop and long histories; hold `large_body` meanwhile."""
+        return await self._in(self._reader, work)
+
     async def append(self, tenant: str, events: Sequence[Event]) -> Appended:
         """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""
         return await self.write(tenant, lambda session: session.append(events)) if events else Appended(())
 
     async def write(self, tenant: str, work: Callable[[TenantSession], T]) -> T:
         """What `work` says of its writing, which is durable then. Raises StoreDownError, at the latest after `APPEND_S`
-        seconds, and the ConflictError of `work`.
+        seconds, and the ConflictError, VanishError and VersionError of `work`.
         """
         try:
             writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant))))
             return await asyncio.wait_for(writing, APPEND_S)
-        except ConflictError:
+        except (ConflictError, VanishError, VersionError):
             raise
         except TimeoutError as error:
             raise StoreDownError(

@@ -1,28 +1,34 @@
-"""What a key must be good for, by route, or by method and route where methods differ. What is missing here needs `admin`."""
+"""What a key must be good for, by route, and by method where these differ. A keyed route that is missing here needs `admin`."""
 
 from collections.abc import Mapping, Set
 from typing import Final
 
+from features.catalogue import KINDS
 from features.keys import Scope
 
 KEYED_PATHS: Final = ("/v1/", "/xapi/")
 """What starts like this needs a key."""
 OPEN_PATHS: Final[Set[str]] = frozenset({"/xapi/about"})
 """What needs none all the same: xAPI wants its versions said to everybody."""
-SCOPES: Final[Mapping[str, Scope]] = {
+_BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
+    ("DELETE", "/v1/learners/{learner_id}"): Scope.ADMIN,  # to erase a person is more than to send rows
+}
+BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/recommendations": Scope.RANK,
     "/v1/rank": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/learners/{learner_id}/export": Scope.ADMIN,
-    "DELETE /v1/learners/{learner_id}": Scope.ADMIN,
     "/v1/events": Scope.INGEST,
+    "/v1/evidence": Scope.INGEST,
     "/v1/feedback": Scope.INGEST,
     "/v1/ingest/health": Scope.INGEST,
     "/xapi/statements": Scope.INGEST,
+    **{f"/v1/{kind}s": Scope.SYNC for kind in KINDS},
+    **{f"/v1/{kind}s/{{{kind}_id}}": Scope.SYNC for kind in KINDS},
 }
 
 
-def scope_of(scopes: Mapping[str, Scope], method: str, route: str) -> Scope:
-    """The scope that a request needs: what is said of its method there, else of the route, else `admin`."""
-    return scopes.get(f"{method} {route}", scopes.get(route, Scope.ADMIN))
+def scope_of(method: str, route: str) -> Scope:
+    """What a key must be good for to call a route."""
+    return _BY_METHOD.get((method, route)) or BY_ROUTE.get(route, Scope.ADMIN)

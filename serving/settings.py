@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     store: database URL of the event store. bundles: folder of published bundles. spool: folder that keeps decisions while
     the store is down. policy: a TOML file (`serving.policy`), None for the defaults. dev_key: the development key, empty for
     none; dev_tenant: the tenant it opens. poll_s: seconds between two looks at the bundle pointers. deadline_ms: how long
-    an answer may wait for a learner's history before it goes without.
+    an answer may wait for a learner's history before it goes without. rate_per_s: requests a second that a key may send to
+    one worker, twice as many in a burst; 0: any number.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore")
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     dev_key: str = "nextwise-development-key"
     dev_tenant: Tenant = "demo"
     poll_s: float = Field(default=1.0, gt=0)
+    rate_per_s: float = Field(default=1_000.0, ge=0)
     deadline_ms: float = Field(default=500.0, gt=0)
     prometheus_dir: str | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from features.catalogue import Learner, Role
 from features.events import Event, Id
@@ -36,7 +36,7 @@ from serving.standing import standing
 
 Asked = Mapping[str, Sequence[str]]
 """The values of each query parameter, as they came."""
-Q = TypeVar("Q", SkillsQuery, GapsQuery)
+Q = TypeVar("Q", bound=BaseModel)
 A = TypeVar("A", SkillsAnswer, GapsAnswer)
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 _Evidence = Literal["declared", "completed", "assessed", "applied"]
@@ -44,7 +44,7 @@ _Evidence = Literal["declared", "completed", "assessed", "applied"]
 
 async def skills(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -> SkillsAnswer:
     """The answer of `/skills`. Raises RefusedError: 400, 404 for somebody never heard of, 503."""
-    query = _query(SkillsQuery, asked)
+    query = read_query(SkillsQuery, asked)
     return await _answer(
         runtime,
         tenant,
@@ -56,7 +56,7 @@ async def skills(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -
 
 async def gaps(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -> GapsAnswer:
     """The answer of `/gaps`. Raises RefusedError: 400, 404 for somebody never heard of, 503."""
-    query = _query(GapsQuery, asked)
+    query = read_query(GapsQuery, asked)
     return await _answer(
         runtime,
         tenant,
@@ -125,7 +125,7 @@ async def _answer(
     return await runtime.worked_out(len(events), lambda: of(stock, learner, events, moment))
 
 
-def _query(kind: type[Q], asked: Asked) -> Q:
+def read_query(kind: type[Q], asked: Asked) -> Q:
     """The validated query. A parameter that may be given once and is given twice is refused."""
     lists = {"skill"}
     repeated = [name for name, values in asked.items() if name not in lists and len(values) > 1]

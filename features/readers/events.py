@@ -30,6 +30,7 @@ _IDENTITY = ("learner_id", "verb", "object_id", "occurred_at", "decision_id", "r
 
 def read(path: Path, given: Import) -> Reading:
     """`path` is a folder with events.jsonl and, if wanted, skills, items, roles, learners and assignments.jsonl, or one file.
+    A folder of catalogue files alone is taken as that.
 
     A line without `recorded_at` counts as recorded at the import, and as a backfill unless it says otherwise; a line
     without `event_id` gets an id made of its fields; `tenant` may be left out.
@@ -38,6 +39,9 @@ def read(path: Path, given: Import) -> Reading:
     notes: list[str] = []
     catalogue = _catalogue(folder) if folder else iter(())
     log = folder / EVENTS_FILE if folder else path
+    if folder and not log.is_file() and any(file.is_file() for file in _files(folder).values()):
+        notes.append(f"there is no {EVENTS_FILE}: only the catalogue was read")
+        return Reading(catalogue, iter(()), notes, list(_files(folder).values()))
     return Reading(catalogue, _events(log, given, notes), notes, [log, *(_files(folder).values() if folder else ())])
 
 

@@ -4,12 +4,13 @@ SQLAlchemy Core on SQLite (WAL, every commit synced) or PostgreSQL. Every statem
 happened is made by a `TenantSession`, so a query without a tenant cannot be written; `KeyRows` says whose a key is.
 """
 
-from features.store.catalogue import VersionError
+from features.store.catalogue import StoredRow, VersionError, stored_row
 from features.store.erasure import Erased
 from features.store.keys import KeyRows, UnknownKeyError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
+from features.store.snapshots import MOST_VANISH, VanishError
 from features.store.statements import ConflictError, Counted, Received, VoidingError
 from features.store.store import EventStore, Place
 from features.store.tables import EVENTS, STORED, StoredEvent
@@ -18,6 +19,7 @@ from features.store.versions import SchemaError
 __all__ = [
     "EVENTS",
     "MAX_BATCH",
+    "MOST_VANISH",
     "STORED",
     "Appended",
     "ConflictError",
@@ -33,8 +35,11 @@ __all__ = [
     "Received",
     "SchemaError",
     "StoredEvent",
+    "StoredRow",
     "TenantSession",
     "UnknownKeyError",
+    "VanishError",
     "VersionError",
     "VoidingError",
+    "stored_row",
 ]

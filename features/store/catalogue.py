@@ -1,44 +1,70 @@
 """Versions of catalogue rows: what the catalogue was at any moment."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 
-from features.catalogue import Assignment, Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json, kind_of
+from features.catalogue import KINDS, Assignment, Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json, kind_of
 from features.columns import instant, microseconds
 from features.store.outcomes import PutResult
 from features.store.rows import MAX_BATCH, TenantRows, among
 from features.store.tables import ALIASES, CATALOGUE, ITEM_ALIASES, OPEN
 
 R = TypeVar("R", bound=CatalogueRow)
-_CURRENT: Final = (
+CURRENT: Final = (
     "SELECT id, version, content_hash, valid_from FROM catalogue WHERE tenant = {} AND kind = {} AND valid_to IS NULL AND id {}"
 )
 
-_ITEMS: Final = "SELECT id, body FROM catalogue WHERE tenant = {} AND kind = {} AND valid_to IS NULL AND id {}"
-_ITEM_ALIASES: Final = "SELECT alias, item_id FROM item_aliases WHERE tenant = {} AND alias {}"
+_ENDED: Final = "SELECT id, max(valid_to) FROM catalogue WHERE tenant = {} AND kind = {} AND id {} GROUP BY id"
+_BODIES: Final = "SELECT id, body FROM catalogue WHERE tenant = {} AND kind = {} AND valid_to IS NULL AND id {}"
+_NAMED: Final[Mapping[str, str]] = {
+    "item": "SELECT alias, item_id FROM item_aliases WHERE tenant = {} AND alias {}",
+    "learner": "SELECT alias, learner_id FROM aliases WHERE tenant = {} AND alias {}",
+}
+_Key = tuple[str, str]
+Standing = dict[_Key, tuple[int | None, str, int]]
+"""(kind, id) -> the version that stands (None: it was retired), its hash, and since when it is so in microseconds."""
 
 
 class VersionError(ValueError):
-    """A version of a catalogue row would begin before one that stands already."""
+    """A version of a catalogue row would begin before one that stands already, or before the row was retired."""
+
+
+class StoredRow(NamedTuple):
+    """A catalogue row as it is stored, made ready before a lock is taken: thousands take as long as storing them."""
+
+    kind: str
+    id: str
+    body: str
+    digest: str
+    aliases: tuple[str, ...]
+
+
+def stored_row(row: CatalogueRow | StoredRow) -> StoredRow:
+    """The row as it is stored."""
+    if isinstance(row, StoredRow):
+        return row
+    body = canonical_json(row)
+    aliases = row.aliases if isinstance(row, Item | Learner) else ()
+    return StoredRow(kind_of(row), row.id, body, sha256(body.encode()).hexdigest(), aliases)
 
 
 class CatalogueRows(TenantRows):
     """The catalogue's part of a session."""
 
-    def put(self, rows: Iterable[CatalogueRow], *, at: datetime) -> PutResult:
+    def put(self, rows: Iterable[CatalogueRow | StoredRow], *, at: datetime) -> PutResult:
         """Stores catalogue rows as of `at`: equal content is a no-op, other content closes the old version and opens a new one.
 
         Each `MAX_BATCH` rows are one transaction. VersionError when `at` lies before a version that stands already.
         """
-        total, source = PutResult(), iter(rows)
+        total, source = PutResult(), map(stored_row, rows)
         while batch := list(islice(source, MAX_BATCH)):
             with self._writing(CATALOGUE) as connection:
-                total += self._put(connection, batch, microseconds(at))
+                total += self._put(connection, batch, self._current(connection, batch), microseconds(at))
         return total
 
     def catalogue(self, *, at: datetime | None = None) -> Catalogue:
@@ -53,18 +79,30 @@ class CatalogueRows(TenantRows):
         """All assignments as of `at`, sorted by id."""
         return list(self._rows(Assignment, at).values())
 
+    def row(self, kind: str, row_id: str) -> CatalogueRow | None:
+        """The row of this kind and id as it stands now; None where there is none."""
+        with self._engine.connect() as connection:
+            body = connection.execute(self._valid(kind, None).where(CATALOGUE.c.id == row_id)).scalar()
+        return None if body is None else KINDS[kind].model_validate_json(body)
+
     def known_items(self, names: Collection[str]) -> set[str]:
         """Those of these names that are an item's id or alias now."""
+        return self.known_names("item", names)
+
+    def known_names(self, kind: str, names: Collection[str]) -> set[str]:
+        """Those of these names that are the id of a row of this kind now, or an alias of an item or learner."""
         if not names:
             return set()
         with self._engine.connect() as connection:
-            found = dict(among(connection, _ITEMS, (self.tenant, "item"), list(names)))
+            found = {row[0] for row in among(connection, _BODIES, (self.tenant, kind), list(names))}
+            left = set(names) - found if kind in _NAMED else set()
             called: dict[str, list[str]] = {}
-            for alias, item in among(connection, _ITEM_ALIASES, (self.tenant,), list(set(names) - set(found))):
-                called.setdefault(item, []).append(alias)
-            bodies = dict(among(connection, _ITEMS, (self.tenant, "item"), list(called))) if called else {}
-        holding = {item: Item.model_validate_json(body).aliases for item, body in bodies.items()}
-        return {*found, *(alias for item, own in holding.items() for alias in called[item] if alias in own)}
+            for alias, row_id in among(connection, _NAMED[kind], (self.tenant,), list(left)) if left else ():
+                called.setdefault(row_id, []).append(alias)
+            bodies = dict(among(connection, _BODIES, (self.tenant, kind), list(called))) if called else {}
+        rows = {row_id: KINDS[kind].model_validate_json(body) for row_id, body in bodies.items()}
+        own = {row_id: row.aliases for row_id, row in rows.items() if isinstance(row, Item | Learner)}
+        return {*found, *(alias for row_id, aliases in own.items() for alias in called[row_id] if alias in aliases)}
 
     def _valid(self, kind: str, at: datetime | None) -> Any:
         query = sa.select(CATALOGUE.c.body).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind)
@@ -80,59 +118,66 @@ class CatalogueRows(TenantRows):
         found = [cast(R, kind.model_validate_json(body)) for body in bodies]
         return {row.id: row for row in found}
 
-    def _put(self, connection: sa.Connection, rows: list[CatalogueRow], at: int) -> PutResult:
-        current = self._current(connection, rows)
-        fresh: dict[tuple[str, str], dict[str, Any]] = {}
+    def _put(self, connection: sa.Connection, rows: Sequence[StoredRow], current: Standing, at: int) -> PutResult:
+        """`current`: what stands of these rows; it is brought up to date."""
+        fresh: dict[_Key, StoredRow] = {}
         closed: list[int] = []
         inserted = unchanged = 0
         for row in rows:
-            key, body = (kind_of(row), row.id), canonical_json(row)
-            digest = sha256(body.encode()).hexdigest()
+            key = (row.kind, row.id)
             version, stored, since = current.get(key, (None, "", at))
-            if stored == digest:
+            if stored == row.digest:
                 unchanged += 1
                 continue
-            if since > at:
-                raise VersionError(
-                    f"{key[0]} {row.id!r} changed at {instant(since)}; a version from {instant(at)} comes too late"
-                )
+            self._in_order(key, since, at)
             if version is not None:
                 closed.append(version)
             inserted += version is None and key not in fresh
-            fresh[key] = self._version(key, body, digest, at)
-            current[key] = (None, digest, at)
+            fresh[key] = row
+            current[key] = (None, row.digest, at)
         self._close(connection, closed, at)
         if fresh:
-            connection.execute(sa.insert(CATALOGUE), list(fresh.values()))
-        self._insert(connection, ALIASES, [named for row in rows if isinstance(row, Learner) for named in self._aliases(row)])
-        self._insert(
-            connection, ITEM_ALIASES, [named for row in rows if isinstance(row, Item) for named in self._names_of_item(row)]
-        )
+            connection.execute(sa.insert(CATALOGUE), [self._version(row, at) for row in fresh.values()])
+        self._insert(connection, ALIASES, self._aliases(fresh.values(), "learner", "learner_id"))
+        self._insert(connection, ITEM_ALIASES, self._aliases(fresh.values(), "item", "item_id"))
         return PutResult(inserted, len(rows) - inserted - unchanged, unchanged)
 
-    def _aliases(self, row: Learner) -> list[dict[str, Any]]:
-        return [{"tenant": self.tenant, "alias": alias, "learner_id": row.id} for alias in row.aliases]
+    def _in_order(self, key: _Key, since: int, at: int) -> None:
+        if since > at:
+            raise VersionError(f"{key[0]} {key[1]!r} changed at {instant(since)}; a version from {instant(at)} comes too late")
 
-    def _names_of_item(self, row: Item) -> list[dict[str, Any]]:
-        return [{"tenant": self.tenant, "alias": alias, "item_id": row.id} for alias in row.aliases]
+    def _aliases(self, rows: Iterable[StoredRow], kind: str, owner: str) -> list[dict[str, Any]]:
+        return [
+            {"tenant": self.tenant, "alias": alias, owner: row.id} for row in rows if row.kind == kind for alias in row.aliases
+        ]
 
-    def _version(self, key: tuple[str, str], body: str, digest: str, at: int) -> dict[str, Any]:
-        kind, row_id = key
-        return {"tenant": self.tenant, "kind": kind, "id": row_id, "valid_from": at, "body": body, "content_hash": digest}
+    def _version(self, row: StoredRow, at: int) -> dict[str, Any]:
+        named = {"tenant": self.tenant, "kind": row.kind, "id": row.id}
+        return {**named, "valid_from": at, "body": row.body, "content_hash": row.digest}
 
-    def _current(
-        self, connection: sa.Connection, rows: Iterable[CatalogueRow]
-    ) -> dict[tuple[str, str], tuple[int | None, str, int]]:
-        ids: dict[str, list[str]] = {}
-        for row in rows:
-            ids.setdefault(kind_of(row), []).append(row.id)
-        return {
-            (kind, row_id): (version, digest, since)
-            for kind, named in ids.items()
-            for row_id, version, digest, since in among(connection, _CURRENT, (self.tenant, kind), named)
-        }
+    def _current(self, connection: sa.Connection, rows: Sequence[StoredRow]) -> Standing:
+        standing: Standing = {}
+        for kind, ids in _ids(rows).items():
+            for row_id, version, digest, since in among(connection, CURRENT, (self.tenant, kind), ids):
+                standing[kind, row_id] = (version, digest, since)
+        return self._with_ended(connection, rows, standing)
+
+    def _with_ended(self, connection: sa.Connection, rows: Sequence[StoredRow], standing: Standing) -> Standing:
+        """With those of the rows that stood once and were retired: a new version must not begin before that."""
+        for kind, ids in _ids(row for row in rows if (row.kind, row.id) not in standing).items():
+            for row_id, until in among(connection, _ENDED, (self.tenant, kind), ids):
+                standing[kind, row_id] = (None, "", until)
+        return standing
 
     def _close(self, connection: sa.Connection, versions: list[int], at: int) -> None:
         if versions:
             query = sa.update(CATALOGUE).where(CATALOGUE.c.version == sa.bindparam("closed")).values(valid_to=at)
             connection.execute(query, [{"closed": version} for version in versions])
+
+
+def _ids(rows: Iterable[StoredRow]) -> dict[str, list[str]]:
+    """The ids by kind."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.kind, []).append(row.id)
+    return found

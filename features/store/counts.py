@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from features.catalogue import KINDS, Item, Learner, Skill
 from features.columns import instant
-from features.events import SKILL_PREFIX
+from features.events import SKILL_PREFIX, Evidence, Verb
 from features.store.catalogue import CatalogueRows
 from features.store.events import STANDS
 from features.store.outcomes import Counts, Stub
@@ -46,6 +46,17 @@ class CountRows(CatalogueRows):
         """
         things = self._names(Item) | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
         return self._stubs(EVENTS.c.learner_id, self._names(Learner)), self._stubs(EVENTS.c.object_id, things)
+
+    def learners_by_evidence(self) -> dict[Evidence, int]:
+        """How many learners have an event of each strength of evidence; `NONE`: any event. Reads all events."""
+        strength = sa.case({verb.value: int(verb.evidence) for verb in Verb}, value=EVENTS.c.verb, else_=0)
+        mine = sa.and_(EVENTS.c.tenant == self.tenant, STANDS)
+        each = sa.select(strength.label("strength"), EVENTS.c.learner_id).where(mine).distinct().subquery()
+        query = sa.select(each.c.strength, sa.func.count()).group_by(each.c.strength)
+        total = sa.select(sa.func.count(EVENTS.c.learner_id.distinct())).where(mine)
+        with self._engine.connect() as connection:
+            found = {Evidence(level): int(count) for level, count in connection.execute(query)}
+            return dict.fromkeys(Evidence, 0) | found | {Evidence.NONE: int(connection.execute(total).scalar_one())}
 
     def _stubs(self, column: sa.Column[str], known: set[str]) -> list[Stub]:
         count, last = sa.func.count().label("events"), sa.func.max(EVENTS.c.recorded_at)

@@ -63,14 +63,20 @@ class Progress:
 
 @dataclass(frozen=True)
 class PutResult:
-    """How many catalogue rows were new, differed from the stored version, or said nothing new."""
+    """How many catalogue rows were new, differed from the stored version, said nothing new, or were retired by a snapshot."""
 
     inserted: int = 0
     changed: int = 0
     unchanged: int = 0
+    retired: int = 0
 
     def __add__(self, other: "PutResult") -> "PutResult":
-        return PutResult(self.inserted + other.inserted, self.changed + other.changed, self.unchanged + other.unchanged)
+        return PutResult(
+            self.inserted + other.inserted,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+            self.retired + other.retired,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from features.store.erasure import ErasureRows
 from features.store.export import ExportRows
 from features.store.histories import HistoryRows
 from features.store.imports import ImportRows
+from features.store.snapshots import SnapshotRows
 from features.store.statements import StatementRows
 
 
-class TenantSession(StatementRows, HistoryRows, CountRows, DecisionRows, ImportRows, ErasureRows, ExportRows):
+class TenantSession(StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""

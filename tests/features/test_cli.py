@@ -369,6 +369,17 @@ def test_a_tenant_without_events_fails_the_check() -> None:
     assert "FAIL  events: no events of tenant 'acme' are stored" in done.stdout
 
 
+def test_a_catalogue_without_events_can_begin() -> None:
+    assert run("materialize", "--tenant", "acme").exit_code == 1  # nothing at all
+    Path("org").mkdir()
+    events({"id": "excel", "title": "Excel"}, name="org/items.jsonl")
+    assert ingest("org").exit_code == 0
+    done = run("materialize", "--tenant", "acme")
+    assert done.exit_code == 0
+    assert "PASS  catalogue: 1 items and no events yet: `python -m training start --tenant acme` serves them" in done.stdout
+    assert run("check", "--tenant", "acme").exit_code == 1
+
+
 def test_the_whole_way_from_files_to_the_lake() -> None:
     Path("org").mkdir()
     events(GOOD, SECOND, name="org/events.jsonl")

@@ -438,3 +438,12 @@ def test_a_store_that_went_back_in_time_makes_the_lake_anew(acme: TenantSession,
     assert lake.materialize(session, tmp_path / "lake").events == 2
     assert lake.read_events(tmp_path / "lake", "acme")["event_id"].to_pylist() == ["e1", "e3"]
     restored.close()
+
+
+def test_what_is_retired_leaves_the_snapshots(acme: TenantSession, tmp_path: Path) -> None:
+    lake.materialize(acme, tmp_path)
+    acme.retire("item", ["c"], at=NOON + DAY)
+    acme.sync("learner", [Learner(id="ann"), Learner(id="cem")], at=NOON + DAY, most_vanish=0.5)
+    lake.materialize(acme, tmp_path)
+    found = {name: lake.snapshot(tmp_path, "acme", name)[0].to_pylist() for name in ("items", "item_skills", "learners")}
+    assert found == {"items": ["a", "b", "d"], "item_skills": ["a", "b"], "learners": ["ann", "cem"]}

@@ -20,7 +20,7 @@ from serving import service
 from serving.app import APIS
 from serving.middleware import FrontDoor
 from serving.runtime import Runtime
-from serving.scopes import KEYED_PATHS, OPEN_PATHS, SCOPES, scope_of
+from serving.scopes import BY_ROUTE, KEYED_PATHS, OPEN_PATHS, scope_of
 from serving.settings import Settings
 
 RECOMMEND, RANK, EVENTS, SKILLS = "/v1/recommendations", "/v1/rank", "/v1/events", "/v1/learners/ana/skills"
@@ -102,6 +102,7 @@ def test_each_route_opens_to_its_scope_and_to_admin_only(keyless: TestClient, st
         (SKILLS, Scope.RANK, keyless.get(SKILLS, headers=headers)),
         ("gaps", Scope.RANK, keyless.get("/v1/learners/ana/gaps", headers=headers)),
         (EVENTS, Scope.INGEST, keyless.post(EVENTS, json=EVENT, headers=headers)),
+        ("health", Scope.INGEST, keyless.get("/v1/ingest/health", headers=headers)),
     ]
     for route, needed, answer in asked:
         assert answer.status_code == (200 if scope in (needed, Scope.ADMIN) else 403), route
@@ -196,21 +197,12 @@ def test_the_development_keys_tenant_must_have_a_bundle(settings: Settings, stor
 
 def test_every_keyed_route_says_its_scope() -> None:
     """One that does not needs `admin`; say so in the table when that is meant."""
-    routes = [route for route in service.pages.app.routes if isinstance(route, Route)]
-    mounted = {
-        (method, route.path.replace(":path}", "}")) for route in routes for method in (route.methods or set()) - {"HEAD"}
-    }
-    keyed = {(method, path) for method, path in mounted if path.startswith(KEYED_PATHS) and path not in OPEN_PATHS}
-    keyed |= {("POST", path) for path in APIS}
-    assert [(method, path) for method, path in keyed if not {path, f"{method} {path}"} & set(SCOPES)] == []
-
-
-def test_what_is_said_of_a_method_counts_for_it_alone() -> None:
-    scopes = {"/v1/things": Scope.SYNC, "DELETE /v1/things": Scope.ADMIN}
-    found = [
-        scope_of(scopes, method, path) for method, path in [("PUT", "/v1/things"), ("DELETE", "/v1/things"), ("GET", "/v1/x")]
-    ]
-    assert found == [Scope.SYNC, Scope.ADMIN, Scope.ADMIN]
+    mounted = [route.path.replace(":path}", "}") for route in service.pages.app.routes if isinstance(route, Route)]
+    keyed = {path for path in (*APIS, *mounted) if path.startswith(KEYED_PATHS)}
+    assert keyed - OPEN_PATHS <= set(BY_ROUTE)
+    assert scope_of("GET", "/v1/nothing/yet") is Scope.ADMIN
+    assert scope_of("DELETE", "/v1/learners/{learner_id}") is Scope.ADMIN
+    assert scope_of("GET", "/v1/learners/{learner_id}") is Scope.SYNC
 
 
 def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
@@ -221,7 +213,7 @@ def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
         "/v1/learners/count": {"GET", "HEAD"},
         "/v1/events": {"POST"},
     }
-    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, scopes={})  # type: ignore[arg-type]
+    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, limits={})  # type: ignore[arg-type]
     found = [
         door._label(method, path)
         for method, path in [

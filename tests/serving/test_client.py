@@ -10,10 +10,11 @@ import pytest
 from acme import NOW, TENANT
 from starlette.testclient import TestClient
 
+from features.catalogue import Item
 from features.events import Verb
 from features.store import EventStore
 from serving.client import Client, ProblemError
-from serving.payloads import EventIn, FeedbackIn, GapsQuery, RankRequest, RecommendationsRequest, SkillsQuery
+from serving.payloads import EventIn, FeedbackIn, GapsQuery, RankRequest, RecommendationsRequest, SkillsQuery, SyncQuery
 
 
 @pytest.fixture
@@ -46,6 +47,20 @@ def test_every_call_has_a_typed_answer(nextwise: Client, store: EventStore) -> N
     (stored,) = nextwise.statements([{**statement, "verb": {"id": "http://adlnet.gov/expapi/verbs/passed"}}])
     assert [one.event_id for one in store.tenant(TENANT).history("mailto:a@b.example")] == [stored]
     assert nextwise.health().unresolved_items.count == 1
+
+
+def test_the_catalogue_is_put_synced_and_retired(nextwise: Client, store: EventStore) -> None:
+    excel = Item(id="excel 1/2", title="Excel", skills={"sheets": 2}, available_until=NOW)
+    answer = nextwise.put(Item, [excel])
+    assert (answer.inserted, answer.unresolved[0].id) == (1, "sheets")
+    assert store.tenant(TENANT).catalogue().items["excel 1/2"] == excel
+    with pytest.raises(ProblemError, match="409: 6 of 7 items would vanish"):
+        nextwise.sync(Item, [excel])
+    assert nextwise.sync(Item, [excel], SyncQuery(most_vanish=0.9)).retired == 6
+    nextwise.retire(Item, "excel 1/2")
+    assert not store.tenant(TENANT).catalogue().items
+    with pytest.raises(ProblemError, match="404: there is no item 'excel 1/2'"):
+        nextwise.retire(Item, "excel 1/2")
 
 
 def test_any_number_of_events_goes_in_parts_and_each_has_its_result(nextwise: Client) -> None:

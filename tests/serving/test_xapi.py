@@ -160,6 +160,7 @@ def test_a_key_in_compat_mode_repairs_and_counts(client: TestClient, store: Even
     key = store.keys().add(TENANT, "moodle", [Scope.INGEST], at=NOW, compat=True)
     basic = base64.b64encode(f"{key.key.key_id}:{key.text}".encode()).decode()
     wrong = said(1, actor={"account": {"homePage": "https://lms.example", "name": 7}})
+    assert client.post(PATH, json=[wrong, said(2)], headers=V1).status_code == 400  # the development key is strict
     assert client.post(PATH, json=[wrong, said(2)], headers={"Authorization": f"Basic {basic}"}).status_code == 200
     assert seen(store, "7") == [number(1)]
     stored = store.tenant(TENANT).statement(number(1), voided=False)
