@@ -1,7 +1,6 @@
 """Back up and restore: a whole store, or one tenant, in one file that both databases read."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -9,11 +8,13 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 
 from features.archive import FORMAT, Line, Lines, new_archive, read_archive
-from features.migrate import exists, upgrade
+from features.erasures import Erasures, replay
+from features.migrate import upgrade
 from features.store.bulk import insert_rows
 from features.store.locks import writing
 from features.store.opening import connect, shown
 from features.store.versions import KNOWN, NEWEST, create, require, version
+from features.view import WAIT_S, viewed
 
 # What is worth keeping, and its key: `heartbeat` says nothing, and the version stands in the header.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -23,15 +24,17 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "item_aliases": ("tenant", "alias", "item_id"),
     "voidings": ("seq",),
     "statements": ("seq",),
+    "mentions": ("tenant", "learner_id", "statement_id"),
     "intake": ("tenant", "kind", "which"),
     "api_keys": ("key_id",),
+    "erasure_keys": ("tenant",),
+    "erasures": ("seq",),
     "decisions": ("seq",),
     "imports": ("seq",),
     "import_progress": ("tenant", "key"),
 }
 _NUMBERED: Final = {name: keys[0] for name, keys in _KEYS.items() if keys in (("seq",), ("version",))}
 _PAGE: Final = 5_000
-_WAIT_S: Final = 10.0
 Advance = Callable[[int], None]
 
 
@@ -51,7 +54,7 @@ def back_up(url: str, target: Path, *, tenant: str | None = None, advance: Advan
     With `tenant` only that tenant's rows. FileExistsError: `target` is never overwritten. ValueError: there is no store at
     the URL, or one of another version, or it has no row of the tenant.
     """
-    with _reading(url) as connection, new_archive(target) as lines:
+    with viewed(url) as connection, new_archive(target) as lines:
         lines.write(_header(connection, NEWEST, tenant, _NUMBERED))
         rows = {name: _write_table(connection, _table(connection, name), tenant, lines, advance) for name in _KEYS}
         if tenant is not None and not any(rows.values()):
@@ -61,18 +64,20 @@ def back_up(url: str, target: Path, *, tenant: str | None = None, advance: Advan
     return Backup(NEWEST, tenant, rows, found)
 
 
-def restore(source: Path, url: str, *, advance: Advance = lambda rows: None) -> Backup:
+def restore(source: Path, url: str, *, erasures: Erasures | None = None, advance: Advance = lambda rows: None) -> Backup:
     """Fills the empty store of a URL from a backup in one transaction, which ends only when what was stored was read back
     and found the same. After a failure, or a kill, nothing is stored, and it can be run again.
 
-    A backup of an older version is brought to the newest one; its target must have no tables yet. ValueError: the file is
-    no whole backup, or is of a newer version, or the store has rows.
+    `erasures`: those of the store that it takes the place of. Whoever was erased after the backup is erased again in the same
+    transaction, so nobody ever reads them. A backup of an older version is brought to the newest one; its target must have no
+    tables yet. ValueError: the file is no whole backup, or is of a newer version, or the store has rows, or the erasures
+    are of another store.
     """
     lines = read_archive(source)
     header = cast(dict[str, Any], next(lines))
     if header["version"] not in KNOWN:
         raise ValueError(f"{source} is of version {header['version']}, newer than this program ({NEWEST}): upgrade the program")
-    engine, _ = connect(url, _WAIT_S)
+    engine, _ = connect(url, WAIT_S)
     try:
         with writing(engine, "schema") as connection:
             _prepare(connection, header["version"], engine.url)
@@ -81,30 +86,14 @@ def restore(source: Path, url: str, *, advance: Advance = lambda rows: None) -> 
             _compare(connection, header, trailer)
             if header["version"] != NEWEST:
                 upgrade(connection, NEWEST)
+            if erasures is not None:
+                replay(connection, erasures, header["tenant"])
     finally:
         engine.dispose()
     return Backup(header["version"], header["tenant"], trailer["rows"], trailer["sha256"])
 
 
 # -- reading a store --
-
-
-@contextmanager
-def _reading(url: str) -> Iterator[sa.Connection]:
-    """One unchanging view of a store: SQLite gives it to every transaction that reads, PostgreSQL to one that asks for it."""
-    if not exists(url):
-        raise ValueError(f"there is no store at {shown(url)}")
-    engine, _ = connect(url, _WAIT_S)
-    view = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if _is_postgresql(engine) else {}
-    try:
-        with engine.execution_options(**view).connect() as connection:
-            found = version(connection)
-            if found is None:
-                raise ValueError(f"there is no store at {shown(url)}: the database is empty")
-            require(found, engine.url)
-            yield connection
-    finally:
-        engine.dispose()
 
 
 def _header(connection: sa.Connection, found: str, tenant: str | None, numbered: Iterable[str]) -> dict[str, Any]:

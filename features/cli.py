@@ -14,7 +14,8 @@ from features.checks import Check, check, failed
 from features.ingest_cli import ingest_command
 from features.lock import LockedError, held
 from features.propose_cli import accept_command, propose_command
-from features.store_cli import backup_command, migrate_command, restore_command
+from features.rights_cli import erase_command, export_command
+from features.store_cli import backup_command, erasures_command, migrate_command, restore_command
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ app.command("ingest")(ingest_command)
 app.command("migrate")(migrate_command)
 app.command("backup")(backup_command)
 app.command("restore")(restore_command)
+app.command("erasures")(erasures_command)
+app.command("erase")(erase_command)
+app.command("export-learner")(export_command)
 app.command("propose")(propose_command)
 app.command("accept")(accept_command)
 

@@ -27,11 +27,14 @@ _Spooled = tuple[str, int, StoredEvent]
 
 @dataclass
 class Ingested:
-    """What became of a file's rows. Events: rows = accepted + duplicates + refused. `first` holds up to ten refusals."""
+    """What became of a file's rows. Events: rows = accepted + duplicates + refused + suppressed. `suppressed`: of learners
+    who were erased after them. `first` holds up to ten refusals.
+    """
 
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
+    suppressed: int = 0
     catalogue: PutResult = field(default_factory=PutResult)
     catalogue_refused: int = 0
     first: list[Refusal] = field(default_factory=list)
@@ -44,7 +47,7 @@ class Ingested:
 
     @property
     def rows(self) -> int:
-        return self.accepted + self.duplicates + self.refused
+        return self.accepted + self.duplicates + self.refused + self.suppressed
 
     @property
     def bad(self) -> int:
@@ -198,6 +201,7 @@ def _append(session: TenantSession, batch: list[_Spooled], found: Ingested, refu
     done = session.append_prepared([stored for _, _, stored in batch])
     found.accepted += done.accepted
     found.duplicates += done.duplicates
+    found.suppressed += done.suppressed
     for (file, line, stored), outcome in zip(batch, done.outcomes, strict=True):
         if outcome == "conflict":  # someone else wrote the id since the first pass
             refusals.event(_conflict(file, line, stored, "store"))
@@ -216,5 +220,6 @@ def summary(found: Ingested) -> dict[str, Any]:
         "accepted": found.accepted,
         "duplicates": found.duplicates,
         "refused": found.refused,
+        "suppressed": found.suppressed,
         "catalogue": asdict(found.catalogue) | {"refused": found.catalogue_refused},
     }

@@ -187,6 +187,8 @@ def _print_ingested(found: Ingested, seconds: float, *, catalogue: bool) -> None
         parts = f"{put.inserted:,} new, {put.changed:,} changed, {put.unchanged:,} unchanged"
         typer.echo(f"catalogue: {parts}, {found.catalogue_refused:,} refused")
     parts = f"{found.accepted:,} accepted + {found.duplicates:,} duplicate + {found.refused:,} refused"
+    if found.suppressed:
+        parts += f" + {found.suppressed:,} suppressed (of learners who were erased after them)"
     typer.echo(f"{found.rows:,} rows = {parts}, in {seconds:.1f} s")
 
 

@@ -80,7 +80,8 @@ class _Run:
         before = session.progress(self.key)
         self.after = before.line if before else 0
         if before:
-            found.accepted, found.duplicates, found.refused = before.accepted, before.duplicates, before.refused
+            found.accepted, found.duplicates = before.accepted, before.duplicates
+            found.refused, found.suppressed = before.refused, before.suppressed
             found.resumed_after = before.line
 
     def check(self) -> None:
@@ -121,15 +122,17 @@ class _Run:
                     self._append(batch)
                 self._advance(batch.good)
         self.complete = True
-        found.stored = bool(found.accepted or found.duplicates)
+        found.stored = bool(found.accepted or found.duplicates or found.suppressed)
 
     def _append(self, batch: Batch) -> None:
         found = self._found
         self.refusals.flush()
-        place = Progress(self.key, batch.offset, batch.line, found.accepted, found.duplicates, found.refused)
+        counts = found.accepted, found.duplicates, found.refused, found.suppressed
+        place = Progress(self.key, batch.offset, batch.line, *counts)
         done = self._session.append_values(batch.rows, progress=place)
         found.accepted += done.accepted
         found.duplicates += done.duplicates
+        found.suppressed += done.suppressed
         if done.conflicts:
             for line, row, outcome in zip(batch.lines, batch.rows, done.outcomes, strict=True):
                 if outcome == "conflict":

@@ -78,7 +78,8 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
     """
     with _alone(lake, session.tenant):
         before = manifest(lake, session.tenant)
-        days, watermark, voided = _days(session, lake, before)
+        erased = session.last_erasure()
+        days, watermark, voided = _days(session, lake, before, erased)
         write(session, lake, [date.fromisoformat(day) for day in sorted(days)], watermark)
         files = _described(lake, session.tenant, before, days)
         months = _write_months(lake, session.tenant, before, days, files)
@@ -87,7 +88,7 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
         total = sum(file["rows"] for file in files.values())
         report = LakeReport(session.tenant, total, len(files), len(days), watermark, rows, _digest(files, snapshots))
         body = {"format": FORMAT, "schema": SCHEMA, "files": files, "months": months, "snapshots": snapshots}
-        facts = {"voidings": voided, "imports": session.imports()}
+        facts = {"voidings": voided, "erasures": erased, "imports": session.imports()}
         _swap_text(_manifest_path(lake, session.tenant), body | facts | asdict(report))
     return report
 
@@ -265,9 +266,9 @@ def _alone(lake: Path, tenant: str) -> Iterator[None]:
         yield
 
 
-def _days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tuple[set[str], int, int]:
-    """The days to write: those with news since the watermark, with an event that was voided since, or whose file is not what
-    the manifest says; and the last event and voiding that are in the lake then.
+def _days(session: TenantSession, lake: Path, before: Mapping[str, Any], erased: int) -> tuple[set[str], int, int]:
+    """The days to write: those with news since the watermark, with an event that was voided or erased since, or whose file is
+    not what the manifest says; and the last event and voiding that are in the lake then. `erased`: the last erasure.
 
     All, where the store does not hold the last event of the lake: it was restored to an earlier state, or it is another one.
     """
@@ -275,6 +276,9 @@ def _days(session: TenantSession, lake: Path, before: Mapping[str, Any]) -> tupl
     if anew := before.get("schema", 1) < SCHEMA or not (holds(session, watermark) and _voided(session, voided)):
         watermark = voided = 0
     days = {day for day in files if anew or not partitions.is_sound(day_path(lake, session.tenant, day), files[day])}
+    if erased != before.get("erasures", 0):  # their rows are gone, and so is what would say of which day they were
+        held = session.per_day(until=watermark)
+        days |= {day for day, file in files.items() if file["rows"] != held.get(day, 0)}
     for seq, at in session.arrivals(after=watermark):
         days.add(at.date().isoformat())
         watermark = max(watermark, seq)

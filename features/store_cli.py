@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from sqlalchemy.exc import DBAPIError
 
 from features.backup import Backup, back_up, restore
+from features.erasures import erasures_of, write_erasures
 from features.migrate import migrate
 from features.store.opening import UrlError, shown
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, fail, progress
@@ -43,12 +44,35 @@ def backup_command(
 def restore_command(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file that `backup` wrote.")],
     store: StoreOption = DEFAULT_STORE,
+    erasures: Annotated[
+        str | None, typer.Option(help="Erase again who was erased since: the URL of the old store, or a file of `erasures`.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fill an empty store from a backup, of whichever database, and compare what was stored with it."""
     with _usable(store), progress("Storing rows") as advance:
-        found = restore(file, store, advance=advance)
+        since = None if erasures is None else erasures_of(erasures)
+        found = restore(file, store, erasures=since, advance=advance)
     _print(found, as_json, f"restored to {shown(store)}")
+    if since is None:
+        typer.echo(_COME_BACK, err=True)
+
+
+def erasures_command(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where they are written, over an older file.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Write who was erased, as hashes with their key, to a file for `restore --erasures`. Keep it apart from the store."""
+    with _usable(store):
+        found = write_erasures(store, file)
+    typer.echo(f"{len(found.erasures):,} erased names of {len(found.keys):,} tenants written to {file}")
+
+
+_COME_BACK: Final = (
+    "Warning: learners who were erased after this backup was made are in the restored store again, unless nobody was. Before "
+    "anybody reads it, restore once more into another empty store with --erasures URL_OF_THE_OLD_STORE, or with a file that "
+    "`python -m features erasures` wrote."
+)
 
 
 @contextmanager

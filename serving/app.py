@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import catalogue, health, metrics, openapi, reference, skills, xapi
+from serving import catalogue, health, metrics, openapi, reference, rights, skills, xapi
 from serving.feedback import feedback
 from serving.ingest import ingest, record
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
@@ -67,6 +67,8 @@ class Pages:
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
                 *catalogue.routes(lambda: self.runtime),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
                 Route("/xapi/about", self._about, methods=["GET"]),
@@ -117,6 +119,13 @@ class Pages:
 
     async def _gaps(self, request: Request) -> Response:
         return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
+    async def _export(self, request: Request) -> Response:
+        return JSONResponse(await rights.export(self.runtime, TENANT.get(), request.path_params["learner_id"]))
+
+    async def _erase(self, request: Request) -> Response:
+        await rights.erase(self.runtime, TENANT.get(), request.path_params["learner_id"])
+        return Response(status_code=204)
 
     async def _health(self, request: Request) -> Response:
         return _json(await health.health(self.runtime, TENANT.get()))

@@ -34,7 +34,7 @@ async def health(runtime: Runtime, tenant: str) -> HealthAnswer:
         )
 
     try:
-        return await runtime.beside(tenant, found)
+        return await runtime.beside(tenant, found, long=True)
     except StoreDownError as error:
         raise RefusedError(503, str(error), headers={"Retry-After": "2"}) from error
 

@@ -20,6 +20,7 @@ from serving.payloads import (
     GapsAnswer,
     GapsQuery,
     HealthAnswer,
+    LearnerExport,
     Problem,
     RankAnswer,
     RankRequest,
@@ -50,6 +51,7 @@ _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
     "/v1/rank": (RankRequest, RankAnswer),
 }
+_LEARNER: Final = {"name": "learner_id", "in": "path", "required": True, "schema": _ID}
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
     "password, with every request under /v1 and /xapi; the key says which organisation it is. Errors are problem details "
@@ -63,6 +65,11 @@ _GAPS: Final = "What a learner's role expects and their events do not show, with
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
 _STATEMENTS: Final = (
     "Store a statement, or all of a batch of up to 1,000 or none. Stored means synced; the learner's next answer knows it."
+)
+_EXPORT: Final = "All that is stored of a learner: their rows in all versions, events, statements, decisions."
+_ERASE: Final = (
+    "Erase a learner under every name they have. What happened until then and is sent again is suppressed; what happens later "
+    "starts an empty learner."
 )
 _UNKNOWN: Final = "Never heard of: neither in the catalogue nor in an event"
 
@@ -102,6 +109,7 @@ def _schemas() -> Document:
         GapsAnswer,
         HealthAnswer,
         CatalogueAnswer,
+        LearnerExport,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -166,6 +174,7 @@ def _mounted() -> Document:
         "/xapi/statements": _statements(),
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
+        "/v1/learners/{learner_id}/export": {"get": _export()},
         "/livez": _get("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
@@ -226,6 +235,7 @@ def _catalogue() -> Document:
                     "409": _response("A clock went back; nothing was changed", _problem()),
                 },
             }
+    paths["/v1/learners/{learner_id}"]["delete"] = _erase()
     return paths
 
 
@@ -271,12 +281,11 @@ def _id_of(name: str, *, required: bool = False) -> Document:
 
 
 def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[BaseModel]) -> Document:
-    learner = {"name": "learner_id", "in": "path", "required": True, "schema": _ID}
     operation = {
         "summary": summary,
         "operationId": name,
         "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
-        "parameters": [learner, *_parameters(query)],
+        "parameters": [_LEARNER, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
             **_problems("400", "401", "403", "429", "503"),
@@ -284,6 +293,33 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
         },
     }
     return {"get": operation}
+
+
+def _export() -> Document:
+    return {
+        "summary": _EXPORT,
+        "operationId": "export_learner",
+        "security": _security("/v1/learners/{learner_id}/export"),
+        "parameters": [_LEARNER],
+        "responses": {
+            "200": _response("The document", _json(_ref(LearnerExport))),
+            **_problems("400", "401", "403", "429", "503"),
+            "404": _response("Nothing is stored of them", _problem()),
+        },
+    }
+
+
+def _erase() -> Document:
+    return {
+        "summary": _ERASE,
+        "operationId": "erase_learner",
+        "security": _security("/v1/learners/{learner_id}", "DELETE"),
+        "parameters": [_LEARNER],
+        "responses": {
+            "204": {"description": "Nothing of them is stored, whether or not something was"},
+            **_problems("400", "401", "403", "429", "503"),
+        },
+    }
 
 
 def _one_or_many(row: type[BaseModel]) -> Document:

@@ -168,11 +168,14 @@ class FeedbackIn(_In):
 
 
 class EventResult(BaseModel):
-    """What became of one event; `field` and `detail` say what is wrong with it."""
+    """What became of one event; `field` and `detail` say what is wrong with it.
+
+    `suppressed`: its learner was erased after it happened; it is not stored, and need not be sent again.
+    """
 
     index: int
     event_id: str | None
-    outcome: Literal["accepted", "duplicate", "conflict", "invalid"]
+    outcome: Literal["accepted", "duplicate", "conflict", "invalid", "suppressed"]
     field: str | None = None
     detail: str | None = None
 
@@ -284,6 +287,31 @@ class GapsAnswer(_OfLearner):
     """A learner's gaps, the largest first; none without a role, or with personalisation off (`fallback` says so)."""
 
     gaps: tuple[Gap, ...]
+
+
+class LearnerVersion(BaseModel):
+    """A row of the catalogue and from when until when it was so; `valid_to` is null for the one that is."""
+
+    valid_from: datetime
+    valid_to: datetime | None
+    row: dict[str, JsonValue]
+
+
+class LearnerExport(BaseModel):
+    """All that is stored of a learner, under every name they have or had, in the order of arrival.
+
+    `events`: those that were taken back too, with `voided_at`. `statements`: as they came. `decisions`: what was shown to them
+    and why.
+    """
+
+    tenant: str
+    learner_id: str
+    names: tuple[str, ...]
+    learner: tuple[LearnerVersion, ...]
+    assignments: tuple[LearnerVersion, ...]
+    events: tuple[dict[str, JsonValue], ...]
+    statements: tuple[dict[str, JsonValue], ...]
+    decisions: tuple[dict[str, JsonValue], ...]
 
 
 class Noted(BaseModel):

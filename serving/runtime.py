@@ -70,6 +70,9 @@ class Runtime:
         # Apart from the worker: reading 20 MB takes seconds, and 200 MB of memory, so one at a time.
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="large-body")
         self.large_body = asyncio.Lock()
+        self._intake = ThreadPoolExecutor(1, thread_name_prefix="statements")
+        # Reads every event of a tenant for one answer: nothing else waits for it.
+        self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
         self._log: DecisionLog | None = None
         self._spool: Spool | None = None
 
@@ -102,6 +105,8 @@ class Runtime:
         self._writer.shutdown()
         self._worker.shutdown()
         self._reader.shutdown()
+        self._intake.shutdown()
+        self._reports.shutdown()
         self._storage.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
@@ -161,12 +166,13 @@ class Runtime:
         except Exception as error:
             raise StoreDownError(f"the event store does not accept events: {_said(error)}") from error
 
-    async def beside(self, tenant: str, work: Callable[[TenantSession], T]) -> T:
+    async def beside(self, tenant: str, work: Callable[[TenantSession], T], *, long: bool = False) -> T:
         """What `work` finds with the tenant's rows, worked out beside the event loop. Raises StoreDownError where the store
-        does not answer, and the ValueErrors of `work`.
+        does not answer, and the ValueErrors of `work`. `long`: it may take seconds, and waits only for its like.
         """
         try:
-            return await self._in(self._worker, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            executor = self._reports if long else self._intake
+            return await self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
         except ValueError:
             raise
         except Exception as error:

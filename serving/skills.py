@@ -109,7 +109,7 @@ async def _answer(
     at: datetime | None,
     of: Callable[[Prepared, Learner | None, Sequence[Event], datetime], A],
 ) -> A:
-    _check_id(learner_id)
+    check_id(learner_id)
     now = runtime.clock()
     if at is not None and at > now:
         raise RefusedError(400, f"at: {at.isoformat()} lies in the future; it is {now.isoformat()}", field="at")
@@ -137,7 +137,8 @@ def read_query(kind: type[Q], asked: Asked) -> Q:
         raise invalid(error) from None
 
 
-def _check_id(learner_id: str) -> None:
+def check_id(learner_id: str) -> None:
+    """Raises RefusedError (400) for what is no id."""
     try:
         _ID.validate_python(learner_id)
     except ValidationError as error:

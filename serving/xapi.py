@@ -103,6 +103,7 @@ async def _receive(
         raise _down(error) from error
     runtime.metrics.statements.labels("stored").inc(len(done.new))
     runtime.metrics.statements.labels("duplicate").inc(done.duplicates)
+    runtime.metrics.statements.labels("suppressed").inc(done.suppressed)
     for one in done.new:
         if one.event is not None:
             runtime.metrics.recorded(one.event)

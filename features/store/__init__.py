@@ -5,6 +5,7 @@ happened is made by a `TenantSession`, so a query without a tenant cannot be wri
 """
 
 from features.store.catalogue import StoredRow, VersionError, stored_row
+from features.store.erasure import Erased
 from features.store.keys import KeyRows, UnknownKeyError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
@@ -24,6 +25,7 @@ __all__ = [
     "ConflictError",
     "Counted",
     "Counts",
+    "Erased",
     "EventStore",
     "KeyRows",
     "Outcome",

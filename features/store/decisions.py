@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from features.columns import microseconds
 from features.decisions import Decision
 from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows
+from features.store.suppression import erased
 from features.store.tables import DECISIONS
 
 
@@ -15,10 +16,15 @@ class DecisionRows(TenantRows):
     """The decisions' part of a session."""
 
     def record(self, decisions: Sequence[Decision]) -> None:
-        """Stores decisions in one synced transaction; one that is stored already stays as it is."""
+        """Stores decisions in one synced transaction; one that is stored already stays as it is.
+
+        One about a learner who was erased after it is left out: it may have waited in a spool.
+        """
         rows = [self._decision_row(decision) for decision in decisions]
         with self._writing(DECISIONS) as connection:
-            self._insert(connection, DECISIONS, rows)
+            gone = erased(connection, self.tenant, [row["learner_id"] for row in rows])
+            kept = [row for row in rows if row["decided_at"] > gone.get(row["learner_id"], -NO_LIMIT)]
+            self._insert(connection, DECISIONS, kept)
 
     def decision(self, decision_id: str) -> Decision | None:
         """One decision, None when there is none of this id."""

@@ -14,7 +14,8 @@ from features.events import Event, Result, Verb
 from features.store.bulk import insert_rows
 from features.store.imports import write_progress
 from features.store.outcomes import Appended, Outcome, Progress
-from features.store.rows import MAX_BATCH, TenantRows, among
+from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows, among
+from features.store.suppression import erased
 from features.store.tables import EVENTS, STORED, VOIDINGS, StoredEvent
 
 # What an event is rebuilt from, in this order.
@@ -40,8 +41,11 @@ STANDS: Final = EVENTS.c.voided_at.is_(None)
 
 _KNOWN: Final = "SELECT event_id, content_hash FROM events WHERE tenant = {} AND event_id {}"
 _VOIDED: Final = "SELECT event_id FROM voidings WHERE tenant = {} AND event_id {}"
+_DAY: Final = 86_400_000_000
+"""Microseconds."""
 _IN_ORDER: Final = itemgetter(*STORED)
 _ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
+_WHO, _WHEN = STORED.index("learner_id"), STORED.index("occurred_at")
 assert STORED[0] == "tenant"
 
 _VERBS: Final = {verb.value: verb for verb in Verb}
@@ -101,8 +105,9 @@ class EventRows(TenantRows):
         return done
 
     def _store(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> Appended:
+        gone = erased(connection, self.tenant, [row[_WHO] for row in rows])
         known = self._known(connection, [row[_ID] for row in rows])
-        outcomes = tuple([_outcome(known, row[_ID], row[_HASH]) for row in rows])
+        outcomes = tuple([_suppressed(gone, row) or _outcome(known, row[_ID], row[_HASH]) for row in rows])
         fresh = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == "accepted"]
         if fresh:
             insert_rows(connection, EVENTS, STORED, fresh)
@@ -167,9 +172,20 @@ class EventRows(TenantRows):
         for seq, at in self._pages(query, EVENTS.c.seq, after, limit):
             yield seq, instant(at)
 
+    def per_day(self, *, until: int) -> dict[str, int]:
+        """How many events of each UTC day (YYYY-MM-DD) stand, of those with `seq <= until`. Reads all events."""
+        day = (EVENTS.c.occurred_at // sa.literal_column(str(_DAY), sa.BigInteger)).label("day")
+        query = sa.select(day, sa.func.count()).where(EVENTS.c.tenant == self.tenant, STANDS, EVENTS.c.seq <= until)
+        with self._engine.connect() as connection:
+            return {instant(n * _DAY).date().isoformat(): count for n, count in connection.execute(query.group_by(day))}
+
     def _known(self, connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, str]:
         found = among(connection, _KNOWN, (self.tenant,), event_ids)
         return {row[0]: row[1] for row in found}
+
+
+def _suppressed(gone: Mapping[str, int], row: Sequence[Any]) -> Outcome | None:
+    return "suppressed" if gone and row[_WHEN] <= gone.get(row[_WHO], -NO_LIMIT) else None
 
 
 def _outcome(known: dict[str, str], event_id: str, content: str) -> Outcome:

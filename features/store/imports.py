@@ -30,7 +30,8 @@ class ImportRows(TenantRows):
     def progress(self, key: str) -> Progress | None:
         """How far the reading of this key came; None when it never began, or was forgotten."""
         table = IMPORT_PROGRESS.c
-        query = sa.select(table.key, table.offset, table.line, table.accepted, table.duplicates, table.refused)
+        counts = table.accepted, table.duplicates, table.refused, table.suppressed
+        query = sa.select(table.key, table.offset, table.line, *counts)
         with self._engine.connect() as connection:
             row = connection.execute(query.where(table.tenant == self.tenant, table.key == key)).first()
         return None if row is None else Progress(*row)

@@ -15,9 +15,14 @@ def writing(engine: sa.Engine, *what: str) -> Iterator[sa.Connection]:
     order, so that a reader who has seen row n need never look below n again.
     """
     with engine.execution_options(nextwise_write=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_number("/".join(("nextwise", *what))),))
+        hold(connection, *what)
         yield connection
+
+
+def hold(connection: sa.Connection, *what: str) -> None:
+    """Takes one more lock in a transaction of `writing`. Whoever needs several takes them in the order of their names."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_number("/".join(("nextwise", *what))),))
 
 
 def _number(name: str) -> int:

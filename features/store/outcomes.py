@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-Outcome = Literal["accepted", "duplicate", "conflict"]
+Outcome = Literal["accepted", "duplicate", "conflict", "suppressed"]
 
 
 @dataclass(frozen=True)
 class Appended:
-    """What became of each given event, in the order given. A conflict (same id, other content) is not stored."""
+    """What became of each given event, in the order given.
+
+    Not stored are a conflict (same id, other content), and what is suppressed: an event of a learner who was erased after it.
+    """
 
     outcomes: tuple[Outcome, ...]
 
@@ -25,6 +28,10 @@ class Appended:
     @property
     def conflicts(self) -> int:
         return self.outcomes.count("conflict")
+
+    @property
+    def suppressed(self) -> int:
+        return self.outcomes.count("suppressed")
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Progress:
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
+    suppressed: int = 0
 
     def including(self, done: Appended) -> "Progress":
         """The same place, with a batch's outcomes counted; a conflict counts as refused."""
@@ -49,6 +57,7 @@ class Progress:
             accepted=self.accepted + done.accepted,
             duplicates=self.duplicates + done.duplicates,
             refused=self.refused + done.conflicts,
+            suppressed=self.suppressed + done.suppressed,
         )
 
 

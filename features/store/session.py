@@ -2,11 +2,13 @@
 
 from features.store.counts import CountRows
 from features.store.decisions import DecisionRows
+from features.store.erasure import ErasureRows
+from features.store.export import ExportRows
 from features.store.histories import HistoryRows
 from features.store.imports import ImportRows
 from features.store.snapshots import SnapshotRows
 from features.store.statements import StatementRows
 
 
-class TenantSession(StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows):
+class TenantSession(StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""

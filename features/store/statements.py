@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from features.columns import instant, microseconds
 from features.store.bulk import insert_rows
 from features.store.events import EventRows
-from features.store.rows import among
-from features.store.tables import EVENTS, INTAKE, STATEMENTS, STORED, VOIDINGS, count_of, insert_of
+from features.store.rows import NO_LIMIT, among
+from features.store.suppression import erased
+from features.store.tables import EVENTS, INTAKE, MENTIONS, STATEMENTS, STORED, VOIDINGS, count_of, insert_of
 from features.xapi.intake import Intake, same
 from features.xapi.meaning import SOURCE
+from features.xapi.mentions import without
 
 MOST_COUNTED: Final = 1_000
 OTHERS: Final = "others"
@@ -39,10 +41,13 @@ class VoidingError(ConflictError):
 
 @dataclass(frozen=True)
 class Received:
-    """What was new in a batch, and how many of its statements were stored already."""
+    """What was new in a batch, and how many of its statements were stored already, or speak of a time before their learner was
+    erased and are not stored.
+    """
 
     new: tuple[Intake, ...]
     duplicates: int
+    suppressed: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,24 +66,26 @@ class StatementRows(EventRows):
     def receive(self, batch: Sequence[Intake]) -> Received:
         """Stores a batch in one synced transaction: statements, their events, what they void, the counts.
 
-        The same statement again is no news, whatever became of it: one that is voided stays so. Errors: ConflictError where
-        an id is taken by another statement or event, VoidingError; nothing is stored then.
+        The same statement again is no news, whatever became of it: one that is voided stays so. What a learner did before they
+        were erased is left out; what they voided is void all the same. Errors: ConflictError where an id is taken by another
+        statement or event, VoidingError; nothing is stored then.
         """
         with self._writing(EVENTS) as connection:
             stored = {row[0]: row for row in among(connection, _KNOWN, (self.tenant,), _named(batch))}
             self._refuse_others(connection, batch, stored)
-            new = [one for one in batch if one.statement_id not in stored]
-            voiding = {name for name, _, voids in stored.values() if voids} | {one.statement_id for one in new if one.voids}
-            for one in new:
+            unknown = [one for one in batch if one.statement_id not in stored]
+            new = self._wanted(connection, unknown)
+            voiding = {name for name, _, voids in stored.values() if voids} | {one.statement_id for one in unknown if one.voids}
+            for one in unknown:
                 if one.voids in voiding:
                     raise VoidingError(one.statement_id, f"{one.voids} voids another statement, and cannot be voided itself")
             self._insert_statements(connection, new)
             self._insert_events(connection, new)
             self.void_within(
-                connection, {one.voids: one.statement_id for one in new if one.voids}, max(_moments(new), default=0)
+                connection, {one.voids: one.statement_id for one in unknown if one.voids}, max(_moments(unknown), default=0)
             )
             self._count(connection, Counter(counted for one in new for counted in one.counted), max(_moments(new), default=0))
-        return Received(tuple(new), len(batch) - len(new))
+        return Received(tuple(new), len(batch) - len(unknown), len(unknown) - len(new))
 
     def statement(self, statement_id: str, *, voided: bool) -> dict[str, Any] | None:
         """One statement as it is stored; None where there is none, or where it is voided and `voided` says otherwise.
@@ -116,6 +123,15 @@ class StatementRows(EventRows):
             found = connection.execute(query.order_by(STATEMENTS.c.seq.desc()).limit(1)).scalar()
         return None if found is None else instant(found)
 
+    def _wanted(self, connection: sa.Connection, unknown: Sequence[Intake]) -> list[Intake]:
+        """Without those about a time before their learner was erased, and without the names of others of whom that is true."""
+        named = [name for one in unknown for name in (one.learner_id, *one.mentions) if name is not None]
+        gone = erased(connection, self.tenant, named)
+        if not gone:
+            return list(unknown)
+        wanted = [one for one in unknown if microseconds(one.occurred_at) > gone.get(one.learner_id or "", -NO_LIMIT)]
+        return [_nameless(one, gone) for one in wanted]
+
     def _refuse_others(self, connection: sa.Connection, batch: Sequence[Intake], stored: Mapping[str, Any]) -> None:
         unlike = {
             one.statement_id: one
@@ -136,10 +152,14 @@ class StatementRows(EventRows):
                 int(one.event is not None),
                 one.body,
                 one.content_hash,
+                one.learner_id,
             )
             for one in new
         ]
         insert_rows(connection, STATEMENTS, _STATEMENT, rows)
+        named = [(self.tenant, name, one.statement_id) for one in new for name in one.mentions]
+        if named:
+            insert_rows(connection, MENTIONS, ("tenant", "learner_id", "statement_id"), named)
 
     def _insert_events(self, connection: sa.Connection, new: Sequence[Intake]) -> None:
         """An event of the id that came by a file of statements before stands for this one, whatever item was found for it."""
@@ -169,6 +189,16 @@ class StatementRows(EventRows):
         ]
         if rows:
             connection.execute(upsert, rows)
+
+
+def _nameless(one: Intake, gone: Mapping[str, int]) -> Intake:
+    """The content's hash stays as it came: the same statement sent again is the same."""
+    at = microseconds(one.occurred_at)
+    names = {name for name in one.mentions if at <= gone.get(name, -NO_LIMIT)}
+    if not names:
+        return one
+    body = json.dumps(without(json.loads(one.body), names), ensure_ascii=False, separators=(",", ":"))
+    return replace(one, body=body, mentions=tuple(name for name in one.mentions if name not in names))
 
 
 def _named(batch: Sequence[Intake]) -> list[str]:

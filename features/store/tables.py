@@ -93,7 +93,7 @@ VOIDINGS: Final = sa.Table(
     sa.Index("voidings_order", "tenant", "seq"),
     sqlite_autoincrement=True,
 )
-# xAPI statements as they came. `event`: whether an event of the same id was made of it.
+# xAPI statements as they came. `event`: whether an event of the same id was made of it. `learner_id`: who acted, as in events.
 STATEMENTS: Final = sa.Table(
     "statements",
     METADATA,
@@ -105,9 +105,20 @@ STATEMENTS: Final = sa.Table(
     sa.Column("event", sa.Integer, nullable=False),
     sa.Column("body", _TEXT, nullable=False),
     sa.Column("content_hash", _TEXT, nullable=False),
+    sa.Column("learner_id", _TEXT),
     sa.UniqueConstraint("tenant", "statement_id"),
     sa.Index("statements_order", "tenant", "seq"),
+    sa.Index("statements_learner", "tenant", "learner_id"),
     sqlite_autoincrement=True,
+)
+# Whom a statement names beside the one who acted, written as learners are: an index, so that they can be found in it.
+MENTIONS: Final = sa.Table(
+    "mentions",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("learner_id", _TEXT, primary_key=True),
+    sa.Column("statement_id", _TEXT, primary_key=True),
+    sa.Index("mentions_statement", "tenant", "statement_id"),
 )
 # What came in and how it was understood, counted by kind: repairs, what is no event and why.
 INTAKE: Final = sa.Table(
@@ -145,6 +156,7 @@ DECISIONS: Final = sa.Table(
     sa.Column("body", _TEXT, nullable=False),
     sa.UniqueConstraint("tenant", "decision_id"),
     sa.Index("decisions_order", "tenant", "seq"),
+    sa.Index("decisions_learner", "tenant", "learner_id"),
     sqlite_autoincrement=True,
 )
 IMPORTS: Final = sa.Table(
@@ -167,6 +179,25 @@ IMPORT_PROGRESS: Final = sa.Table(
     sa.Column("accepted", sa.BigInteger, nullable=False),
     sa.Column("duplicates", sa.BigInteger, nullable=False),
     sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("suppressed", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+)
+# What is left of learners who were erased: the hash of each of their names, and when. Their key is the tenant's own.
+ERASURES: Final = sa.Table(
+    "erasures",
+    METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("subject", _TEXT, nullable=False),
+    sa.Column("erased_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("tenant", "subject"),
+    sa.Index("erasures_order", "tenant", "seq"),
+    sqlite_autoincrement=True,
+)
+ERASURE_KEYS: Final = sa.Table(
+    "erasure_keys",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("hash_key", _TEXT, nullable=False),
 )
 # Named and shaped as Alembic does it, which is needed only to migrate.
 VERSION: Final = sa.Table(

@@ -17,7 +17,9 @@ from pydantic_core import to_json
 
 from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
-from features.xapi.meaning import Known, NotUnderstood, bounded, event
+from features.xapi.actors import Agent
+from features.xapi.meaning import Known, NotUnderstood, bounded, event, learner_of
+from features.xapi.mentions import mentioned
 from features.xapi.repair import repaired
 from features.xapi.statement import Statement
 from features.xapi.values import moment
@@ -59,6 +61,7 @@ class Checked:
 class Intake:
     """One statement as it is stored. `event`: the event of the same id, None for a statement that is none.
 
+    `learner_id`: whose it is, None where a group acted. `mentions`: who else is named in it.
     `counted`: (kind, which) of what is counted with it.
     """
 
@@ -68,6 +71,9 @@ class Intake:
     content_hash: str
     voids: str | None
     event: Event | None
+    learner_id: str | None
+    occurred_at: datetime
+    mentions: tuple[str, ...]
     counted: tuple[tuple[str, str], ...]
 
 
@@ -120,6 +126,9 @@ def _take_in(index: int, given: Checked, tenant: str, now: datetime, known: Know
         content_hash=_content_hash(given.body),
         voids=statement.voids,
         event=found if isinstance(found, Event) else None,
+        learner_id=learner_of(statement.actor) if isinstance(statement.actor, Agent) else None,
+        occurred_at=moment(whole.timestamp or whole.stored or changes["stored"]),
+        mentions=mentioned(given.body),
         counted=tuple(counted),
     )
 

@@ -65,6 +65,7 @@ def fill(url: str) -> None:
         session.void(["e0", "to come"], by="v", at=NOON)
         session.record([decision(tenant)])
         session.record_import({"source": "logs.csv"})
+        session.erase("gone", at=NOON)
         opened.keys().add(tenant, "lms", [Scope.RANK, Scope.INGEST], at=NOON)
     with opened.engine.begin() as connection:  # the last event was erased: its number must not come again
         connection.execute(sa.text("DELETE FROM events WHERE tenant = 'other' AND event_id = 'e2'"))
@@ -77,7 +78,7 @@ def everything(url: str, tenant: str = "acme") -> list[object]:
     found = [list(session.events()), session.catalogue(), session.learners(), session.learner("Ä"), session.imports()]
     found += [list(session.voidings()), session.known_items(["xl"])]
     found += [list(session.decisions()), session.progress("logs.csv"), session.counts(), session.history("a-1")]
-    found += [opened.keys().listed(tenant)]
+    found += [opened.keys().listed(tenant), session.last_erasure()]
     opened.close()
     return found
 
@@ -98,7 +99,16 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
     again = back_up(second_url, tmp_path / "back.gz")
     assert (tmp_path / "back.gz").read_bytes() == (tmp_path / "there.gz").read_bytes()
     filled = {"events": 5, "catalogue": 4, "aliases": 6, "item_aliases": 2, "voidings": 4, "decisions": 2, "imports": 2}
-    assert made.rows == filled | {"import_progress": 2, "statements": 0, "intake": 0, "api_keys": 2}
+    filled |= {
+        "import_progress": 2,
+        "statements": 0,
+        "mentions": 0,
+        "intake": 0,
+        "api_keys": 2,
+        "erasure_keys": 2,
+        "erasures": 2,
+    }
+    assert made.rows == filled
     assert again == made
     assert next_seq(second_url) == next_seq(store_url) == 7
 

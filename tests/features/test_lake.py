@@ -109,6 +109,22 @@ def test_a_voided_event_leaves_the_lake_by_its_day_alone(acme: TenantSession, tm
     assert anew.digest == lake.materialize(acme, tmp_path).digest
 
 
+def test_an_erased_learner_leaves_the_lake_by_their_days_alone(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event(f"e{n}", "bob", "a", at=NOON + n * DAY) for n in range(3)])
+    acme.append([event("e3", "ann", "b", at=NOON + DAY), event("e4", "ann", "b", at=NOON + 9 * DAY), event("e5", "bob", "c")])
+    lake.materialize(acme, tmp_path)
+    acme.void(["e3"], by="v", at=NOON + 10 * DAY)  # after the lake, so the lake holds it still
+    acme.erase("ann", at=NOON + 10 * DAY)
+    acme.append([event("e6", "bob", "c", at=NOON + 2 * DAY)])
+    assert lake.materialize(acme, tmp_path).days_written == 3
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e0", "e5", "e1", "e2", "e6"]
+    assert "ann" not in lake.learners(tmp_path, "acme")
+    stored = [pq.read_table(path).to_pylist() for path in tmp_path.rglob("*.parquet")]  # type: ignore[no-untyped-call]
+    assert "'ann'" not in str(stored)
+    acme.erase("ann", at=NOON + 11 * DAY)
+    assert lake.materialize(acme, tmp_path).days_written == 0
+
+
 def test_growing_and_writing_anew_give_the_same_bytes(acme: TenantSession, tmp_path: Path) -> None:
     grown, fresh = tmp_path / "grown", tmp_path / "fresh"
     for n in range(3):

@@ -1,5 +1,6 @@
 """Versions of the tables: the way from each one to the newest keeps every row and ends where a new store begins."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from features.migrate import migrate, upgrade
 from features.store import EventStore, SchemaError
 from features.store.tables import METADATA
 from features.store.versions import KNOWN, NEWEST
+from features.xapi.actors import Agent
+from features.xapi.meaning import learner_of
+from features.xapi.mentions import mentioned
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -130,6 +134,38 @@ def test_from_every_version_all_rows_are_kept(engine: sa.Engine, store_url: str,
         assert [event.event_id for event in session.history("ann")] == ["e1", "e2"]
     opened.close()
     assert migrate(store_url).before == NEWEST
+
+
+def test_statements_that_are_stored_already_get_their_learner_as_their_events_have_it(
+    engine: sa.Engine, store_url: str
+) -> None:
+    long = f"https://lms.example/{'x' * 300}"
+    agents: list[dict[str, Any]] = [
+        {"mbox": "mailto:Ann@acme.example"},
+        {"objectType": "Agent", "mbox_sha1sum": "AB" * 20},
+        {"account": {"homePage": "https://lms.example", "name": "ann"}},
+        {"openid": long},
+        {"objectType": "Group", "mbox": "mailto:team@acme.example"},
+    ]
+    others: list[dict[str, Any]] = [{"context": {"instructor": agents[0]}}, {"object": agents[1]}, {}, {}, {}]
+    agents[-1]["member"] = [agents[2]]
+    rows = [
+        {"tenant": "acme", "statement_id": f"s{n}", "stored_at": n, "event": 0}
+        | {"body": json.dumps({"actor": agent, **others[n]})}
+        for n, agent in enumerate(agents)
+    ]
+    with engine.begin() as connection:
+        upgrade(connection, "0005")
+        named = sa.table("statements", *(sa.column(name) for name in (*rows[0], "content_hash")))
+        connection.execute(sa.insert(named), [row | {"content_hash": "0"} for row in rows])
+    migrate(store_url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT learner_id FROM statements ORDER BY seq").scalars().all()
+        named = connection.exec_driver_sql("SELECT statement_id, learner_id FROM mentions ORDER BY statement_id").all()
+    assert found == [*(learner_of(Agent.model_validate(agent)) for agent in agents[:-1]), None]
+    bodies = {row["statement_id"]: json.loads(row["body"]) for row in rows}
+    assert [tuple(row) for row in named] == [(name, who) for name, body in bodies.items() for who in mentioned(body)]
+    assert len(named) == 3
 
 
 def test_an_older_store_is_not_opened_and_the_message_names_the_command(engine: sa.Engine, store_url: str) -> None:
