@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from features.events import Id, Instant
 
@@ -85,11 +85,16 @@ class Spell(_Row):
     until: Instant | None = None
 
 
+def _as_statements_name_them(aliases: tuple[str, ...]) -> tuple[str, ...]:
+    """A mailbox is one person however its letters are written, and a statement's actor is read in lower case."""
+    return tuple(alias.lower() if alias.lower().startswith("mailto:") else alias for alias in aliases)
+
+
 class Learner(_Row):
     """A person who learns. The first audience is the primary one."""
 
     id: Id
-    aliases: tuple[Id, ...] = ()
+    aliases: Annotated[tuple[Id, ...], AfterValidator(_as_statements_name_them)] = ()
     status: Literal["active", "leave", "ended"] = "active"
     spells: tuple[Spell, ...] = ()
     manager_id: Id | None = None

@@ -100,7 +100,8 @@ async def _receive(
         status = 400 if isinstance(error, VoidingError) else 409
         raise RefusedError(status, f"statement {error.statement_id}: {error}", field="id") from error
     except StoreDownError as error:
-        raise _down(error) from error
+        nameless = any(isinstance(body, dict) and "id" not in body for body in bodies)
+        raise _down(error, "; those without an id may be stored twice then: give each one an id" if nameless else "") from error
     runtime.metrics.statements.labels("stored").inc(len(done.new))
     runtime.metrics.statements.labels("duplicate").inc(done.duplicates)
     runtime.metrics.statements.labels("suppressed").inc(done.suppressed)
@@ -159,5 +160,5 @@ async def _of_store(runtime: Runtime, tenant: str, work: Callable[[TenantSession
         raise _down(error) from error
 
 
-def _down(error: StoreDownError) -> RefusedError:
-    return RefusedError(503, str(error), headers={"Retry-After": "2"})
+def _down(error: StoreDownError, also: str = "") -> RefusedError:
+    return RefusedError(503, f"{error}{also}", headers={"Retry-After": "2"})

@@ -62,7 +62,19 @@ Attendance alone, or a score, finishes nothing.
 """
 PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
 VIDEO_PROGRESS = "https://w3id.org/xapi/video/extensions/progress"
-_OF_A_WHOLE = frozenset({Verb.COMPLETED, Verb.PASSED, Verb.FAILED, Verb.STARTED, Verb.ENROLLED, Verb.WITHDRAWN, Verb.WAIVED})
+_OF_A_WHOLE = frozenset(
+    {
+        Verb.ASSIGNED,
+        Verb.ENROLLED,
+        Verb.WITHDRAWN,
+        Verb.WAIVED,
+        Verb.STARTED,
+        Verb.COMPLETED,
+        Verb.PASSED,
+        Verb.FAILED,
+    }
+)
+_UNDER_WAY = frozenset({Verb.STARTED, Verb.PROGRESSED})
 _LONGEST = 256
 SOURCE = "xapi"
 """The `source` of events that were statements, whichever way these came."""
@@ -111,7 +123,7 @@ def event(
         tenant=tenant,
         event_id=str(statement.id),
         learner_id=learner_of(statement.actor),
-        verb=Verb.PROGRESSED if part and verb in _OF_A_WHOLE else verb,
+        verb=_verb(verb, statement, part=part),
         object_id=bounded(item),
         occurred_at=recorded_at if happened is None else moment(happened),
         recorded_at=recorded_at,
@@ -122,12 +134,28 @@ def event(
     )
 
 
+def _verb(verb: Verb, statement: Statement, *, part: bool) -> Verb:
+    """A part moves the whole and decides nothing about it; what was begun or attended and says that it is complete, is."""
+    if part:
+        return Verb.PROGRESSED if verb in _OF_A_WHOLE else verb
+    complete = statement.result is not None and statement.result.completion is True
+    return Verb.COMPLETED if complete and verb in _UNDER_WAY else verb
+
+
 def verb_of(iri: str) -> Verb | None:
     """Our verb of an IRI; None for one that is not known."""
     own = _NEXTWISE.fullmatch(iri)
     if own is not None:
         return Verb(own[1]) if own[1] in set(Verb) else None
-    return VERBS.get(iri) or VERBS.get(iri.replace("https:", "http:", 1)) or VERBS.get(iri.replace("http:", "https:", 1))
+    return _ALIKE.get(_plain(iri))
+
+
+def _plain(iri: str) -> str:
+    """What emitters write differently and mean alike: http and https, letters, `www.`, a slash at the end."""
+    return iri.lower().removeprefix("https:").removeprefix("http:").replace("//www.", "//", 1).rstrip("/")
+
+
+_ALIKE = {_plain(iri): verb for iri, verb in VERBS.items()}
 
 
 def learner_of(agent: Agent) -> str:

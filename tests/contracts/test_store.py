@@ -143,6 +143,13 @@ def test_an_item_is_known_by_its_id_and_by_the_aliases_it_has_now(store: EventSt
     assert acme.known_items([]) == store.tenant("other").known_items(names) == set()
 
 
+def test_a_mailbox_is_one_alias_however_it_is_written(acme: TenantSession) -> None:
+    acme.put([Learner(id="ann", aliases=("MAILTO:Ann@Acme.example", "Ä"))], at=NOON)
+    acme.append([event("e1", learner_id="mailto:ann@acme.example")])
+    assert ids(acme.history("ann")) == ["e1"]
+    assert acme.learners()["ann"].aliases == ("mailto:ann@acme.example", "Ä")
+
+
 def test_a_prepared_row_has_the_columns_of_the_table_in_order(acme: TenantSession) -> None:
     assert tuple(acme.prepare(event("e1"))) == STORED
 

@@ -60,6 +60,7 @@ def test_the_event_of_a_statement() -> None:
         ("https://w3id.org/nextwise/verbs/applied", Verb.APPLIED),
         ("https://w3id.org/nextwise/verbs/flown", None),
         ("http://adlnet.gov/expapi/verbs/flown", None),
+        ("HTTPS://www.adlnet.gov/expapi/verbs/Completed/", Verb.COMPLETED),
     ],
 )
 def test_verbs(iri: str, verb: Verb | None) -> None:
@@ -133,3 +134,25 @@ def test_a_known_item_with_a_long_iri_is_no_part_of_its_parent() -> None:
     found = event(Statement.model_validate(body), tenant="t", recorded_at=NOW, known={COURSE, bounded(thing)}.__contains__)
     assert isinstance(found, Event)
     assert (found.object_id, found.verb) == (bounded(thing), Verb.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("verb", "result", "meaning"),
+    [
+        ("experienced", {"completion": True}, Verb.COMPLETED),
+        ("progressed", {"completion": True, "success": False}, Verb.COMPLETED),
+        ("experienced", {"completion": False}, Verb.STARTED),
+        ("experienced", {}, Verb.STARTED),
+        ("failed", {"completion": True}, Verb.FAILED),
+        ("answered", {"completion": True}, Verb.ANSWERED),
+    ],
+)
+def test_what_says_that_it_is_complete_is(verb: str, result: dict[str, Any], meaning: Verb) -> None:
+    assert meant(f"http://adlnet.gov/expapi/verbs/{verb}", result=result).verb is meaning
+    part = meant(
+        f"http://adlnet.gov/expapi/verbs/{verb}",
+        PART,
+        result=result,
+        context={"contextActivities": {"parent": [{"id": COURSE}]}},
+    )
+    assert part.verb in (Verb.PROGRESSED, Verb.ANSWERED)
