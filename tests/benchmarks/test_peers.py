@@ -50,7 +50,8 @@ def test_a_peer_with_our_scores_gets_our_evaluation(questions: ModuleType, conte
     assert np.array_equal(rank, ours.rank)
     assert np.array_equal(shown, ours.shown)
     np.savez(tmp_path / "answer.npz", rank=rank, shown=shown)
-    (tmp_path / "answer.json").write_text('{"fit_seconds": 1, "score_ms": 2, "peak_mb": 3, "settings": ["a"]}')
+    costs = '"fit_seconds": 1, "cpu_seconds": 0.5, "score_ms": 2, "peak_mb": 3'
+    (tmp_path / "answer.json").write_text(f'{{{costs}, "settings": ["a"]}}')
     theirs = result("theirs", contest.rounds, tmp_path / "answer")[0].evaluation
     for name in ("ndcg", "debiased_ndcg", "recall", "coverage"):
         assert theirs.metric(name) == ours.metric(name)
