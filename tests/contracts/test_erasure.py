@@ -3,7 +3,7 @@
 import json
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,6 @@ HOUR = timedelta(hours=1)
 ANN, BOB = "mailto:ann@acme.example", "mailto:bob@acme.example"
 ADL = "http://adlnet.gov/expapi/verbs/"
 NOTHING = Erased()
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[EventStore]:
-    opened = EventStore.open(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

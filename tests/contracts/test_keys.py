@@ -1,6 +1,5 @@
 """API keys as the store keeps them, on SQLite and on PostgreSQL alike."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -15,13 +14,6 @@ from features.store.tables import KEYS
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[EventStore]:
-    opened = EventStore.open(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

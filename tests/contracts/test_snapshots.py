@@ -1,6 +1,5 @@
 """Rows that are no more, on SQLite and on PostgreSQL alike: retired by name, or by a snapshot that does not hold them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -29,18 +28,6 @@ catalogue_items = st.builds(
     attributes=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
 )
 snapshots = st.lists(catalogue_items, min_size=1, max_size=12, unique_by=lambda item: item.id)
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[EventStore]:
-    opened = EventStore.open(store_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def acme(store: EventStore) -> TenantSession:
-    return store.tenant("acme")
 
 
 def test_a_retired_row_is_gone_and_was_there_before(acme: TenantSession) -> None:

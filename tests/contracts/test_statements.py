@@ -2,7 +2,6 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -21,18 +20,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ADL = "http://adlnet.gov/expapi/verbs/"
 EXCEL = "https://lms.example/excel"
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[EventStore]:
-    opened = EventStore.open(store_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def acme(store: EventStore) -> TenantSession:
-    return store.tenant("acme")
 
 
 def number(n: int) -> str:

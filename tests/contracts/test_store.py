@@ -1,7 +1,6 @@
 """What every store does, on SQLite and on PostgreSQL alike."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,18 +23,6 @@ from features.store.tables import DECISIONS
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[EventStore]:
-    opened = EventStore.open(store_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def acme(store: EventStore) -> TenantSession:
-    return store.tenant("acme")
 
 
 def event(event_id: str, *, at: datetime = NOON, recorded: datetime | None = None, **fields: object) -> Event:
