@@ -77,6 +77,9 @@ def _intake(client: Client, now: datetime) -> Iterator[Finding]:
             yield Finding(f"unknown {kind}s", "look", words)
         else:
             yield Finding(f"unknown {kind}s", "ok", "none")
+    if found.shared_names:
+        words = f"one history for several people; leave each to one learner: {', '.join(found.shared_names[:3])}"
+        yield Finding("shared names", "bad", words)
     for name, noted, advice in (
         ("refused", found.refused, "the answers named the field; a key in compat mode repairs known quirks"),
         ("not understood", found.not_understood, "valid statements that are no events; nothing to do where that is meant"),

@@ -30,6 +30,7 @@ async def health(runtime: Runtime, tenant: str) -> HealthAnswer:
             refused=_noted(noted, REFUSED),
             unresolved_learners=_unresolved(learners),
             unresolved_items=_unresolved(items),
+            shared_names=tuple(session.shared_names()[:SHOWN]),
             evidence=_coverage(session.learners_by_evidence()),
         )
 

@@ -343,6 +343,7 @@ class EvidenceCoverage(BaseModel):
 class HealthAnswer(BaseModel):
     """How the intake stands. `last_event_lag_s`: from occurring to recording. `not_understood`: valid statements that are no
     events. `refused`: by the field that was wrong. An unresolved name is resolved by a catalogue row that has it as an alias.
+    `shared_names`: the first that several learners go by, of whom only one has the history: take it from all but one.
     """
 
     at: datetime
@@ -354,6 +355,7 @@ class HealthAnswer(BaseModel):
     refused: tuple[Noted, ...]
     unresolved_learners: Unresolved
     unresolved_items: Unresolved
+    shared_names: tuple[str, ...]
     evidence: EvidenceCoverage
 
 

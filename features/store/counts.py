@@ -1,5 +1,6 @@
 """How much is stored for one tenant, stubs included."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,12 @@ class CountRows(CatalogueRows):
         """
         things = self._names(Item) | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
         return self._stubs(EVENTS.c.learner_id, self._names(Learner)), self._stubs(EVENTS.c.object_id, things)
+
+    def shared_names(self) -> list[str]:
+        """Names that more than one learner goes by now, sorted: of their events only one of them has the history."""
+        rows = self._rows(Learner, None).values()
+        counted = Counter(name for row in rows for name in {row.id, *row.aliases})
+        return sorted(name for name, count in counted.items() if count > 1)
 
     def learners_by_evidence(self) -> dict[Evidence, int]:
         """How many learners have an event of each strength of evidence; `NONE`: any event. Reads all events."""

@@ -10,10 +10,11 @@ import pytest
 from acme import NOW, TENANT
 from starlette.testclient import TestClient
 
-from features.catalogue import Item
+from features.catalogue import Item, Learner
 from features.keys import Scope
 from features.store import EventStore
 from serving import xapi
+from serving.doctor import examine
 from serving.xapi import HEADER
 
 ADL = "http://adlnet.gov/expapi/verbs/"
@@ -194,6 +195,15 @@ def test_health_says_what_was_understood_and_what_was_not(client: TestClient, st
     assert found["unresolved_learners"]["events"] == 3
     assert [(one["what"], one["count"]) for one in found["not_understood"]] == [(f"unknown verb: {ADL}flown", 1)]
     assert [(one["what"], one["count"]) for one in found["refused"]] == [("verb.id", 1)]
+
+
+def test_a_name_of_two_learners_is_named(client: TestClient, store: EventStore) -> None:
+    assert client.get("/v1/ingest/health").json()["shared_names"] == []
+    people = [Learner(id="one", aliases=("shared", "own")), Learner(id="two", aliases=("shared", "two")), Learner(id="own")]
+    store.tenant(TENANT).put(people, at=NOW)
+    assert client.get("/v1/ingest/health").json()["shared_names"] == ["own", "shared"]
+    shared = next(one for one in examine(client, "test-key", learner=None, now=lambda: NOW) if one.check == "shared names")
+    assert (shared.verdict, "own, shared" in shared.words) == ("bad", True)
 
 
 def test_metrics_count_statements(client: TestClient) -> None:
