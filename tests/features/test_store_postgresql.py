@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -126,3 +127,20 @@ def test_a_server_that_is_gone_fails_every_read_alike(store: EventStore, postgre
         connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     server.dispose()
     assert session.history("ann") == []
+
+
+def test_without_statistics_each_id_is_looked_up_by_its_index(store: EventStore) -> None:
+    """A new table has none until the server finds the time; a batch that read all rows of its tenant would take ever longer."""
+    session, asked = store.tenant("acme"), list[tuple[str, Any]]()
+
+    @sa.event.listens_for(store.engine, "before_cursor_execute")
+    def listen(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        asked.append((statement, parameters))
+
+    events = [event(f"e{n}") for n in range(3_000)]
+    session.append(events)
+    assert session.append(events[:10] * 2).duplicates == 20
+    statement, parameters = next(one for one in asked if "content_hash FROM events" in one[0])
+    with store.engine.connect() as connection:
+        plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters))
+    assert "events_tenant_event_id_key" in plan
