@@ -51,7 +51,7 @@ mlflow: setup ## browse runs and models on http://127.0.0.1:5000
 leaderboard: setup ## every model beside its peers on public logs: some hours, goes on where it stopped
 	$(PY) -m benchmarks.leaderboard
 
-test: setup ## all tests but the slow ones (6 to 8 minutes on two cores)
+test: setup ## all tests but the slow ones (below 6 minutes on two cores)
 	$(PY) -m pytest -n auto --maxprocesses 4
 
 test-slow: setup ## the slow tests
