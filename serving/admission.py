@@ -7,7 +7,7 @@ from typing import Final
 from features.keys import Scope
 from serving.keys import Credential, Keys, KeysUnreadableError, Refusal
 from serving.metrics import Metrics
-from serving.problems import RefusedError
+from serving.problems import RefusedError, later
 from serving.rates import Rates
 
 _CHALLENGE: Final = 'Bearer realm="nextwise", Basic realm="nextwise", charset="UTF-8"'
@@ -24,7 +24,7 @@ async def admitted(keys: Keys, authorization: str | None, metrics: Metrics) -> C
     try:
         found = await keys.found(authorization)
     except KeysUnreadableError as error:
-        raise RefusedError(503, str(error), headers={"Retry-After": "2"}) from error
+        raise later(error) from error
     if isinstance(found, Credential):
         return found
     metrics.refused.labels(found.value).inc()

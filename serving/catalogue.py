@@ -17,7 +17,7 @@ from features.store import PutResult, TenantSession, VanishError, VersionError
 from serving.body import unpacked
 from serving.middleware import TENANT
 from serving.payloads import CatalogueAnswer, SyncQuery, UnknownName
-from serving.problems import RefusedError
+from serving.problems import RefusedError, later
 from serving.rows import Reference, Rows, read_rows
 from serving.runtime import Runtime, StoreDownError
 from serving.skills import read_query
@@ -98,7 +98,7 @@ async def shown(runtime: Runtime, tenant: str, kind: str, row_id: str) -> str:
     try:
         row = await runtime.beside(tenant, lambda session: session.row(kind, row_id))
     except StoreDownError as error:
-        raise _down(error) from error
+        raise later(error) from error
     if row is None:
         raise _missing(kind, row_id)
     return row.model_dump_json()
@@ -136,7 +136,7 @@ async def _written(runtime: Runtime, tenant: str, work: Callable[[TenantSession]
         words = f"{error}: the clock of a service went back, or two wrote at once; nothing was stored, send the same again"
         raise RefusedError(409, words) from error
     except StoreDownError as error:
-        raise _down(error) from error
+        raise later(error) from error
 
 
 def _check_id(kind: str, row_id: str) -> None:
@@ -149,7 +149,3 @@ def _check_id(kind: str, row_id: str) -> None:
 
 def _missing(kind: str, row_id: str) -> RefusedError:
     return RefusedError(404, f"there is no {kind} {row_id!r}", field=f"{kind}_id")
-
-
-def _down(error: StoreDownError) -> RefusedError:
-    return RefusedError(503, str(error), headers={"Retry-After": "2"})

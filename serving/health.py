@@ -5,7 +5,7 @@ from features.store import Counted, TenantSession
 from features.store.outcomes import Stub
 from features.xapi.intake import NOT_EVENT, REPAIR
 from serving.payloads import EvidenceCoverage, HealthAnswer, Noted, Unresolved
-from serving.problems import RefusedError
+from serving.problems import later
 from serving.runtime import Runtime, StoreDownError
 from serving.xapi import REFUSED
 
@@ -37,7 +37,7 @@ async def health(runtime: Runtime, tenant: str) -> HealthAnswer:
     try:
         return await runtime.beside(tenant, found, long=True)
     except StoreDownError as error:
-        raise RefusedError(503, str(error), headers={"Retry-After": "2"}) from error
+        raise later(error) from error
 
 
 def _coverage(found: dict[Evidence, int]) -> EvidenceCoverage:

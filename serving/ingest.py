@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from features.events import Event
 from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer, EvidenceIn
-from serving.problems import RefusedError, first_error
+from serving.problems import RefusedError, first_error, later
 from serving.runtime import Runtime, StoreDownError
 
 
@@ -29,7 +29,7 @@ async def record(runtime: Runtime, tenant: str, body: Any, kind: type[EventIn] |
     try:
         outcomes = iter((await runtime.append(tenant, events)).outcomes)
     except StoreDownError as error:
-        raise RefusedError(503, str(error), headers={"Retry-After": "2"}) from error
+        raise later(error) from error
     results = []
     for index, one in enumerate(read):
         result = one if isinstance(one, EventResult) else _stored(index, one, next(outcomes))

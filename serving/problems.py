@@ -24,6 +24,11 @@ class RefusedError(Exception):
         return problem(self.status, self.detail, field=self.field, headers=self.headers)
 
 
+def later(error: Exception, also: str = "") -> RefusedError:
+    """The 503 for a store that does not answer, in its words: the same request may be sent again."""
+    return RefusedError(503, f"{error}{also}", headers={"Retry-After": "2"})
+
+
 def problem(status: int, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
     """A problem+json response."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, field=field)

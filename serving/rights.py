@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serving.problems import RefusedError
+from serving.problems import RefusedError, later
 from serving.runtime import Runtime, StoreDownError
 from serving.skills import check_id
 
@@ -13,7 +13,7 @@ async def export(runtime: Runtime, tenant: str, learner_id: str) -> dict[str, An
     try:
         found = await runtime.beside(tenant, lambda session: session.export(learner_id), long=True)
     except StoreDownError as error:
-        raise _down(error) from error
+        raise later(error) from error
     if found is None:
         raise RefusedError(404, f"nothing is stored of learner {learner_id!r}", field="learner_id")
     return found
@@ -26,8 +26,4 @@ async def erase(runtime: Runtime, tenant: str, learner_id: str) -> None:
     try:
         await runtime.write(tenant, lambda session: session.erase(learner_id, at=now))
     except StoreDownError as error:
-        raise _down(error) from error
-
-
-def _down(error: StoreDownError) -> RefusedError:
-    return RefusedError(503, str(error), headers={"Retry-After": "2"})
+        raise later(error) from error

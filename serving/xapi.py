@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from features.store import ConflictError, TenantSession, VoidingError
 from features.xapi.intake import Intake, StatementError, check, take_in
 from features.xapi.values import is_uuid
-from serving.problems import RefusedError
+from serving.problems import RefusedError, later
 from serving.runtime import Runtime, StoreDownError
 
 MAX_STATEMENTS: Final = 1_000
@@ -101,7 +101,7 @@ async def _receive(
         raise RefusedError(status, f"statement {error.statement_id}: {error}", field="id") from error
     except StoreDownError as error:
         nameless = any(isinstance(body, dict) and "id" not in body for body in bodies)
-        raise _down(error, "; those without an id may be stored twice then: give each one an id" if nameless else "") from error
+        raise later(error, "; those without an id may be stored twice then: give each one an id" if nameless else "") from error
     runtime.metrics.statements.labels("stored").inc(len(done.new))
     runtime.metrics.statements.labels("duplicate").inc(done.duplicates)
     runtime.metrics.statements.labels("suppressed").inc(done.suppressed)
@@ -157,8 +157,4 @@ async def _of_store(runtime: Runtime, tenant: str, work: Callable[[TenantSession
     try:
         return await runtime.beside(tenant, work)
     except StoreDownError as error:
-        raise _down(error) from error
-
-
-def _down(error: StoreDownError, also: str = "") -> RefusedError:
-    return RefusedError(503, f"{error}{also}", headers={"Retry-After": "2"})
+        raise later(error) from error

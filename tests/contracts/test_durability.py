@@ -108,8 +108,9 @@ def test_a_hundred_kills_lose_and_double_nothing(store_url: str) -> None:
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that writes down every sync of the process it is loaded into."""
     compiler = shutil.which("cc")
-    if compiler is None or sys.platform != "linux":
+    if (compiler is None or sys.platform != "linux") and not os.environ.get("CI"):  # there it must not vanish in silence
         pytest.skip("syncs are watched on Linux with a C compiler")
+    assert compiler is not None
     folder = tmp_path_factory.mktemp("shim")
     (folder / "syncs.c").write_text(SHIM)
     subprocess.run([compiler, "-shared", "-fPIC", "-o", folder / "syncs.so", folder / "syncs.c", "-ldl"], check=True)
