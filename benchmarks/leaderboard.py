@@ -49,7 +49,7 @@ def main(
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=1, help="Processor seconds a peer may search in, over all rounds (default: 600, Beauty 1200, organisation 300)."
+            min=1, help="Processor seconds a peer may search in, over all rounds (default: 600, Beauty 1200)."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, our models and the intervals.")] = 0,

@@ -55,7 +55,7 @@ SOURCES = {
             "amazon-beauty/Beauty_item2attributes.json",
             seconds=1_200,
         ),
-        Source(TENANT, "Embedded organisation", BOTH, seconds=300),
+        Source(TENANT, "Embedded organisation", BOTH),
     )
 }
 
