@@ -8,13 +8,15 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 
 from features.archive import FORMAT, Line, Lines, new_archive, read_archive
+from features.audit import COMMAND_LINE, INSTALLATION, Act
 from features.erasures import Erasures, replay
 from features.migrate import upgrade
 from features.store.bulk import insert_rows
+from features.store.chain import tell
 from features.store.locks import writing
 from features.store.opening import connect, shown
 from features.store.versions import KNOWN, NEWEST, create, require, version
-from features.view import WAIT_S, viewed
+from features.view import WAIT_S, tell_of, viewed
 
 # What is worth keeping, and its key: `heartbeat` says nothing, and the version stands in the header.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -32,6 +34,8 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "decisions": ("seq",),
     "imports": ("seq",),
     "import_progress": ("tenant", "key"),
+    "audit": ("tenant", "seq"),
+    "audit_keys": ("tenant",),
 }
 _NUMBERED: Final = {name: keys[0] for name, keys in _KEYS.items() if keys in (("seq",), ("version",))}
 _PAGE: Final = 5_000
@@ -52,7 +56,7 @@ def back_up(url: str, target: Path, *, tenant: str | None = None, advance: Advan
     """Writes what the store holds at one moment to the file `target`, while others go on writing.
 
     With `tenant` only that tenant's rows. FileExistsError: `target` is never overwritten. ValueError: there is no store at
-    the URL, or one of another version, or it has no row of the tenant.
+    the URL, or one of another version, or it has no row of the tenant. The store's audit log tells of it.
     """
     with viewed(url) as connection, new_archive(target) as lines:
         lines.write(_header(connection, NEWEST, tenant, _NUMBERED))
@@ -61,6 +65,7 @@ def back_up(url: str, target: Path, *, tenant: str | None = None, advance: Advan
             raise ValueError(f"the store has no row of the tenant {tenant!r}: nothing was written")
         found = lines.digest()
         lines.write({"rows": rows, "sha256": found})
+        tell_of(url, Act.BACKED_UP, {"rows": sum(rows.values()), "sha256": found}, tenant=tenant or INSTALLATION)
     return Backup(NEWEST, tenant, rows, found)
 
 
@@ -86,8 +91,9 @@ def restore(source: Path, url: str, *, erasures: Erasures | None = None, advance
             _compare(connection, header, trailer)
             if header["version"] != NEWEST:
                 upgrade(connection, NEWEST)
-            if erasures is not None:
-                replay(connection, erasures, header["tenant"])
+            erased = 0 if erasures is None else replay(connection, erasures, header["tenant"])
+            counts = {"rows": sum(trailer["rows"].values()), "sha256": trailer["sha256"], "erased": erased}
+            tell(connection, header["tenant"] or INSTALLATION, COMMAND_LINE, Act.RESTORED, counts)
     finally:
         engine.dispose()
     return Backup(header["version"], header["tenant"], trailer["rows"], trailer["sha256"])
@@ -121,7 +127,7 @@ def _write_table(connection: sa.Connection, table: sa.TableClause, tenant: str |
 def _order(connection: sa.Connection, table: sa.TableClause) -> list[Any]:
     keys = _KEYS[table.name]
     by_bytes = _is_postgresql(connection) and table.name not in _NUMBERED
-    return [sa.collate(table.c[key], "C") if by_bytes else table.c[key] for key in keys]
+    return [sa.collate(table.c[key], "C") if by_bytes and key != "seq" else table.c[key] for key in keys]
 
 
 # -- filling a store --

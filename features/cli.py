@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.audit_cli import app as audit
 from features.checks import Check, check, failed
 from features.ingest_cli import ingest_command
 from features.lock import LockedError, held
@@ -40,6 +41,7 @@ class Reader(StrEnum):
     SPARK = "spark"
 
 
+app.add_typer(audit, name="audit")
 app.command("ingest")(ingest_command)
 app.command("migrate")(migrate_command)
 app.command("backup")(backup_command)

@@ -12,11 +12,12 @@ from typing import Annotated, Final, Literal
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from features.audit import Act
 from features.events import Tenant
 from features.store.erasure import remove
 from features.store.suppression import key_of, mark, set_key, subject_of
 from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURE_KEYS, ERASURES, EVENTS, MENTIONS, STATEMENTS
-from features.view import viewed
+from features.view import tell_of, viewed
 
 _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _NAMED: Final = (
@@ -60,6 +61,7 @@ def write_erasures(url: str, target: Path) -> Erasures:
             file.write(found.model_dump_json() + "\n")
             file.flush()
             os.fsync(file.fileno())
+        tell_of(url, Act.ERASURES_WRITTEN, {"names": len(found.erasures)})
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import COMMAND_LINE, INSTALLATION, Act
+from features.store.chain import tell
 from features.store.locks import writing
 from features.store.opening import connect, shown
 from features.store.versions import KNOWN, NEWEST, require, version
@@ -44,6 +46,7 @@ def migrate(url: str, *, wait_s: float = 10.0) -> Migrated:
                 require(before, engine.url)
             if before != NEWEST:
                 upgrade(connection, NEWEST)
+                tell(connection, INSTALLATION, COMMAND_LINE, Act.MIGRATED, {"before": before, "after": NEWEST})
         return Migrated(before, NEWEST)
     finally:
         engine.dispose()

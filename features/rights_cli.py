@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from features.audit import Act
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, session
 
 _Learner = Annotated[str, typer.Argument(help="Id or alias of the learner.")]
@@ -26,6 +27,8 @@ def export_command(learner: _Learner, tenant: TenantOption, store: StoreOption =
     """Print all that is stored of a learner, as one JSON document."""
     with session(store, tenant) as opened:
         found = opened.export(learner)
+        outcome = "nothing stored" if found is None else "done"
+        opened.tell(Act.LEARNER_EXPORTED, learner, outcome=outcome)
     if found is None:
         fail(f"nothing is stored of {learner!r} in tenant {tenant}")
     typer.echo(json.dumps(found, indent=1, ensure_ascii=False))

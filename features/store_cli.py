@@ -1,25 +1,22 @@
 """Commands that look after the store as a whole: migrate, backup, restore."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from features.backup import Backup, back_up, restore
 from features.erasures import erasures_of, write_erasures
 from features.migrate import migrate
-from features.store.opening import UrlError, shown
-from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, fail, progress
+from features.store.opening import shown
+from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, progress, usable
 
 
 def migrate_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """Bring a store of an older version to the one this program works with. Back it up first."""
-    with _usable(store):
+    with usable(store):
         found = migrate(store)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
@@ -36,7 +33,7 @@ def backup_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write what the store holds at this moment to one file, while others go on writing."""
-    with _usable(store), progress("Writing rows") as advance:
+    with usable(store), progress("Writing rows") as advance:
         found = back_up(store, file, tenant=tenant, advance=advance)
     _print(found, as_json, f"written to {file}")
 
@@ -50,7 +47,7 @@ def restore_command(
     as_json: JsonOption = False,
 ) -> None:
     """Fill an empty store from a backup, of whichever database, and compare what was stored with it."""
-    with _usable(store), progress("Storing rows") as advance:
+    with usable(store), progress("Storing rows") as advance:
         since = None if erasures is None else erasures_of(erasures)
         found = restore(file, store, erasures=since, advance=advance)
     _print(found, as_json, f"restored to {shown(store)}")
@@ -63,7 +60,7 @@ def erasures_command(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write who was erased, as hashes with their key, to a file for `restore --erasures`. Keep it apart from the store."""
-    with _usable(store):
+    with usable(store):
         found = write_erasures(store, file)
     typer.echo(f"{len(found.erasures):,} erased names of {len(found.keys):,} tenants written to {file}")
 
@@ -73,18 +70,6 @@ _COME_BACK: Final = (
     "anybody reads it, restore once more into another empty store with --erasures URL_OF_THE_OLD_STORE, or with a file that "
     "`python -m features erasures` wrote."
 )
-
-
-@contextmanager
-def _usable(store: str) -> Iterator[None]:
-    try:
-        yield
-    except (UrlError, ImportError) as error:
-        fail(str(error), code=2)
-    except (ValueError, OSError) as error:
-        fail(str(error))
-    except DBAPIError as error:
-        fail(f"the store {shown(store)} cannot be used: {error.orig}")
 
 
 def _print(found: Backup, as_json: bool, what: str) -> None:

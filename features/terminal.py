@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from features.store import EventStore, TenantSession
-from features.store.opening import shown
+from features.store.opening import UrlError, shown
 
 
 def _tenant(value: str) -> str:
@@ -55,6 +55,19 @@ def session(store: str, tenant: str) -> Iterator[TenantSession]:
     """The tenant's session of the store at a URL, as `opened` has it."""
     with opened(store) as found:
         yield found.tenant(tenant)
+
+
+@contextmanager
+def usable(store: str) -> Iterator[None]:
+    """What cannot be done with the store at a URL ends the command in words."""
+    try:
+        yield
+    except (UrlError, ImportError) as error:
+        fail(str(error), code=2)
+    except (ValueError, OSError) as error:
+        fail(str(error))
+    except DBAPIError as error:
+        fail(f"the store {shown(store)} cannot be used: {error.orig}")
 
 
 @contextmanager

@@ -6,8 +6,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from features.audit import COMMAND_LINE, INSTALLATION, Act, Details
 from features.migrate import exists
+from features.store.chain import tell
+from features.store.locks import writing
 from features.store.opening import connect, shown
+from features.store.tables import AUDIT
 from features.store.versions import require, version
 
 WAIT_S: Final = 10.0
@@ -32,5 +36,15 @@ def viewed(url: str) -> Iterator[sa.Connection]:
                 raise ValueError(f"there is no store at {shown(url)}: the database is empty")
             require(found, engine.url)
             yield connection
+    finally:
+        engine.dispose()
+
+
+def tell_of(url: str, action: Act, details: Details, *, tenant: str = INSTALLATION) -> None:
+    """Tells the audit log of what was read of the whole store; before it is handed out, so that nobody has it without."""
+    engine, _ = connect(url, WAIT_S)
+    try:
+        with writing(engine, AUDIT.name, tenant) as connection:
+            tell(connection, tenant, COMMAND_LINE, action, details)
     finally:
         engine.dispose()

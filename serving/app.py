@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from features.decisions import Decision
 from serving import catalogue, health, metrics, openapi, reference, rights, skills, xapi
+from serving.audit import audit
 from serving.feedback import feedback
 from serving.ingest import ingest, record
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
@@ -70,6 +71,7 @@ class Pages:
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
                 *catalogue.routes(lambda: self.runtime),
+                Route("/v1/audit", self._audit, methods=["GET"]),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
                 Route("/xapi/about", self._about, methods=["GET"]),
                 Route("/xapi/statements", self._get_statement, methods=["GET"]),
@@ -121,11 +123,14 @@ class Pages:
         return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
 
     async def _export(self, request: Request) -> Response:
-        return JSONResponse(await rights.export(self.runtime, TENANT.get(), request.path_params["learner_id"]))
+        return JSONResponse(await rights.export(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"]))
 
     async def _erase(self, request: Request) -> Response:
-        await rights.erase(self.runtime, TENANT.get(), request.path_params["learner_id"])
+        await rights.erase(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"])
         return Response(status_code=204)
+
+    async def _audit(self, request: Request) -> Response:
+        return _json(await audit(self.runtime, TENANT.get(), _asked(request)))
 
     async def _health(self, request: Request) -> Response:
         return _json(await health.health(self.runtime, TENANT.get()))

@@ -15,7 +15,8 @@ from starlette.routing import Route
 from features.events import Id
 from features.store import PutResult, TenantSession, VanishError, VersionError
 from serving.body import unpacked
-from serving.middleware import TENANT
+from serving.keys import Credential
+from serving.middleware import CREDENTIAL, TENANT
 from serving.payloads import CatalogueAnswer, SyncQuery, UnknownName
 from serving.problems import RefusedError, later
 from serving.rows import Reference, Rows, read_rows
@@ -47,7 +48,7 @@ def _routes(runtime: Callable[[], Runtime], plural: str, kind: str) -> list[Rout
 
     async def put_rows(request: Request) -> Response:
         query = read_query(SyncQuery, {key: request.query_params.getlist(key) for key in request.query_params})
-        answer = await put(runtime(), TENANT.get(), kind, request.headers, await request.body(), query)
+        answer = await put(runtime(), CREDENTIAL.get(), kind, request.headers, await request.body(), query)
         return Response(answer.model_dump_json(), media_type="application/json")
 
     async def get_row(request: Request) -> Response:
@@ -55,7 +56,7 @@ def _routes(runtime: Callable[[], Runtime], plural: str, kind: str) -> list[Rout
         return Response(body, media_type="application/json")
 
     async def retire_row(request: Request) -> Response:
-        await retire(runtime(), TENANT.get(), kind, request.path_params[name])
+        await retire(runtime(), CREDENTIAL.get(), kind, request.path_params[name])
         return Response(status_code=204)
 
     path = f"/v1/{plural}/{{{name}:path}}"
@@ -65,7 +66,7 @@ def _routes(runtime: Callable[[], Runtime], plural: str, kind: str) -> list[Rout
 
 
 async def put(
-    runtime: Runtime, tenant: str, kind: str, headers: Mapping[str, str], body: bytes, query: SyncQuery
+    runtime: Runtime, asks: Credential, kind: str, headers: Mapping[str, str], body: bytes, query: SyncQuery
 ) -> CatalogueAnswer:
     """Store the rows of a body as one. RefusedError, after which nothing is changed: 400 for a wrong row, 409 for a snapshot
     without too many of the rows that stand and for a clock that went back, 503 while the store is down.
@@ -79,7 +80,7 @@ async def put(
 
     async with runtime.large_body if large else nullcontext():
         rows = await runtime.apart(read) if large else read()
-        done, unknown = await _written(runtime, tenant, lambda session: _stored(session, runtime, kind, rows, query))
+        done, unknown = await _written(runtime, asks, lambda session: _stored(session, runtime, kind, rows, query))
     return CatalogueAnswer(
         inserted=done.inserted,
         changed=done.changed,
@@ -104,10 +105,10 @@ async def shown(runtime: Runtime, tenant: str, kind: str, row_id: str) -> str:
     return row.model_dump_json()
 
 
-async def retire(runtime: Runtime, tenant: str, kind: str, row_id: str) -> None:
+async def retire(runtime: Runtime, asks: Credential, kind: str, row_id: str) -> None:
     """End one row. RefusedError: 404 without one, 409 for a clock that went back, 503."""
     _check_id(kind, row_id)
-    if not await _written(runtime, tenant, lambda session: session.retire(kind, [row_id], at=runtime.clock())):
+    if not await _written(runtime, asks, lambda session: session.retire(kind, [row_id], at=runtime.clock())):
         raise _missing(kind, row_id)
 
 
@@ -126,9 +127,9 @@ def _stored(
     return done, [one for one in rows.references if one.name not in known[one.kind]]
 
 
-async def _written(runtime: Runtime, tenant: str, work: Callable[[TenantSession], Any]) -> Any:
+async def _written(runtime: Runtime, asks: Credential, work: Callable[[TenantSession], Any]) -> Any:
     try:
-        return await runtime.write(tenant, work)
+        return await runtime.write(asks.tenant, work, by=asks.key_id)
     except VanishError as error:
         words = f"{error}; send the whole catalogue, or allow more with most_vanish"
         raise RefusedError(409, words, field="most_vanish") from error

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
+from serving.audit import AuditAnswer, AuditQuery
 from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
     MAX_EVENTS,
@@ -63,6 +64,9 @@ _SKILLS: Final = (
 )
 _GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
+_AUDIT: Final = (
+    "Who did what to the tenant's keys, catalogue and people: rows that hold pseudonyms, each with the hash of the last."
+)
 _STATEMENTS: Final = (
     "Store a statement, or all of a batch of up to 1,000 or none. Stored means synced; the learner's next answer knows it."
 )
@@ -110,6 +114,7 @@ def _schemas() -> Document:
         HealthAnswer,
         CatalogueAnswer,
         LearnerExport,
+        AuditAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -162,6 +167,12 @@ def _mounted() -> Document:
         "200": _response("How it stands", _json(_ref(HealthAnswer))),
         **_problems("401", "403", "429", "503"),
     }
+    audit = _get("audit", _AUDIT, "application/json")["get"] | {"security": _security("/v1/audit", "GET")}
+    audit["parameters"] = _parameters(AuditQuery)
+    audit["responses"] = {
+        "200": _response("A page of rows", _json(_ref(AuditAnswer))),
+        **_problems("400", "401", "403", "429", "503"),
+    }
     ready = {**_get("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
     ready["get"]["responses"] |= _problems("503")
     return {
@@ -169,6 +180,7 @@ def _mounted() -> Document:
         "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
         **_catalogue(),
+        "/v1/audit": {"get": audit},
         "/v1/ingest/health": {"get": ingest},
         "/xapi/about": _get("xapi_about", "The versions of xAPI that are spoken", "application/json"),
         "/xapi/statements": _statements(),

@@ -31,6 +31,8 @@ from serving.storage import Storage
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
 REST_S: Final = 1.0
+SERVICE: Final = "service"
+"""Who writes what no key asked for, as the audit log has it."""
 LONG: Final = 500
 """Events of a learner from which on an answer is worked out beside the event loop: ten thousand take a tenth of a second."""
 
@@ -149,12 +151,12 @@ class Runtime:
         """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""
         return await self.write(tenant, lambda session: session.append(events)) if events else Appended(())
 
-    async def write(self, tenant: str, work: Callable[[TenantSession], T]) -> T:
-        """What `work` says of its writing, which is durable then. Raises StoreDownError, at the latest after `APPEND_S`
-        seconds, and the ConflictError, VanishError and VersionError of `work`.
+    async def write(self, tenant: str, work: Callable[[TenantSession], T], *, by: str = SERVICE) -> T:
+        """What `work` says of its writing, which is durable then. `by`: the id of the key whose work it is. Raises
+        StoreDownError, at the latest after `APPEND_S` seconds, and the ConflictError, VanishError and VersionError of `work`.
         """
         try:
-            writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant))))
+            writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant, by=by))))
             return await asyncio.wait_for(writing, APPEND_S)
         except (ConflictError, VanishError, VersionError):
             raise

@@ -90,7 +90,7 @@ async def _receive(
     now = runtime.clock()
     try:
         found = await _of_store(runtime, sender.tenant, lambda session: _understood(session, sender, bodies, now, repairs))
-        done = await runtime.write(sender.tenant, lambda session: session.receive(found))
+        done = await runtime.write(sender.tenant, lambda session: session.receive(found), by=sender.key_id)
     except StatementError as error:
         await _count_refused(runtime, sender.tenant, error.field, now)
         place = ".".join(part for part in ("" if single else str(error.index), error.field) if part)

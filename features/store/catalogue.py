@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 
+from features.audit import Act
 from features.catalogue import KINDS, Assignment, Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json, kind_of
 from features.columns import instant, microseconds
 from features.store.outcomes import PutResult
@@ -64,7 +65,12 @@ class CatalogueRows(TenantRows):
         total, source = PutResult(), map(stored_row, rows)
         while batch := list(islice(source, MAX_BATCH)):
             with self._writing(CATALOGUE) as connection:
-                total += self._put(connection, batch, self._current(connection, batch), microseconds(at))
+                done = self._put(connection, batch, self._current(connection, batch), microseconds(at))
+                if done.inserted or done.changed:
+                    kinds = sorted({row.kind for row in batch})
+                    counts = {"inserted": done.inserted, "changed": done.changed}
+                    self._tell(connection, Act.CATALOGUE_CHANGED, {"kinds": kinds, **counts})
+                total += done
         return total
 
     def catalogue(self, *, at: datetime | None = None) -> Catalogue:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import Act
 from features.columns import microseconds
 from features.store.locks import hold
 from features.store.names import NameRows
@@ -51,6 +52,7 @@ class ErasureRows(NameRows):
             done = remove(connection, self.tenant, names)
             # A clock may go up to five minutes ahead of ours: what it said before the erasure is old as well.
             mark_names(connection, self.tenant, names, max(microseconds(at), last))
+            self._tell(connection, Act.LEARNER_ERASED, asdict(done), learner=names[0])
         return done
 
     def last_erasure(self) -> int:

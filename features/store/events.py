@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import Act
 from features.columns import instant, microseconds
 from features.events import Event, Result, Verb
 from features.store.bulk import insert_rows
@@ -130,7 +131,11 @@ class EventRows(TenantRows):
         mark = sa.update(EVENTS).where(EVENTS.c.tenant == self.tenant, EVENTS.c.event_id.in_(list(voided)), STANDS)
         # A clock that went backwards must not void an event before it was known.
         moment = sa.case((EVENTS.c.known_at > at, EVENTS.c.known_at), else_=at)
-        return connection.execute(mark.values(voided_at=moment)).rowcount if rows else 0
+        if not rows:
+            return 0
+        stood = connection.execute(mark.values(voided_at=moment)).rowcount
+        self._tell(connection, Act.EVENTS_VOIDED, {"named": len(rows), "stood": stood})
+        return stood
 
     def _void_late(self, connection: sa.Connection, event_ids: Sequence[str]) -> None:
         """Events that were taken back before they came are never seen."""

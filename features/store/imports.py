@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import Act
 from features.store.outcomes import Progress
 from features.store.rows import TenantRows
 from features.store.tables import EVENTS, IMPORT_PROGRESS, IMPORTS, insert_of
+
+_COUNTED: Final = ("format", "rows", "accepted", "duplicates", "refused", "suppressed")
+"""What the audit log says of a file: not its name, which may be a person's."""
 
 
 class ImportRows(TenantRows):
@@ -20,6 +24,7 @@ class ImportRows(TenantRows):
         row = {"tenant": self.tenant, "body": json.dumps(facts, sort_keys=True, ensure_ascii=False)}
         with self._writing(IMPORTS) as connection:
             connection.execute(sa.insert(IMPORTS), [row])
+            self._tell(connection, Act.FILE_INGESTED, {name: facts[name] for name in _COUNTED if name in facts})
 
     def imports(self) -> list[dict[str, Any]]:
         """The facts of all imports, oldest first."""

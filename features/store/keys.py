@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import COMMAND_LINE, Act
 from features.columns import instant, microseconds
 from features.keys import Key, NewKey, Scope, hash_of, new_text
+from features.store.chain import tell
 from features.store.locks import writing
 from features.store.reading import Compiled, Readers, compiled
 from features.store.tables import KEYS
@@ -47,6 +49,7 @@ class KeyRows:
         _check(key)
         with writing(self._engine, KEYS.name) as connection:
             _insert(connection, key, text)
+            tell(connection, tenant, COMMAND_LINE, Act.KEY_ADDED, {"key_id": key_id, "scopes": sorted(key.scopes)})
         return NewKey(key, text)
 
     def listed(self, tenant: str | None = None) -> list[Key]:
@@ -76,6 +79,7 @@ class KeyRows:
             ends = at + grace if old.expires_at is None else min(old.expires_at, at + grace)
             _update(connection, key_id, expires_at=microseconds(ends))
             _insert(connection, key, text)
+            tell(connection, key.tenant, COMMAND_LINE, Act.KEY_ROTATED, {"key_id": key_id, "new_key_id": new_id})
         return NewKey(key, text)
 
     def revoke(self, key_id: str, *, at: datetime) -> Key:
@@ -85,6 +89,7 @@ class KeyRows:
             if key.revoked_at is None:
                 _update(connection, key_id, revoked_at=microseconds(at))
                 key = replace(key, revoked_at=at)
+                tell(connection, key.tenant, COMMAND_LINE, Act.KEY_REVOKED, {"key_id": key_id})
         return key
 
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import COMMAND_LINE, Act, Details
 from features.histories import HistoryCache
+from features.store.chain import tell
 from features.store.locks import writing
 from features.store.reading import Compiled, Readers
 from features.store.tables import insert_of
@@ -20,17 +22,23 @@ NO_LIMIT: Final = 2**62
 class TenantRows:
     """Rows of one tenant. Every statement of a subclass names it, so a query without a tenant cannot be written."""
 
-    def __init__(self, engine: sa.Engine, tenant: str, readers: Readers, histories: HistoryCache | None = None) -> None:
+    def __init__(
+        self, engine: sa.Engine, tenant: str, readers: Readers, histories: HistoryCache | None = None, by: str = COMMAND_LINE
+    ) -> None:
         self._engine = engine
         self._readers = readers
         self._histories = histories
-        self.tenant = tenant
+        self.tenant, self.by = tenant, by
 
     def _fetch(self, statement: Compiled, values: dict[str, Any]) -> list[Any]:
         return self._readers.fetch(statement, values)
 
     def _writing(self, table: sa.Table) -> AbstractContextManager[sa.Connection]:
         return writing(self._engine, table.name, self.tenant)
+
+    def _tell(self, connection: sa.Connection, action: Act, details: Details, *, learner: str | None = None) -> None:
+        """Adds a row to the audit log within the transaction of what it tells; `learner`: the id of whom it is about."""
+        tell(connection, self.tenant, self.by, action, details, learner=learner)
 
     def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         if rows:

@@ -1,5 +1,6 @@
 """All that is stored for one tenant, behind one object."""
 
+from features.store.audit import AuditRows
 from features.store.counts import CountRows
 from features.store.decisions import DecisionRows
 from features.store.erasure import ErasureRows
@@ -10,5 +11,7 @@ from features.store.snapshots import SnapshotRows
 from features.store.statements import StatementRows
 
 
-class TenantSession(StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows):
+class TenantSession(
+    StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows, AuditRows
+):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""

@@ -1,11 +1,13 @@
 """Rows that are no more: retired by name, or because a snapshot of the whole catalogue does not hold them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 
+from features.audit import Act
 from features.catalogue import CatalogueRow
 from features.columns import microseconds
 from features.store.catalogue import CURRENT, CatalogueRows, Standing, StoredRow, stored_row
@@ -41,6 +43,8 @@ class SnapshotRows(CatalogueRows):
             found = among(connection, CURRENT, (self.tenant, kind), sorted(set(ids)))
             standing: Standing = {(kind, row_id): (version, digest, since) for row_id, version, digest, since in found}
             self._end(connection, standing, microseconds(at))
+            if standing:
+                self._tell(connection, Act.CATALOGUE_RETIRED, {"kind": kind, "retired": len(standing)})
         return len(standing)
 
     def sync(
@@ -64,7 +68,9 @@ class SnapshotRows(CatalogueRows):
                 raise VanishError(kind, len(standing), [row_id for _, row_id in gone], len(given), most_vanish)
             self._end(connection, gone, microseconds(at))
             done = self._put(connection, given, self._with_ended(connection, given, standing), microseconds(at))
-        return done + PutResult(retired=len(gone))
+            done += PutResult(retired=len(gone))
+            self._tell(connection, Act.CATALOGUE_SYNCED, {"kind": kind, **asdict(done)})
+        return done
 
     def _all_current(self, connection: sa.Connection, kind: str) -> Standing:
         query = sa.select(CATALOGUE.c.id, CATALOGUE.c.version, CATALOGUE.c.content_hash, CATALOGUE.c.valid_from)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from features.audit import COMMAND_LINE
 from features.histories import HistoryCache
 from features.store.keys import KeyRows
 from features.store.locks import writing
@@ -62,9 +63,9 @@ class EventStore:
             insert = insert_of(connection)(HEARTBEAT).values(row)
             connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"at": row["at"]}))
 
-    def tenant(self, tenant: str) -> TenantSession:
-        """The rows of one tenant, and no way to any other's."""
-        return TenantSession(self.engine, tenant, self._readers, self.histories)
+    def tenant(self, tenant: str, *, by: str = COMMAND_LINE) -> TenantSession:
+        """The rows of one tenant, and no way to any other's. `by`: the id of the key whose work it is, for the audit log."""
+        return TenantSession(self.engine, tenant, self._readers, self.histories, by)
 
     def keys(self) -> KeyRows:
         """The API keys of all tenants."""

@@ -199,6 +199,45 @@ ERASURE_KEYS: Final = sa.Table(
     sa.Column("tenant", _TEXT, primary_key=True),
     sa.Column("hash_key", _TEXT, nullable=False),
 )
+# What was done to the store, a chain of rows for each tenant: see features.audit. Nothing changes or removes a row.
+AUDIT: Final = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("by", _TEXT, nullable=False),
+    sa.Column("action", _TEXT, nullable=False),
+    sa.Column("subject", _TEXT),
+    sa.Column("outcome", _TEXT, nullable=False),
+    sa.Column("details", _TEXT, nullable=False),
+    sa.Column("previous", _TEXT, nullable=False),
+    sa.Column("hash", _TEXT, nullable=False),
+    sa.Index("audit_subject", "tenant", "subject", "seq"),
+)
+_REFUSE: Final = "BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END"
+for _dialect, _statement in (
+    ("sqlite", f"CREATE TRIGGER audit_update BEFORE UPDATE ON audit {_REFUSE}"),
+    ("sqlite", f"CREATE TRIGGER audit_delete BEFORE DELETE ON audit {_REFUSE}"),
+    (
+        "postgresql",
+        "CREATE OR REPLACE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit log only grows'; END $$",
+    ),
+    (
+        "postgresql",
+        "CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows()",
+    ),
+):
+    sa.event.listen(AUDIT, "after_create", sa.DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
+# The key of a tenant's pseudonyms there. Another than that of the erasures: who holds one list cannot look up in the other.
+AUDIT_KEYS: Final = sa.Table(
+    "audit_keys",
+    METADATA,
+    sa.Column("tenant", _TEXT, primary_key=True),
+    sa.Column("hash_key", _TEXT, nullable=False),
+)
 # Named and shaped as Alembic does it, which is needed only to migrate.
 VERSION: Final = sa.Table(
     "alembic_version",

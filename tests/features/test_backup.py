@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from features.audit import COMMAND_LINE, INSTALLATION, verify
 from features.backup import back_up, restore
 from features.catalogue import Item, Learner
 from features.cli import app
@@ -83,6 +84,14 @@ def everything(url: str, tenant: str = "acme") -> list[object]:
     return found
 
 
+def told_since(before: Path, after: Path) -> list[str]:
+    """What the audit log tells in one backup and not in the other, which are the same but for that and their last line."""
+    first, second = (gzip.decompress(path.read_bytes()).splitlines()[:-1] for path in (before, after))
+    more = [json.loads(line) for line in second if line not in first]
+    assert [line for line in second if line in first] == first
+    return [row[4] for row in more]
+
+
 def next_seq(url: str) -> int:
     opened = EventStore.open(url)
     opened.tenant("acme").append([event("next")])
@@ -97,7 +106,7 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
     assert restore(tmp_path / "there.gz", second_url) == made
     assert [everything(second_url, name) for name in ("acme", "other")] == [everything(store_url, n) for n in ("acme", "other")]
     again = back_up(second_url, tmp_path / "back.gz")
-    assert (tmp_path / "back.gz").read_bytes() == (tmp_path / "there.gz").read_bytes()
+    assert told_since(tmp_path / "there.gz", tmp_path / "back.gz") == ["restored"]
     filled = {"events": 5, "catalogue": 4, "aliases": 6, "item_aliases": 2, "voidings": 4, "decisions": 2, "imports": 2}
     filled |= {
         "import_progress": 2,
@@ -107,10 +116,36 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
         "api_keys": 2,
         "erasure_keys": 2,
         "erasures": 2,
+        "audit": 10,
+        "audit_keys": 2,
     }
     assert made.rows == filled
-    assert again == made
+    assert again.rows == made.rows | {"audit": 11}
     assert next_seq(second_url) == next_seq(store_url) == 7
+
+
+def test_the_audit_log_goes_along_and_tells_of_the_backup_and_of_the_restore(
+    store_url: str, second_url: str, tmp_path: Path
+) -> None:
+    fill(store_url)
+    made = back_up(store_url, tmp_path / "all.gz")
+    back_up(store_url, tmp_path / "acme.gz", tenant="acme")
+    restore(tmp_path / "all.gz", second_url)
+    old, new = EventStore.open(store_url), EventStore.open(second_url)
+    (told,) = new.tenant(INSTALLATION).audit()
+    assert (told.action, told.by) == ("restored", COMMAND_LINE)
+    assert json.loads(told.details) == {"rows": sum(made.rows.values()), "sha256": made.sha256, "erased": 0}
+    rows = list(old.tenant("acme").audit())
+    assert list(new.tenant("acme").audit()) == rows[:-1]
+    assert [row.action for row in rows[-2:]] == ["key added", "backed up"]
+    assert [row.action for row in old.tenant(INSTALLATION).audit()] == ["backed up"]
+    new.tenant("acme").erase("ann", at=NOON)  # the chain goes on, with the pseudonyms that it had
+    assert verify(new.tenant("acme").audit()).broken is None
+    old.tenant("acme").erase("ann", at=NOON)
+    assert [[row.subject for row in one.tenant("acme").audit()][-1] for one in (old, new)].count(None) == 0
+    assert len({[row.subject for row in one.tenant("acme").audit()][-1] for one in (old, new)}) == 1
+    old.close()
+    new.close()
 
 
 def test_one_tenant_can_be_taken_along(store_url: str, second_url: str, tmp_path: Path) -> None:
@@ -153,7 +188,7 @@ def test_a_store_with_rows_is_not_overwritten(store_url: str, second_url: str, t
     back_up(store_url, tmp_path / "b.gz")
     opened = EventStore.open(second_url)
     opened.tenant("mine").put([Item(id="own", title="Own")], at=NOON)
-    with pytest.raises(ValueError, match=r"has rows \(catalogue\)"):
+    with pytest.raises(ValueError, match=r"has rows \(catalogue, audit\)"):
         restore(tmp_path / "b.gz", second_url)
     assert opened.tenants() == ("mine",)
     opened.close()

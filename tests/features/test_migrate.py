@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from features.audit import INSTALLATION
 from features.backup import back_up, restore
 from features.catalogue import Learner
 from features.cli import app
@@ -62,6 +63,12 @@ ROWS: dict[str, tuple[dict[str, Any], ...]] = {
 """What an older program stored; it did not write aliases down."""
 
 
+TRIGGERS = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+    "postgresql": "SELECT pg_get_triggerdef(oid) || pg_get_functiondef(tgfoid) FROM pg_trigger WHERE NOT tgisinternal",
+}
+
+
 @pytest.fixture
 def engine(store_url: str) -> Iterator[sa.Engine]:
     if store_url.startswith("sqlite"):
@@ -102,6 +109,9 @@ def schema(engine: sa.Engine) -> dict[str, Any]:
         with engine.connect() as connection:
             sql = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name")
             tables["AUTOINCREMENT"] = tuple(sql.scalars())
+    with engine.connect() as connection:
+        tables["TRIGGERS"] = tuple(connection.exec_driver_sql(TRIGGERS[engine.dialect.name]).scalars())
+    assert tables["TRIGGERS"] or "audit" not in tables
     return tables
 
 
@@ -114,7 +124,7 @@ def test_the_migrations_end_where_a_new_store_begins(engine: sa.Engine, store_ur
             connection.exec_driver_sql(f"DROP TABLE {name}")
     EventStore.open(store_url).close()
     assert schema(engine) == migrated
-    assert set(migrated) == {*METADATA.tables, *(["AUTOINCREMENT"] if store_url.startswith("sqlite") else [])}
+    assert set(migrated) == {*METADATA.tables, "TRIGGERS", *(["AUTOINCREMENT"] if store_url.startswith("sqlite") else [])}
 
 
 @pytest.mark.parametrize("wanted", [*KNOWN, "unnumbered"])
@@ -132,6 +142,8 @@ def test_from_every_version_all_rows_are_kept(engine: sa.Engine, store_url: str,
     assert [event.event_id for event in session.history("a-1")] == ["e1", "e2"]
     if before < "0004":
         assert [event.event_id for event in session.history("ann")] == ["e1", "e2"]
+    told = [(row.action, row.details) for row in opened.tenant(INSTALLATION).audit()]
+    assert told == ([] if before == NEWEST else [("migrated", f'{{"after":"{NEWEST}","before":"{before}"}}')])
     opened.close()
     assert migrate(store_url).before == NEWEST
 
