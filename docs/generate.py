@@ -128,9 +128,10 @@ def _table(schema: dict[str, Any]) -> list[str]:
 
 
 def _key(operation: dict[str, Any]) -> list[str]:
-    """The scope that a key needs; nothing where none is needed."""
-    scopes = sorted({scope for way in operation.get("security", ()) for needed in way.values() for scope in needed})
-    return [f"Needs a key with the scope `{'`, `'.join(scopes)}`.", ""] if scopes else []
+    """The scope that a key or a token needs; nothing where none is needed."""
+    scopes = {kind: needed[0] for way in operation.get("security", ()) for kind, needed in way.items()}
+    token = f", or a learner token for `{scopes['token']}`" if "token" in scopes else ""
+    return [f"Needs a key with the scope `{scopes['key']}`{token}.", ""] if scopes else []
 
 
 def _answers(operation: dict[str, Any]) -> str:

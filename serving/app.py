@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import catalogue, health, metrics, openapi, reference, rights, skills, xapi
+from serving import catalogue, health, metrics, openapi, reference, rights, skills, tokens, xapi
 from serving.audit import audit
 from serving.feedback import feedback
 from serving.ingest import ingest, record
@@ -71,6 +71,7 @@ class Pages:
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
                 *catalogue.routes(lambda: self.runtime),
+                Route("/v1/tokens", self._tokens, methods=["POST"]),
                 Route("/v1/audit", self._audit, methods=["GET"]),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
                 Route("/xapi/about", self._about, methods=["GET"]),
@@ -114,7 +115,7 @@ class Pages:
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _feedback(self, request: Request) -> Response:
-        return _json(await feedback(self.runtime, TENANT.get(), await request.json()))
+        return _json(await feedback(self.runtime, CREDENTIAL.get(), await request.json()))
 
     async def _skills(self, request: Request) -> Response:
         return _json(await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
@@ -128,6 +129,9 @@ class Pages:
     async def _erase(self, request: Request) -> Response:
         await rights.erase(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"])
         return Response(status_code=204)
+
+    async def _tokens(self, request: Request) -> Response:
+        return _json(await tokens.give(self.runtime, CREDENTIAL.get(), await request.json()), {"Cache-Control": "no-store"})
 
     async def _audit(self, request: Request) -> Response:
         return _json(await audit(self.runtime, TENANT.get(), _asked(request)))
@@ -185,8 +189,8 @@ def attach(service: Any, pages: Pages) -> None:
     pages.api_document = lambda: service.openapi_spec.asdict()
 
 
-def _json(answer: BaseModel) -> Response:
-    return Response(answer.model_dump_json(), media_type="application/json")
+def _json(answer: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(answer.model_dump_json(), headers=headers, media_type="application/json")
 
 
 def _sender() -> xapi.Sender:

@@ -40,6 +40,8 @@ from serving.payloads import (
     SkillsAnswer,
     SkillsQuery,
     SyncQuery,
+    TokenAnswer,
+    TokenRequest,
 )
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
@@ -105,6 +107,10 @@ class Client:
         """What a learner says of an item."""
         given = given if given.event_id is not None else given.model_copy(update={"event_id": str(uuid.uuid4())})
         return self._ask("POST", "/v1/feedback", EventResult, _body(given))
+
+    def token(self, wanted: TokenRequest) -> TokenAnswer:
+        """A token for one learner's browser or phone; give it to their page only."""
+        return self._ask("POST", "/v1/tokens", TokenAnswer, _body(wanted))
 
     def put(self, kind: type[CatalogueRow], rows: Sequence[CatalogueRow]) -> CatalogueAnswer:
         """Store catalogue rows of one kind, at most a thousand, all or none: `put(Item, items)`."""

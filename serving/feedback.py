@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from features.events import Event, Verb, to_utc
 from serving.ingest import ingest
+from serving.keys import Credential
 from serving.payloads import EventResult, FeedbackIn
 from serving.problems import RefusedError, invalid
 from serving.runtime import Runtime, StoreDownError
@@ -20,16 +21,20 @@ VERBS: Final[Mapping[str, Verb]] = {
     "later": Verb.DISMISSED,
     "saved": Verb.SAVED,
 }
+_OF_PAGES: Final = uuid.uuid5(uuid.NAMESPACE_URL, "nextwise:feedback")
 LATER: Final = timedelta(days=14)
 """How long `later` is when nobody says."""
 
 
-async def feedback(runtime: Runtime, tenant: str, body: Any) -> EventResult:
+async def feedback(runtime: Runtime, asks: Credential, body: Any) -> EventResult:
     """Store it durably; the next ranking knows it. Raises RefusedError (400, 409, 503), as one event does."""
+    tenant = asks.tenant
     try:
         given = FeedbackIn.model_validate(body, strict=False)
     except ValidationError as error:
         raise invalid(error) from None
+    if asks.claim is not None and given.event_id is not None:
+        given = given.model_copy(update={"event_id": _own_id(given.learner_id, given.event_id)})
     at = _utc(given.occurred_at or runtime.clock(), "occurred_at")
     context: dict[str, Any] = {"feedback": given.feedback}
     if given.feedback == "later":
@@ -49,6 +54,11 @@ async def feedback(runtime: Runtime, tenant: str, body: Any) -> EventResult:
         if refused.status == 409 and given.occurred_at is None and await _said_before(runtime, tenant, given):
             return EventResult(index=0, event_id=given.event_id, outcome="duplicate")
         raise
+
+
+def _own_id(learner_id: str, event_id: str) -> str:
+    """An id that a page chose, as one that no event of the host or of another learner has: else it could take theirs."""
+    return str(uuid.uuid5(_OF_PAGES, f"{learner_id}\n{event_id}"))
 
 
 def _utc(value: datetime, field: str) -> datetime:

@@ -1,14 +1,14 @@
 """API keys: which tenant a credential opens, and what for. Only SHA-256 hashes of keys are held."""
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from time import monotonic
 from typing import Final, TypeVar
 
 from features.keys import Key, Scope, hash_of, looks_like_a_key
+from serving.claims import NEEDS, PREFIX, Claim, Signer, TokenScope
 from serving.settings import Settings
 
 TTL_S: Final = 5.0
@@ -27,16 +27,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Credential:
-    """Who asks. `compat`: repair what known emitters of xAPI statements get wrong."""
+    """Who asks. `compat`: repair what known emitters of xAPI statements get wrong. `claim`: of a learner token, which has no
+    scope of a key.
+    """
 
     tenant: str
     scopes: frozenset[Scope]
     compat: bool
     key_id: str
+    claim: Claim | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether it is good for `scope`; `admin` is good for all."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def may_give(self, scopes: Iterable[TokenScope]) -> bool:
+        """Whether it may give a token for these."""
+        return all(self.may(NEEDS[scope]) for scope in scopes)
 
 
 class Refusal(StrEnum):
@@ -46,36 +53,70 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    NO_TOKEN = "unknown_token"
+    TOKEN_EXPIRED = "expired_token"
+    TOKEN_CLOSED = "closed_token"
 
 
 class KeysUnreadableError(Exception):
     """Whether a key opens anything cannot be said: the store that knows does not answer."""
 
 
-class Keys:
-    """The keys that open the service: those of the store, and for development the one of the settings.
+class Looked:
+    """Keys as they were last read, by what they are looked up by. `read`: an error where the store cannot be read."""
 
-    `read`: the stored key of a hash, an error where the store cannot be read. `development`: hash -> tenant.
-    A key is hashed first and looked up by its hash: the answer's time says nothing about any key.
-    """
-
-    def __init__(
-        self,
-        read: Callable[[str], Awaitable[Key | None]],
-        *,
-        development: Mapping[str, str],
-        clock: Callable[[], datetime],
-        timer: Callable[[], float] = monotonic,
-    ) -> None:
-        self._read, self._development, self._clock, self._timer = read, development, clock, timer
+    def __init__(self, read: Callable[[str], Awaitable[Key | None]], timer: Callable[[], float]) -> None:
+        self._read, self._timer = read, timer
         self._known: dict[str, tuple[Key, float]] = {}
         self._unknown: dict[str, float] = {}
 
+    async def find(self, name: str) -> Key | None:
+        """The key as it was read in the last `TTL_S` seconds; with the store down, in the last `GRACE_S`.
+
+        Raises KeysUnreadableError: for a key that was not read lately while the store does not answer.
+        """
+        now = self._timer()
+        known = self._known.get(name)
+        if known is not None and now - known[1] < TTL_S:
+            return known[0]
+        if now - self._unknown.get(name, -TTL_S) < TTL_S:
+            return None
+        try:
+            key = await self._read(name)
+        except Exception as error:
+            if known is not None and now - known[1] < GRACE_S:
+                return known[0]
+            raise KeysUnreadableError("the key cannot be looked up: the store does not answer") from error
+        self._remember(name, key, now)
+        return key
+
+    def _remember(self, name: str, key: Key | None, now: float) -> None:
+        self._known.pop(name, None)
+        self._unknown.pop(name, None)
+        if key is None:
+            _put(self._unknown, name, now)
+        else:
+            _put(self._known, name, (key, now))
+
+
+class Keys:
+    """The keys that open the service, and the tokens that they gave: those of the store, and for development the settings' own.
+
+    `by_hash`, `by_id`: the stored key. `development`: hash -> tenant. A key is hashed first and looked up by its hash: the
+    answer's time says nothing about any key.
+    """
+
+    def __init__(
+        self, by_hash: Looked, by_id: Looked, *, development: Mapping[str, str], signer: Signer, clock: Callable[[], datetime]
+    ) -> None:
+        self._by_hash, self._by_id, self._development = by_hash, by_id, development
+        self._signer, self._clock = signer, clock
+
     @classmethod
-    def of(cls, settings: Settings, read: Callable[[str], Awaitable[Key | None]], *, clock: Callable[[], datetime]) -> "Keys":
-        """Those of the store that `read` reads, and the development key unless it is set empty."""
+    def of(cls, settings: Settings, by_hash: Looked, by_id: Looked, *, signer: Signer, clock: Callable[[], datetime]) -> "Keys":
+        """Those of the store, and the development key unless it is set empty."""
         development = {hash_of(settings.dev_key): settings.dev_tenant} if settings.dev_key else {}
-        return cls(read, development=development, clock=clock)
+        return cls(by_hash, by_id, development=development, signer=signer, clock=clock)
 
     @property
     def development_tenants(self) -> tuple[str, ...]:
@@ -83,7 +124,7 @@ class Keys:
         return tuple(self._development.values())
 
     async def found(self, authorization: str | None) -> Credential | Refusal:
-        """What the header `Authorization: Bearer KEY` or `Basic ...` opens, or why nothing.
+        """What the header `Authorization: Bearer KEY` or `Basic ...` opens, or why nothing. A token stands where a key does.
 
         Raises KeysUnreadableError: for a key that was not read lately while the store does not answer.
         """
@@ -92,11 +133,29 @@ class Keys:
         text = _key_in(authorization)
         if not text:
             return Refusal.UNKNOWN
+        if text.startswith(PREFIX):
+            return await self._of_token(text)
         key_hash = hash_of(text)
         tenant = self._development.get(key_hash)
         if tenant is not None:
             return Credential(tenant, frozenset(Scope), compat=False, key_id=DEVELOPMENT)
-        key = await self._stored(key_hash) if looks_like_a_key(text) else None
+        return self._opened(await self._by_hash.find(key_hash) if looks_like_a_key(text) else None)
+
+    async def _of_token(self, text: str) -> Credential | Refusal:
+        """A token opens nothing after the key that gave it, and nothing that this key does not open."""
+        claim = self._signer.claim(text)
+        if claim is None:
+            return Refusal.NO_TOKEN
+        if self._clock().timestamp() >= claim.expires_at:
+            return Refusal.TOKEN_EXPIRED
+        if claim.key_id == DEVELOPMENT:
+            given = claim.tenant in self._development.values()
+        else:
+            key = self._opened(await self._by_id.find(claim.key_id))
+            given = isinstance(key, Credential) and key.tenant == claim.tenant and key.may_give(claim.scopes)
+        return Credential(claim.tenant, frozenset(), False, claim.key_id, claim) if given else Refusal.TOKEN_CLOSED
+
+    def _opened(self, key: Key | None) -> Credential | Refusal:
         if key is None:
             return Refusal.UNKNOWN
         if key.revoked_at is not None:
@@ -104,31 +163,6 @@ class Keys:
         if key.expired_at(self._clock()):
             return Refusal.EXPIRED
         return Credential(key.tenant, key.scopes, key.compat, key.key_id)
-
-    async def _stored(self, key_hash: str) -> Key | None:
-        """The key as it was read in the last `TTL_S` seconds; with the store down, in the last `GRACE_S`."""
-        now = self._timer()
-        known = self._known.get(key_hash)
-        if known is not None and now - known[1] < TTL_S:
-            return known[0]
-        if now - self._unknown.get(key_hash, -TTL_S) < TTL_S:
-            return None
-        try:
-            key = await self._read(key_hash)
-        except Exception as error:
-            if known is not None and now - known[1] < GRACE_S:
-                return known[0]
-            raise KeysUnreadableError("the key cannot be looked up: the store does not answer") from error
-        self._remember(key_hash, key, now)
-        return key
-
-    def _remember(self, key_hash: str, key: Key | None, now: float) -> None:
-        self._known.pop(key_hash, None)
-        self._unknown.pop(key_hash, None)
-        if key is None:
-            _put(self._unknown, key_hash, now)
-        else:
-            _put(self._known, key_hash, (key, now))
 
 
 def _put(remembered: dict[str, T], key_hash: str, value: T) -> None:

@@ -14,15 +14,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.admission import admitted, hold_back, require
+from serving.admission import admitted, hold_back, only_theirs, require
+from serving.answer import Answer
 from serving.body import read_body, read_json
 from serving.keys import Credential
-from serving.problems import PROBLEM_JSON, RefusedError, first_error, invalid, problem
+from serving.problems import RefusedError, invalid
+from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
-from serving.scopes import KEYED_PATHS, OPEN_PATHS, scope_of
+from serving.scopes import KEYED_PATHS, OPEN_PATHS
 
 TENANT: ContextVar[str] = ContextVar("tenant")
 """The tenant of the request, from its credential."""
@@ -30,7 +31,6 @@ CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
 """The credential of the request."""
 
 _LOG = logging.getLogger("nextwise.http")
-_UNKNOWN = "unknown"
 _XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
 
@@ -38,8 +38,7 @@ class FrontDoor:
     """`app`: BentoML's application. `pages`: the Starlette application of everything that is no BentoML API.
 
     `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
-    `routes`: all paths there are, each with its methods, in the order of routing. Any other is counted as "unknown": a
-    metric keeps every label it was ever given.
+    `routes`: all paths there are, each with its methods, in the order of routing.
     `limits`: bytes of a body, on routes that read a large one on their own, as it was sent.
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
     """
@@ -55,45 +54,36 @@ class FrontDoor:
         limits: Mapping[str, int],
     ) -> None:
         self._app, self._pages, self._runtime = app, pages, runtime
-        self._apis, self._limits = apis, limits
-        self._exact = {route: methods for route, methods in routes.items() if "{" not in route}
-        self._patterns = [(_plain(route), compile_path(route)[0], methods) for route, methods in routes.items()]
+        self._apis, self._limits, self._routes = apis, limits, Routes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope = _without_spare_slashes(scope)
-        began, answer = perf_counter(), _Answer(send)
+        began, headers = perf_counter(), Headers(scope=scope)
+        found = self._routes.find(scope["method"], scope["path"])
+        answer = Answer(send, self._runtime().origins.headers(found.route, headers.get("origin")))
         try:
-            await self._answer(scope, receive, answer)
+            await self._answer(scope, receive, answer, headers, found)
         except RefusedError as refused:
             await self._refuse(refused, scope, receive, answer)
         except Exception:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
         metrics = self._runtime().metrics
-        route = self._label(scope["method"], scope["path"])
-        metrics.requests.labels(route, str(answer.status)).inc()
-        metrics.latency.labels(route).observe(perf_counter() - began)
+        metrics.requests.labels(found.route, str(answer.status)).inc()
+        metrics.latency.labels(found.route).observe(perf_counter() - began)
 
-    def _label(self, method: str, path: str) -> str:
-        """The route that a request comes to: the first that takes its method, else the first of its path."""
-        if method in self._exact.get(path, ()):
-            return path
-        found = [(route, methods) for route, pattern, methods in self._patterns if pattern.match(path)]
-        return next((route for route, methods in found if method in methods), found[0][0] if found else _UNKNOWN)
-
-    def _allowed(self, path: str) -> Set[str]:
-        """The methods that the routes of a path take."""
-        return {method for _, pattern, methods in self._patterns if pattern.match(path) for method in methods}
-
-    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _answer(self, scope: Scope, receive: Receive, answer: Answer, headers: Headers, found: Found) -> None:
         if not scope["path"].startswith(KEYED_PATHS) or scope["path"] in OPEN_PATHS:
             await self._pages(scope, receive, answer.send)
             return
-        headers = Headers(scope=scope)
-        credential = await self._admitted(headers.get("authorization"), scope["method"], scope["path"])
+        asked = self._runtime().origins.preflight(found.route, scope["method"], headers)
+        if asked is not None:
+            await asked(scope, receive, answer.pass_on)
+            return
+        credential = await self._admitted(headers.get("authorization"), scope["method"], scope["path"], found)
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
@@ -103,66 +93,29 @@ class FrontDoor:
             else:
                 body = await read_json(headers, receive)
                 scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
+            if credential.claim is not None:
+                only_theirs(credential.claim, _learner_in(body), self._runtime().metrics)
             if expected is not None:
                 _validate(expected, body)
             receive = _replay(body, receive)
         await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
 
-    async def _admitted(self, authorization: str | None, method: str, path: str) -> Credential:
-        runtime, route = self._runtime(), self._label(method, path)
+    async def _admitted(self, authorization: str | None, method: str, path: str, found: Found) -> Credential:
+        runtime = self._runtime()
         credential = await admitted(runtime.keys, authorization, runtime.metrics)
-        hold_back(credential, runtime.rates, runtime.metrics)
-        if route == _UNKNOWN:
+        hold_back(credential, runtime.rates, runtime.token_rates, runtime.metrics)
+        if found.route == UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
-        require(credential, scope_of(method, route), runtime.metrics)
-        if method not in (allowed := self._allowed(path)):
+        require(credential, method, found, runtime.metrics)
+        if method not in (allowed := self._routes.methods(path)):
             words = f"{method} is not allowed here; use {' or '.join(sorted(allowed - {'HEAD'}))}"
             raise RefusedError(405, words, headers={"Allow": ", ".join(sorted(allowed))})
         return credential
 
-    async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _refuse(self, refused: RefusedError, scope: Scope, receive: Receive, answer: Answer) -> None:
         if not answer.started:
             await refused.response()(scope, receive, answer.pass_on)
-
-
-class _Answer:
-    """Passes an answer on, except an error in other words than problem+json: that is held back and said again."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._held: list[bytes] | None = None
-        self.started = False
-        self.status = 500
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            media = Headers(raw=message["headers"]).get("content-type", "")
-            if self.status >= 400 and not media.startswith(PROBLEM_JSON):
-                self._held = []
-                return
-        if self._held is None:
-            await self.pass_on(message)
-            return
-        self._held.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            await self.finish()
-
-    async def pass_on(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.started, self.status = True, message["status"]
-        await self._send(message)
-
-    async def finish(self) -> None:
-        """Say a held error as a problem."""
-        if self._held is None:
-            return
-        body, self._held = b"".join(self._held), None
-        field, detail = _in_words(self.status, body)
-        response = problem(self.status, detail, field=field)
-        await self.pass_on({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
-        await self.pass_on({"type": "http.response.body", "body": response.body})
 
 
 def _without_spare_slashes(scope: Scope) -> Scope:
@@ -171,9 +124,10 @@ def _without_spare_slashes(scope: Scope) -> Scope:
     return scope if spare is None else {**scope, "path": f"/xapi/{spare[1]}"}
 
 
-def _plain(route: str) -> str:
-    """A route as people write it: `/v1/learners/{learner_id}/skills`."""
-    return route.replace(":path}", "}")
+def _learner_in(body: bytes) -> Any:
+    """Whom a body speaks of; None where it says so nowhere."""
+    said = json.loads(body)
+    return said.get("learner_id") if isinstance(said, dict) else None
 
 
 def _validate(expected: type[BaseModel], body: bytes) -> None:
@@ -181,18 +135,6 @@ def _validate(expected: type[BaseModel], body: bytes) -> None:
         expected.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error) from None
-
-
-def _in_words(status: int, body: bytes) -> tuple[str | None, str]:
-    """(field, detail) of an error that BentoML or Starlette answered."""
-    try:
-        said: Any = json.loads(body)
-    except ValueError:
-        return None, body.decode("utf-8", "replace").strip() or "no further detail"
-    if isinstance(said, dict) and isinstance(said.get("detail"), list) and said["detail"]:
-        return first_error(said["detail"])
-    said = said.get("error", said) if isinstance(said, dict) else said
-    return None, said if isinstance(said, str) else json.dumps(said)
 
 
 def _plain_headers(raw: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:

@@ -8,10 +8,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
-from serving.audit import AuditAnswer, AuditQuery
 from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
     MAX_EVENTS,
+    AuditAnswer,
+    AuditQuery,
     CatalogueAnswer,
     EventIn,
     EventResult,
@@ -30,9 +31,11 @@ from serving.payloads import (
     SkillsAnswer,
     SkillsQuery,
     SyncQuery,
+    TokenAnswer,
+    TokenRequest,
 )
 from serving.rows import MAX_ROWS
-from serving.scopes import scope_of
+from serving.scopes import scope_of, token_scope_of
 from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 Document = dict[str, Any]
@@ -41,8 +44,8 @@ _REF: Final = "#/components/schemas/{model}"
 _ID: Final = {"type": "string", "maxLength": 256}
 _ERRORS: Final = {
     "400": "What was sent is wrong; `field` names it",
-    "401": "No key, or one that opens nothing",
-    "403": "The key lacks the scope that this route needs",
+    "401": "No key or token, or one that opens nothing",
+    "403": "The key lacks the scope that this route needs, or the token is another learner's",
     "413": "More than 1,000,000 bytes",
     "415": "Not JSON, or a coding other than gzip",
     "429": "Too many requests with this key; come again after `Retry-After` seconds",
@@ -64,6 +67,9 @@ _SKILLS: Final = (
 )
 _GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
+_TOKENS: Final = (
+    "A short-lived token for one learner's browser or phone: rankings, skills, gaps and feedback of theirs, and nothing else."
+)
 _AUDIT: Final = (
     "Who did what to the tenant's keys, catalogue and people: rows that hold pseudonyms, each with the hash of the last."
 )
@@ -87,7 +93,11 @@ def merged(bento: Document) -> Document:
         "paths": {**paths, **_mounted()},
         "components": {
             "schemas": _schemas(),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer", "description": "A learner token of `/v1/tokens`"},
+            },
         },
     }
 
@@ -103,7 +113,7 @@ def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
     asked = [
         (model, "validation")
-        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, *KINDS.values())
+        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, TokenRequest, *KINDS.values())
     ]
     answers = (
         RecommendationsAnswer,
@@ -115,6 +125,7 @@ def _schemas() -> Document:
         CatalogueAnswer,
         LearnerExport,
         AuditAnswer,
+        TokenAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -167,6 +178,17 @@ def _mounted() -> Document:
         "200": _response("How it stands", _json(_ref(HealthAnswer))),
         **_problems("401", "403", "429", "503"),
     }
+    tokens = {
+        "summary": _TOKENS,
+        "operationId": "tokens",
+        "security": _security("/v1/tokens"),
+        "requestBody": {"required": True, "content": _json(_ref(TokenRequest))},
+        "responses": {
+            "200": _response("The token", _json(_ref(TokenAnswer))),
+            **_problems(*_ERRORS),
+            "409": _response("This service gives no tokens: it has no secret to sign them with", _problem()),
+        },
+    }
     audit = _get("audit", _AUDIT, "application/json")["get"] | {"security": _security("/v1/audit", "GET")}
     audit["parameters"] = _parameters(AuditQuery)
     audit["responses"] = {
@@ -180,6 +202,7 @@ def _mounted() -> Document:
         "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
         **_catalogue(),
+        "/v1/tokens": {"post": tokens},
         "/v1/audit": {"get": audit},
         "/v1/ingest/health": {"get": ingest},
         "/xapi/about": _get("xapi_about", "The versions of xAPI that are spoken", "application/json"),
@@ -296,7 +319,7 @@ def _of_learner(name: str, summary: str, query: type[BaseModel], answer: type[Ba
     operation = {
         "summary": summary,
         "operationId": name,
-        "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
+        "security": _security(f"/v1/learners/{{learner_id}}/{name}", "GET"),
         "parameters": [_LEARNER, *_parameters(query)],
         "responses": {
             "200": _response("The answer, worked out from the events", _json(_ref(answer))),
@@ -339,9 +362,10 @@ def _one_or_many(row: type[BaseModel]) -> Document:
 
 
 def _security(route: str, method: str = "POST") -> list[Document]:
-    """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one)."""
-    scope = scope_of(method, route)
-    return [{"key": [scope.value]}, {"basic": [scope.value]}]
+    """Either way to send a key, with the scope that it needs (OpenAPI 3.1 lets a scheme of any kind name one), or a token."""
+    scope, of_token = scope_of(method, route), token_scope_of(method, route)
+    token = [] if of_token is None else [{"token": [of_token.value]}]
+    return [{"key": [scope.value]}, {"basic": [scope.value]}, *token]
 
 
 def _parameters(query: type[BaseModel]) -> list[Document]:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, mod
 from features.catalogue import ItemType, Language
 from features.decisions import Decision, Row
 from features.events import SKILL_PREFIX, Event, Id, LogTime, Result, Verb, to_utc
+from serving.claims import TokenScope
 
 MAX_CANDIDATES = 1_000
 MAX_EVENTS = 1_000
@@ -312,6 +313,54 @@ class LearnerExport(BaseModel):
     events: tuple[dict[str, JsonValue], ...]
     statements: tuple[dict[str, JsonValue], ...]
     decisions: tuple[dict[str, JsonValue], ...]
+
+
+class AuditQuery(BaseModel):
+    """What `GET /v1/audit` may be asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: Annotated[int, Field(ge=0, le=2**62, description="Only rows after this number.")] = 0
+    limit: Annotated[int, Field(ge=1, le=1_000, description="Rows of an answer.")] = 100
+    learner_id: Annotated[Id | None, Field(description="Only rows about this learner, by id or alias.")] = None
+
+
+class AuditEntry(BaseModel):
+    """A row of the audit log. `subject`: a keyed hash of the learner's id. `hash`: SHA-256 of the row and of `previous`."""
+
+    seq: int
+    at: datetime
+    by: str
+    action: str
+    subject: str | None
+    outcome: str
+    details: dict[str, JsonValue]
+    previous: str
+    hash: str
+
+
+class AuditAnswer(BaseModel):
+    """Rows of the tenant's audit log, oldest first. `next`: ask for it as `after`; null where there were no more."""
+
+    rows: tuple[AuditEntry, ...]
+    next: int | None
+
+
+class TokenRequest(_In):
+    """Whom a token is for. Without `scopes` all that the key can give."""
+
+    learner_id: Id = Field(description="The learner, by the id that the page will use: to a token an alias is somebody else.")
+    ttl_s: Annotated[int, Field(ge=1, le=3_600, description="Seconds that it lives.")] = 900
+    scopes: Annotated[tuple[TokenScope, ...] | None, Field(min_length=1, max_length=len(TokenScope))] = None
+
+
+class TokenAnswer(BaseModel):
+    """The token: the page sends it as `Authorization: Bearer TOKEN`. It is kept nowhere."""
+
+    token: str
+    learner_id: str
+    scopes: tuple[TokenScope, ...]
+    expires_at: datetime
 
 
 class Noted(BaseModel):

@@ -51,8 +51,9 @@ def _route(path: str, method: str, operation: Document, first: bool) -> str:
     anchor = f' id="{_anchor(path)}"' if first else ""  # one path, one place to go to
     parts = [f"<h2{anchor}>{method.upper()} <code>{escape(path)}</code></h2>"]
     parts.append(f"<p>{_marked(operation['summary'])}</p>")
-    scopes = {scope for way in operation.get("security", ()) for needed in way.values() for scope in needed}
-    parts += [f"<p>Needs a key with the scope <code>{escape(scope)}</code>.</p>" for scope in sorted(scopes)]
+    scopes = {kind: needed[0] for way in operation.get("security", ()) for kind, needed in way.items()}
+    token = f", or a learner token for <code>{escape(scopes['token'])}</code>" if "token" in scopes else ""
+    parts += [f"<p>Needs a key with the scope <code>{escape(scopes['key'])}</code>{token}.</p>"] if scopes else []
     if path in _EXAMPLES:
         heads = "-H 'Authorization: Bearer KEY' -H 'Content-Type: application/json'"
         call = f"curl URL{path} \\\n  {heads} \\\n  -d '{_EXAMPLES[path]}'"

@@ -17,8 +17,10 @@ from features.events import Event
 from features.keys import Key
 from features.store import Appended, ConflictError, EventStore, TenantSession, VanishError, VersionError
 from serving.bundles import Bundles
+from serving.claims import Signer
+from serving.cors import Origins
 from serving.decision_log import DecisionLog, Spool
-from serving.keys import Keys
+from serving.keys import Keys, Looked
 from serving.metrics import Metrics
 from serving.payloads import Request
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
@@ -35,6 +37,9 @@ SERVICE: Final = "service"
 """Who writes what no key asked for, as the audit log has it."""
 LONG: Final = 500
 """Events of a learner from which on an answer is worked out beside the event loop: ten thousand take a tenth of a second."""
+
+TOKEN_PER_S: Final = 10.0
+"""Requests a second that the tokens of one learner may send to one worker, twice as many in a burst."""
 
 _LOG = logging.getLogger("nextwise")
 T = TypeVar("T")
@@ -58,8 +63,12 @@ class Runtime:
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.settings = settings
         self.clock = clock
-        self.keys = Keys.of(settings, self._key, clock=clock)
+        self.signer = Signer(settings.token_secrets)
+        by_hash, by_id = Looked(self._key, monotonic), Looked(self._key_of_id, monotonic)
+        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=clock)
+        self.origins = Origins(settings.origins)
         self.rates = Rates(settings.rate_per_s)
+        self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
@@ -233,6 +242,9 @@ class Runtime:
 
     async def _key(self, key_hash: str) -> Key | None:
         return await self._read(lambda store: store.keys().find(key_hash))
+
+    async def _key_of_id(self, key_id: str) -> Key | None:
+        return await self._read(lambda store: store.keys().named(key_id))
 
     async def _read(self, work: Callable[[EventStore], T]) -> T:
         """What `work` reads in time: in place where that is quickest, else in a thread. Raises whatever the store raises.

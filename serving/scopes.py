@@ -1,10 +1,14 @@
-"""What a key must be good for, by route, and by method where these differ. A keyed route that is missing here needs `admin`."""
+"""What a key must be good for, by route, and by method where these differ. A keyed route that is missing here needs `admin`.
+
+A learner token opens what is listed for tokens, and nothing else.
+"""
 
 from collections.abc import Mapping, Set
 from typing import Final
 
 from features.catalogue import KINDS
 from features.keys import Scope
+from serving.claims import TokenScope
 
 KEYED_PATHS: Final = ("/v1/", "/xapi/")
 """What starts like this needs a key."""
@@ -19,6 +23,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/learners/{learner_id}/export": Scope.ADMIN,
+    "/v1/tokens": Scope.RANK,
     "/v1/audit": Scope.ADMIN,
     "/v1/events": Scope.INGEST,
     "/v1/evidence": Scope.INGEST,
@@ -28,6 +33,23 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     **{f"/v1/{kind}s": Scope.SYNC for kind in KINDS},
     **{f"/v1/{kind}s/{{{kind}_id}}": Scope.SYNC for kind in KINDS},
 }
+_OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
+    ("POST", "/v1/recommendations"): TokenScope.RANK,
+    ("POST", "/v1/rank"): TokenScope.RANK,
+    ("GET", "/v1/learners/{learner_id}/skills"): TokenScope.RANK,
+    ("GET", "/v1/learners/{learner_id}/gaps"): TokenScope.RANK,
+    ("POST", "/v1/feedback"): TokenScope.FEEDBACK,
+}
+
+
+def token_scope_of(method: str, route: str) -> TokenScope | None:
+    """What a learner token must be good for to call a route; None: no token opens it."""
+    return _OF_TOKENS.get((method, route))
+
+
+def token_methods(route: str) -> Set[str]:
+    """The methods of a route that a learner token opens."""
+    return {method for method, other in _OF_TOKENS if other == route}
 
 
 def scope_of(method: str, route: str) -> Scope:

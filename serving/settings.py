@@ -1,12 +1,13 @@
 """Settings of the service. The only module of serving that reads, or sets, the environment."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.events import Tenant
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds the four rooms: the project, or the source folder of a Bento."""
 
 _HOME = "nextwise-bentoml-"
+_SECRET_BYTES = 32
+_ORIGIN = re.compile(r"https?://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -24,10 +27,12 @@ class Settings(BaseSettings):
     the store is down. policy: a TOML file (`serving.policy`), None for the defaults. dev_key: the development key, empty for
     none; dev_tenant: the tenant it opens. poll_s: seconds between two looks at the bundle pointers. deadline_ms: how long
     an answer may wait for a learner's history before it goes without. rate_per_s: requests a second that a key may send to
-    one worker, twice as many in a burst; 0: any number.
+    one worker, twice as many in a burst; 0: any number. token_secret: what learner tokens are signed with, empty for none;
+    token_secret_before: another that is accepted, while the first takes its place. cors_origins: origins whose pages may call
+    with a token, separated by commas.
     """
 
-    model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     store: str = "sqlite:///var/events.db"
     bundles: Path = ROOT / "bundles"
@@ -37,8 +42,40 @@ class Settings(BaseSettings):
     dev_tenant: Tenant = "demo"
     poll_s: float = Field(default=1.0, gt=0)
     rate_per_s: float = Field(default=1_000.0, ge=0)
+    token_secret: SecretStr = SecretStr("")
+    token_secret_before: SecretStr = SecretStr("")
+    cors_origins: str = ""
     deadline_ms: float = Field(default=500.0, gt=0)
     prometheus_dir: str | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
+
+    @field_validator("token_secret", "token_secret_before")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value().encode()) < _SECRET_BYTES:
+            raise ValueError(f"a secret of tokens has at least {_SECRET_BYTES} bytes: take `openssl rand -hex 32`")
+        return secret
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact(cls, origins: str) -> str:
+        wrong = [one for one in _listed(origins) if not _ORIGIN.fullmatch(one)]
+        if wrong:
+            raise ValueError(
+                f"{', '.join(map(repr, wrong))} is no exact origin: write scheme, host and port if any, such as "
+                "https://lms.example, in small letters, without a path; `*` is none, for it would let every page call"
+            )
+        return origins
+
+    @property
+    def token_secrets(self) -> tuple[str, ...]:
+        """The secrets that there are; the first one signs."""
+        both = (self.token_secret.get_secret_value(), self.token_secret_before.get_secret_value())
+        return both if all(both) else both[:1] if both[0] else ()
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of `cors_origins`."""
+        return frozenset(_listed(self.cors_origins))
 
     @model_validator(mode="after")
     def _data_outside_of_a_bento(self) -> Self:
@@ -52,6 +89,10 @@ class Settings(BaseSettings):
                 "set NEXTWISE_STORE (such as sqlite:////srv/nextwise/events.db) and NEXTWISE_SPOOL to places outside"
             )
         return self
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _within(place: str) -> bool:

@@ -64,6 +64,11 @@ class KeyRows:
         found = self._readers.fetch(_find_statement(self._engine.dialect), {"key_hash": key_hash})
         return _key(found[0]) if found else None
 
+    def named(self, key_id: str) -> Key | None:
+        """The key of an id, whether or not it is open; None when unknown. One read of an index."""
+        found = self._readers.fetch(_named_statement(self._engine.dialect), {"key_id": key_id})
+        return _key(found[0]) if found else None
+
     def rotate(self, key_id: str, *, at: datetime, grace: timedelta = ROTATION_GRACE) -> NewKey:
         """A new key with the old one's tenant, name, scopes, compat and length of life; the old one ends after `grace`.
 
@@ -96,6 +101,11 @@ class KeyRows:
 @lru_cache
 def _find_statement(dialect: sa.Dialect) -> Compiled:
     return compiled(sa.select(*_COLUMNS).where(KEYS.c.key_hash == sa.bindparam("key_hash")), dialect)
+
+
+@lru_cache
+def _named_statement(dialect: sa.Dialect) -> Compiled:
+    return compiled(sa.select(*_COLUMNS).where(KEYS.c.key_id == sa.bindparam("key_id")), dialect)
 
 
 def _check(key: Key) -> None:

@@ -18,7 +18,6 @@ from serving import keys as keys_module
 from serving import runtime as runtime_module
 from serving import service
 from serving.app import APIS
-from serving.middleware import FrontDoor
 from serving.runtime import Runtime
 from serving.scopes import BY_ROUTE, KEYED_PATHS, OPEN_PATHS, scope_of
 from serving.settings import Settings
@@ -203,28 +202,3 @@ def test_every_keyed_route_says_its_scope() -> None:
     assert scope_of("GET", "/v1/nothing/yet") is Scope.ADMIN
     assert scope_of("DELETE", "/v1/learners/{learner_id}") is Scope.ADMIN
     assert scope_of("GET", "/v1/learners/{learner_id}") is Scope.SYNC
-
-
-def test_a_request_needs_the_scope_of_the_route_that_takes_it() -> None:
-    """An id may hold a slash: to erase the learner `x/skills` is not to read the skills of `x`."""
-    routes = {
-        "/v1/learners/{learner_id:path}/skills": {"GET", "HEAD"},
-        "/v1/learners/{learner_id:path}": {"DELETE"},
-        "/v1/learners/count": {"GET", "HEAD"},
-        "/v1/events": {"POST"},
-    }
-    door = FrontDoor(None, pages=None, runtime=None, apis={}, routes=routes, limits={})  # type: ignore[arg-type]
-    found = [
-        door._label(method, path)
-        for method, path in [
-            ("GET", "/v1/learners/x/skills"),
-            ("DELETE", "/v1/learners/x/skills"),
-            ("PATCH", "/v1/learners/x/skills"),
-            ("DELETE", "/v1/learners/count"),
-            ("GET", "/v1/events"),
-            ("GET", "/v1/learners/{learner_id:path}/skills"),
-            ("GET", "/v1/none"),
-        ]
-    ]
-    skills, learner = "/v1/learners/{learner_id}/skills", "/v1/learners/{learner_id}"
-    assert found == [skills, learner, skills, learner, "/v1/events", skills, "unknown"]

@@ -5,12 +5,14 @@ import base64
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from features.keys import Key, Scope, hash_of, new_text
 from serving import keys as module
-from serving.keys import DEVELOPMENT, GRACE_S, TTL_S, Credential, Keys, KeysUnreadableError, Refusal
+from serving.claims import Claim, Signer
+from serving.keys import DEVELOPMENT, GRACE_S, TTL_S, Credential, Keys, KeysUnreadableError, Looked, Refusal
 from serving.settings import Settings
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -32,11 +34,13 @@ class Store:
         self.now, self.seconds = NOON, 0.0
         self.reads: list[str] = []
         self.down = False
+        self.signer = Signer(("x" * 32,))
         self.opened = Keys(
-            self.read,
+            Looked(self.read, lambda: self.seconds),
+            Looked(self.read_id, lambda: self.seconds),
             development={hash_of(dev_key): "demo"} if dev_key else {},
+            signer=self.signer,
             clock=lambda: self.now,
-            timer=lambda: self.seconds,
         )
 
     async def read(self, key_hash: str) -> Key | None:
@@ -45,8 +49,22 @@ class Store:
             raise OSError("the disk is gone")
         return self.keys.get(key_hash)
 
+    async def read_id(self, key_id: str) -> Key | None:
+        found = [name for name, key in self.keys.items() if key.key_id == key_id]
+        return await self.read(found[0] if found else "none")
+
+    def token(self, **other: Any) -> str:
+        ends = int(self.now.timestamp()) + 60
+        said = {"tenant": "acme", "learner_id": "ana", "key_id": ID, "scopes": ["rank"], "expires_at": ends}
+        return f"Bearer {self.signer.token(Claim.model_validate(said | other))}"
+
     def found(self, header: str | None) -> Credential | Refusal:
         return asyncio.run(self.opened.found(header))
+
+
+def of(settings: Settings) -> Keys:
+    never = Looked(unused, lambda: 0.0)
+    return Keys.of(settings, never, never, signer=Signer(()), clock=lambda: NOON)
 
 
 def unused(key_hash: str) -> Awaitable[Key | None]:
@@ -199,7 +217,7 @@ def test_who_tries_many_keys_pushes_out_nobodys(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_development_key_opens_its_tenant_for_everything_and_is_not_kept() -> None:
-    keys = Keys.of(Settings(dev_key="secret", dev_tenant="acme"), unused, clock=lambda: NOON)
+    keys = of(Settings(dev_key="secret", dev_tenant="acme"))
     for header in ("Bearer secret", "bearer  secret ", basic("", "secret"), basic("secret", "")):
         assert asyncio.run(keys.found(header)) == Credential("acme", frozenset(Scope), False, DEVELOPMENT)
     assert keys.development_tenants == ("acme",)
@@ -207,7 +225,61 @@ def test_the_development_key_opens_its_tenant_for_everything_and_is_not_kept() -
 
 
 def test_an_empty_development_key_opens_nothing() -> None:
-    keys = Keys.of(Settings(dev_key="", dev_tenant="acme"), unused, clock=lambda: NOON)
+    keys = of(Settings(dev_key="", dev_tenant="acme"))
     for header in ("Bearer ", "Bearer", basic("", ""), "Basic Og=="):
         assert asyncio.run(keys.found(header)) is Refusal.UNKNOWN
     assert keys.development_tenants == ()
+
+
+def test_a_token_opens_no_scope_of_a_key_and_says_whose_it_is() -> None:
+    store = Store((TEXT, KEY))
+    found = store.found(store.token())
+    assert isinstance(found, Credential)
+    assert (found.tenant, found.key_id, found.scopes, found.compat) == ("acme", ID, frozenset(), False)
+    assert found.claim is not None
+    assert found.claim.learner_id == "ana"
+    assert not any(found.may(scope) for scope in Scope)
+
+
+def test_a_token_ends_in_time_and_with_the_key_that_gave_it() -> None:
+    store = Store((TEXT, replace(KEY, expires_at=NOON + timedelta(seconds=50))))
+    token = store.token()
+    assert isinstance(store.found(token), Credential)
+    store.now = NOON + timedelta(seconds=50)
+    assert store.found(token) is Refusal.TOKEN_CLOSED  # its key has ended
+    store.now = NOON + timedelta(seconds=60)
+    assert store.found(token) is Refusal.TOKEN_EXPIRED
+
+
+def test_a_token_closes_as_fast_as_its_key_and_a_look_serves_many() -> None:
+    store = Store((TEXT, KEY))
+    token = store.token()
+    for store.seconds in (0.0, TTL_S - 0.01):
+        assert isinstance(store.found(token), Credential)
+    assert len(store.reads) == 1
+    store.keys[hash_of(TEXT)] = replace(KEY, revoked_at=NOON)
+    assert isinstance(store.found(token), Credential)
+    store.seconds = TTL_S
+    assert store.found(token) is Refusal.TOKEN_CLOSED
+
+
+@pytest.mark.parametrize("other", [{"tenant": "other"}, {"key_id": "zzzz2345"}, {"scopes": ["rank", "feedback"]}])
+def test_a_token_opens_nothing_that_its_key_does_not(other: dict[str, Any]) -> None:
+    """Whoever has the secret could sign it; the key it names decides all the same."""
+    store = Store((TEXT, KEY))
+    assert store.found(store.token(**other)) is Refusal.TOKEN_CLOSED
+
+
+def test_the_development_key_gives_tokens_for_its_own_tenant_and_while_there_is_one() -> None:
+    mine = Store(dev_key="dev")
+    assert isinstance(mine.found(mine.token(key_id=DEVELOPMENT, tenant="demo")), Credential)
+    assert mine.found(mine.token(key_id=DEVELOPMENT)) is Refusal.TOKEN_CLOSED
+    without = Store()
+    assert without.found(without.token(key_id=DEVELOPMENT, tenant="demo")) is Refusal.TOKEN_CLOSED
+
+
+def test_a_token_that_nobody_signed_is_never_looked_for() -> None:
+    store = Store((TEXT, KEY))
+    for text in (store.token()[:-1], "Bearer nwt1.", "Bearer nwt1.e30.e30", "Bearer nwt1.\x00.ü"):
+        assert store.found(text) is Refusal.NO_TOKEN
+    assert store.reads == []

@@ -32,3 +32,18 @@ def test_a_bento_serves_with_its_data_elsewhere(bento: Path, tmp_path: Path) -> 
 def test_the_project_itself_may_keep_them(bento: Path) -> None:
     (bento.parent / "bento.yaml").unlink()
     assert Settings().store == "sqlite:///var/events.db"
+
+
+def test_secrets_of_tokens_are_long_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NEXTWISE_TOKEN_SECRET", "NEXTWISE_TOKEN_SECRET_BEFORE"):
+        monkeypatch.setenv(name, "short-secret")
+        with pytest.raises(ValidationError, match="at least 32 bytes") as refused:
+            Settings()
+        assert "short-secret" not in str(refused.value)
+        monkeypatch.delenv(name)
+    assert Settings().token_secrets == ()
+    monkeypatch.setenv("NEXTWISE_TOKEN_SECRET_BEFORE", "o" * 32)
+    assert Settings().token_secrets == ()  # nothing signs: the one before stands in for none
+    monkeypatch.setenv("NEXTWISE_TOKEN_SECRET", "n" * 32)
+    assert Settings().token_secrets == ("n" * 32, "o" * 32)
+    assert "nnn" not in repr(Settings())
