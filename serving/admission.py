@@ -5,7 +5,8 @@ from math import ceil
 from typing import Any, Final
 
 from serving.claims import Claim
-from serving.keys import Credential, Keys, KeysUnreadableError, Refusal
+from serving.keys import Credential, Keys, Refusal
+from serving.looked import KeysUnreadableError, TooManyUnknownError
 from serving.metrics import Metrics
 from serving.problems import RefusedError, later
 from serving.rates import Rates
@@ -24,10 +25,16 @@ _WORDS: Final[Mapping[Refusal, str]] = {
 }
 
 
-async def admitted(keys: Keys, authorization: str | None, metrics: Metrics) -> Credential:
-    """The credential of a request. RefusedError: 401 without one, 503 while nobody can say whether it is one."""
+async def admitted(keys: Keys, authorization: str | None, sender: str, metrics: Metrics) -> Credential:
+    """The credential of a request. `sender`: the address that it came from. RefusedError: 401 without one, 429 for one that is
+    not known where too many came that nobody has, 503 while nobody can say whether it is one.
+    """
     try:
-        found = await keys.found(authorization)
+        found = await keys.found(authorization, sender)
+    except TooManyUnknownError as error:
+        metrics.refused.labels("unknown_rate").inc()
+        again = {"Retry-After": str(ceil(error.wait_s))}
+        raise RefusedError(429, "too many unknown keys from here; look at the key, and come again", headers=again) from error
     except KeysUnreadableError as error:
         raise later(error) from error
     if isinstance(found, Credential):

@@ -1,28 +1,19 @@
 """API keys: which tenant a credential opens, and what for. Only SHA-256 hashes of keys are held."""
 
 import base64
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from features.keys import Key, Scope, hash_of, looks_like_a_key
 from serving.claims import NEEDS, PREFIX, Claim, Signer, TokenScope
+from serving.looked import Looked
 from serving.settings import Settings
 
-TTL_S: Final = 5.0
-"""Seconds that a key is taken as it was last read: a revoked one opens nothing after them, a new one opens at once unless it
-was tried before it was made."""
-GRACE_S: Final = 600.0
-"""Seconds since a key was last read for which it goes on opening while the store cannot be read: rankings degrade, they do
-not cease."""
-REMEMBERED: Final = 10_000
-"""Keys that are remembered, and as many hashes of none: who tries many keys pushes out nobody's."""
 DEVELOPMENT: Final = "development"
 """The id of the key of the settings. No stored key has it: those have 8 characters."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,47 +49,6 @@ class Refusal(StrEnum):
     TOKEN_CLOSED = "closed_token"
 
 
-class KeysUnreadableError(Exception):
-    """Whether a key opens anything cannot be said: the store that knows does not answer."""
-
-
-class Looked:
-    """Keys as they were last read, by what they are looked up by. `read`: an error where the store cannot be read."""
-
-    def __init__(self, read: Callable[[str], Awaitable[Key | None]], timer: Callable[[], float]) -> None:
-        self._read, self._timer = read, timer
-        self._known: dict[str, tuple[Key, float]] = {}
-        self._unknown: dict[str, float] = {}
-
-    async def find(self, name: str) -> Key | None:
-        """The key as it was read in the last `TTL_S` seconds; with the store down, in the last `GRACE_S`.
-
-        Raises KeysUnreadableError: for a key that was not read lately while the store does not answer.
-        """
-        now = self._timer()
-        known = self._known.get(name)
-        if known is not None and now - known[1] < TTL_S:
-            return known[0]
-        if now - self._unknown.get(name, -TTL_S) < TTL_S:
-            return None
-        try:
-            key = await self._read(name)
-        except Exception as error:
-            if known is not None and now - known[1] < GRACE_S:
-                return known[0]
-            raise KeysUnreadableError("the key cannot be looked up: the store does not answer") from error
-        self._remember(name, key, now)
-        return key
-
-    def _remember(self, name: str, key: Key | None, now: float) -> None:
-        self._known.pop(name, None)
-        self._unknown.pop(name, None)
-        if key is None:
-            _put(self._unknown, name, now)
-        else:
-            _put(self._known, name, (key, now))
-
-
 class Keys:
     """The keys that open the service, and the tokens that they gave: those of the store, and for development the settings' own.
 
@@ -123,10 +73,10 @@ class Keys:
         """What the development key opens; empty without one."""
         return tuple(self._development.values())
 
-    async def found(self, authorization: str | None) -> Credential | Refusal:
+    async def found(self, authorization: str | None, sender: str = "") -> Credential | Refusal:
         """What the header `Authorization: Bearer KEY` or `Basic ...` opens, or why nothing. A token stands where a key does.
 
-        Raises KeysUnreadableError: for a key that was not read lately while the store does not answer.
+        `sender`: the address that it came from. Raises what `Looked.find` raises.
         """
         if not authorization:
             return Refusal.MISSING
@@ -134,14 +84,14 @@ class Keys:
         if not text:
             return Refusal.UNKNOWN
         if text.startswith(PREFIX):
-            return await self._of_token(text)
+            return await self._of_token(text, sender)
         key_hash = hash_of(text)
         tenant = self._development.get(key_hash)
         if tenant is not None:
             return Credential(tenant, frozenset(Scope), compat=False, key_id=DEVELOPMENT)
-        return self._opened(await self._by_hash.find(key_hash) if looks_like_a_key(text) else None)
+        return self._opened(await self._by_hash.find(key_hash, sender) if looks_like_a_key(text) else None)
 
-    async def _of_token(self, text: str) -> Credential | Refusal:
+    async def _of_token(self, text: str, sender: str) -> Credential | Refusal:
         """A token opens nothing after the key that gave it, and nothing that this key does not open."""
         claim = self._signer.claim(text)
         if claim is None:
@@ -151,7 +101,7 @@ class Keys:
         if claim.key_id == DEVELOPMENT:
             given = claim.tenant in self._development.values()
         else:
-            key = self._opened(await self._by_id.find(claim.key_id))
+            key = self._opened(await self._by_id.find(claim.key_id, sender))
             given = isinstance(key, Credential) and key.tenant == claim.tenant and key.may_give(claim.scopes)
         return Credential(claim.tenant, frozenset(), False, claim.key_id, claim) if given else Refusal.TOKEN_CLOSED
 
@@ -163,13 +113,6 @@ class Keys:
         if key.expired_at(self._clock()):
             return Refusal.EXPIRED
         return Credential(key.tenant, key.scopes, key.compat, key.key_id)
-
-
-def _put(remembered: dict[str, T], key_hash: str, value: T) -> None:
-    """Keeps the newest `REMEMBERED`: a dict has them in the order in which they were put."""
-    remembered[key_hash] = value
-    if len(remembered) > REMEMBERED:
-        del remembered[next(iter(remembered))]
 
 
 def _key_in(authorization: str) -> str | None:

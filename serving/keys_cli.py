@@ -14,7 +14,7 @@ from features.migrate import exists
 from features.store import KeyRows, UnknownKeyError
 from features.store.opening import UrlError, shown
 from features.terminal import JsonOption, TenantOption, fail, opened
-from serving.keys import TTL_S
+from serving.looked import TTL_S
 from serving.settings import Settings
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True, add_completion=False)

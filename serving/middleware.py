@@ -83,7 +83,7 @@ class FrontDoor:
         if asked is not None:
             await asked(scope, receive, answer.pass_on)
             return
-        credential = await self._admitted(headers.get("authorization"), scope["method"], scope["path"], found)
+        credential = await self._admitted(headers.get("authorization"), scope, found)
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
@@ -101,14 +101,14 @@ class FrontDoor:
         await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
 
-    async def _admitted(self, authorization: str | None, method: str, path: str, found: Found) -> Credential:
-        runtime = self._runtime()
-        credential = await admitted(runtime.keys, authorization, runtime.metrics)
+    async def _admitted(self, authorization: str | None, scope: Scope, found: Found) -> Credential:
+        runtime, method, (sender, _) = self._runtime(), scope["method"], scope.get("client") or ("", 0)
+        credential = await admitted(runtime.keys, authorization, sender, runtime.metrics)
         hold_back(credential, runtime.rates, runtime.token_rates, runtime.metrics)
         if found.route == UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")
         require(credential, method, found, runtime.metrics)
-        if method not in (allowed := self._routes.methods(path)):
+        if method not in (allowed := self._routes.methods(scope["path"])):
             words = f"{method} is not allowed here; use {' or '.join(sorted(allowed - {'HEAD'}))}"
             raise RefusedError(405, words, headers={"Allow": ", ".join(sorted(allowed))})
         return credential

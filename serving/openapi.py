@@ -48,7 +48,7 @@ _ERRORS: Final = {
     "403": "The key lacks the scope that this route needs, or the token is another learner's",
     "413": "More than 1,000,000 bytes",
     "415": "Not JSON, or a coding other than gzip",
-    "429": "Too many requests with this key; come again after `Retry-After` seconds",
+    "429": "Too many requests with this key, or too many wrong keys; come again after `Retry-After` seconds",
     "503": "Not ready; try again after `Retry-After` seconds",
 }
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {

@@ -26,3 +26,9 @@ class Rates:
         if len(self._left) > _REMEMBERED:  # the one that asked longest ago: its bucket is full again, or nearly
             del self._left[next(iter(self._left))]
         return 0.0 if taken else (1 - left) / self._per_s
+
+    def put_back(self, name: str) -> None:
+        """Gives back a token that was taken."""
+        if name in self._left:
+            left, since = self._left[name]
+            self._left[name] = (min(left + 1, self._most), since)

@@ -20,7 +20,8 @@ from serving.bundles import Bundles
 from serving.claims import Signer
 from serving.cors import Origins
 from serving.decision_log import DecisionLog, Spool
-from serving.keys import Keys, Looked
+from serving.keys import Keys
+from serving.looked import Looked
 from serving.metrics import Metrics
 from serving.payloads import Request
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
@@ -29,6 +30,7 @@ from serving.prepared import Prepared
 from serving.rates import Rates
 from serving.settings import Settings
 from serving.storage import Storage
+from serving.strangers import Strangers
 
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
@@ -64,7 +66,8 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.signer = Signer(settings.token_secrets)
-        by_hash, by_id = Looked(self._key, monotonic), Looked(self._key_of_id, monotonic)
+        strangers = Strangers()
+        by_hash, by_id = Looked(self._key, strangers), Looked(self._key_of_id, strangers)
         self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=clock)
         self.origins = Origins(settings.origins)
         self.rates = Rates(settings.rate_per_s)

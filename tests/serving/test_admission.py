@@ -13,8 +13,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from features.keys import NewKey, Scope, new_text
-from features.store import EventStore
-from serving import keys as keys_module
+from features.store import EventStore, KeyRows
+from serving import looked as looked_module
 from serving import runtime as runtime_module
 from serving import service
 from serving.app import APIS
@@ -38,7 +38,7 @@ def keyless(settings: Settings, store: EventStore) -> Iterator[TestClient]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that was read of a key is believed without another look."""
-    monkeypatch.setattr(keys_module, "TTL_S", 0.0)
+    monkeypatch.setattr(looked_module, "TTL_S", 0.0)
     monkeypatch.setattr(runtime_module, "REST_S", 0.0)
 
 
@@ -202,3 +202,21 @@ def test_every_keyed_route_says_its_scope() -> None:
     assert scope_of("GET", "/v1/nothing/yet") is Scope.ADMIN
     assert scope_of("DELETE", "/v1/learners/{learner_id}") is Scope.ADMIN
     assert scope_of("GET", "/v1/learners/{learner_id}") is Scope.SYNC
+
+
+def test_a_flood_of_wrong_keys_is_told_when_to_come_again_and_known_keys_go_on(
+    keyless: TestClient, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, looks = made(store, Scope.RANK), []
+    assert keyless.get(SKILLS, headers=bearer(key)).status_code == 200
+    find = KeyRows.find
+    monkeypatch.setattr(KeyRows, "find", lambda rows, key_hash: looks.append(key_hash) or find(rows, key_hash))
+    answers = [keyless.get(SKILLS, headers=bearer(replace(key, text=new_text()[1]))) for _ in range(60)]
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert len(looks) == sum(answer.status_code == 401 for answer in answers) < 40
+    last = answers[-1]
+    assert (last.status_code, last.headers["content-type"]) == (429, "application/problem+json")
+    assert int(last.headers["retry-after"]) >= 1
+    assert keyless.get(SKILLS, headers=bearer(key)).status_code == 200
+    assert keyless.get(SKILLS).status_code == 401
+    assert refused(keyless, "unknown_rate") == 60 - len(looks)

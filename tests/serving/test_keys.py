@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from features.keys import Key, Scope, hash_of, new_text
-from serving import keys as module
+from serving import looked as module
 from serving.claims import Claim, Signer
-from serving.keys import DEVELOPMENT, GRACE_S, TTL_S, Credential, Keys, KeysUnreadableError, Looked, Refusal
+from serving.keys import DEVELOPMENT, Credential, Keys, Refusal
+from serving.looked import GRACE_S, TTL_S, KeysUnreadableError, Looked, TooManyUnknownError
 from serving.settings import Settings
+from serving.strangers import Strangers
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ID = "abcd2345"
@@ -35,9 +37,10 @@ class Store:
         self.reads: list[str] = []
         self.down = False
         self.signer = Signer(("x" * 32,))
+        self.strangers = Strangers(timer=lambda: self.seconds)
         self.opened = Keys(
-            Looked(self.read, lambda: self.seconds),
-            Looked(self.read_id, lambda: self.seconds),
+            Looked(self.read, self.strangers, timer=lambda: self.seconds),
+            Looked(self.read_id, self.strangers, timer=lambda: self.seconds),
             development={hash_of(dev_key): "demo"} if dev_key else {},
             signer=self.signer,
             clock=lambda: self.now,
@@ -58,12 +61,12 @@ class Store:
         said = {"tenant": "acme", "learner_id": "ana", "key_id": ID, "scopes": ["rank"], "expires_at": ends}
         return f"Bearer {self.signer.token(Claim.model_validate(said | other))}"
 
-    def found(self, header: str | None) -> Credential | Refusal:
-        return asyncio.run(self.opened.found(header))
+    def found(self, header: str | None, sender: str = "10.0.0.1") -> Credential | Refusal:
+        return asyncio.run(self.opened.found(header, sender))
 
 
 def of(settings: Settings) -> Keys:
-    never = Looked(unused, lambda: 0.0)
+    never = Looked(unused, Strangers())
     return Keys.of(settings, never, never, signer=Signer(()), clock=lambda: NOON)
 
 
@@ -283,3 +286,59 @@ def test_a_token_that_nobody_signed_is_never_looked_for() -> None:
     for text in (store.token()[:-1], "Bearer nwt1.", "Bearer nwt1.e30.e30", "Bearer nwt1.\x00.ü"):
         assert store.found(text) is Refusal.NO_TOKEN
     assert store.reads == []
+
+
+def flood(store: Store, times: int, sender: str) -> int:
+    """How many wrong keys were refused before they were looked for."""
+    refused = 0
+    for _ in range(times):
+        try:
+            store.found(f"Bearer {new_text()[1]}", sender)
+        except TooManyUnknownError as error:
+            refused += error.wait_s > 0
+    return refused
+
+
+def test_a_flood_of_wrong_keys_does_not_reach_the_store() -> None:
+    store = Store((TEXT, KEY))
+    assert flood(store, 1_000, "10.0.0.9") == 980
+    assert len(store.reads) == 20
+    store.seconds = 3.0
+    assert flood(store, 10, "10.0.0.9") == 7
+
+
+def test_who_floods_keeps_nobody_else_out() -> None:
+    store, other = Store((TEXT, KEY)), "10.0.0.2"
+    store.found(f"Bearer {TEXT}", "10.0.0.9")
+    flood(store, 100, "10.0.0.9")
+    assert store.found(f"Bearer {TEXT}", "10.0.0.9") == OPENED  # known here: from wherever it comes
+    store.seconds = TTL_S
+    flood(store, 100, "10.0.0.9")
+    assert store.found(f"Bearer {TEXT}", "10.0.0.9") == OPENED  # and looked for again when it is time
+    assert store.found(f"Bearer {new_text()[1]}", other) is Refusal.UNKNOWN
+    store.keys[hash_of(new := new_text()[1])] = replace(KEY, key_id="zzzz2345")
+    assert isinstance(store.found(f"Bearer {new}", other), Credential)  # an address without a flood shows new keys
+
+
+def test_a_key_that_is_one_uses_up_nothing() -> None:
+    made = [(new_text()[1], replace(KEY, key_id=f"k{n:07}")) for n in range(50)]
+    store = Store(*made)
+    assert all(isinstance(store.found(f"Bearer {text}"), Credential) for text, _ in made)
+    store.down = True
+    for _ in range(50):
+        with pytest.raises(KeysUnreadableError):
+            store.found(f"Bearer {new_text()[1]}")
+    store.down = False
+    assert flood(store, 20, "10.0.0.1") == 0
+
+
+def test_wrong_keys_from_everywhere_are_limited_together() -> None:
+    store = Store()
+    refused = sum(flood(store, 1, f"10.0.{n // 250}.{n % 250}") for n in range(1_000))
+    assert (refused, len(store.reads)) == (900, 100)
+
+
+def test_what_is_no_key_by_its_look_counts_for_nothing() -> None:
+    store = Store()
+    assert all(store.found("Bearer junk") is Refusal.UNKNOWN for _ in range(100))
+    assert flood(store, 20, "10.0.0.1") == 0

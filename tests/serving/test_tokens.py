@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from features.keys import NewKey, Scope
 from features.store import EventStore
-from serving import keys as keys_module
+from serving import looked as looked_module
 from serving import service
 from serving.app import APIS
 from serving.client import Client, ProblemError
@@ -185,7 +185,7 @@ def test_a_token_ends(signing: TestClient, store: EventStore) -> None:
 def test_a_token_of_a_revoked_key_opens_nothing(
     signing: TestClient, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys_module, "TTL_S", 0.0)
+    monkeypatch.setattr(looked_module, "TTL_S", 0.0)
     made = key(store, Scope.RANK)
     with_token = token(signing, made)
     assert signing.get("/v1/learners/ana/skills", headers=with_token).status_code == 200
