@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from features.migrate import exists
 from features.store.opening import connect, shown
 from features.store.versions import require, version
+from features.store.wall import across
 
 WAIT_S: Final = 10.0
 """How long a command waits for another's lock."""
@@ -26,7 +27,7 @@ def viewed(url: str) -> Iterator[sa.Connection]:
     server = engine.dialect.name == "postgresql"
     view = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if server else {}
     try:
-        with engine.execution_options(**view).connect() as connection:
+        with across(engine).execution_options(**view).connect() as connection:
             found = version(connection)
             if found is None:
                 raise ValueError(f"there is no store at {shown(url)}: the database is empty")

@@ -11,6 +11,7 @@ from features.histories import HistoryCache
 from features.store.locks import writing
 from features.store.reading import Compiled, Readers
 from features.store.tables import insert_of
+from features.store.wall import within
 
 MAX_BATCH: Final = 5_000
 """Events in one transaction: how long a writer may keep the others waiting."""
@@ -21,7 +22,7 @@ class TenantRows:
     """Rows of one tenant. Every statement of a subclass names it, so a query without a tenant cannot be written."""
 
     def __init__(self, engine: sa.Engine, tenant: str, readers: Readers, histories: HistoryCache | None = None) -> None:
-        self._engine = engine
+        self._engine = within(engine, tenant)
         self._readers = readers
         self._histories = histories
         self.tenant = tenant

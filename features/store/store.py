@@ -15,6 +15,7 @@ from features.store.reading import Readers
 from features.store.session import TenantSession
 from features.store.tables import CATALOGUE, EVENTS, HEARTBEAT, insert_of
 from features.store.versions import ready
+from features.store.wall import across, warn_without
 
 Place = Literal["here", "gone", "replaced"]
 
@@ -40,6 +41,7 @@ class EventStore:
         engine, file = connect(url, wait_s)
         try:
             ready(engine)
+            warn_without(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -73,7 +75,7 @@ class EventStore:
     def tenants(self) -> tuple[str, ...]:
         """The tenants that have an event or a catalogue row, sorted."""
         found = sa.union(sa.select(EVENTS.c.tenant), sa.select(CATALOGUE.c.tenant))
-        with self.engine.connect() as connection:
+        with across(self.engine).connect() as connection:
             return tuple(sorted(connection.execute(found).scalars()))
 
     def close(self) -> None:

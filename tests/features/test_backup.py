@@ -22,6 +22,7 @@ from features.decisions import Decision, Randomisation
 from features.events import Event, Result, Verb
 from features.keys import Scope
 from features.store import EventStore, Progress, SchemaError
+from features.store.wall import across
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -67,7 +68,7 @@ def fill(url: str) -> None:
         session.record_import({"source": "logs.csv"})
         session.erase("gone", at=NOON)
         opened.keys().add(tenant, "lms", [Scope.RANK, Scope.INGEST], at=NOON)
-    with opened.engine.begin() as connection:  # the last event was erased: its number must not come again
+    with across(opened.engine).begin() as connection:  # the last event was erased: its number must not come again
         connection.execute(sa.text("DELETE FROM events WHERE tenant = 'other' AND event_id = 'e2'"))
     opened.close()
 

@@ -17,8 +17,10 @@ from features.catalogue import Learner
 from features.cli import app
 from features.migrate import migrate, upgrade
 from features.store import EventStore, SchemaError
+from features.store.opening import connect
 from features.store.tables import METADATA
 from features.store.versions import KNOWN, NEWEST
+from features.store.wall import across
 from features.xapi.actors import Agent
 from features.xapi.meaning import learner_of
 from features.xapi.mentions import mentioned
@@ -64,10 +66,8 @@ ROWS: dict[str, tuple[dict[str, Any], ...]] = {
 
 @pytest.fixture
 def engine(store_url: str) -> Iterator[sa.Engine]:
-    if store_url.startswith("sqlite"):
-        Path(store_url.removeprefix("sqlite:///")).parent.mkdir(parents=True)
-    opened = sa.create_engine(store_url)
-    yield opened
+    opened, _ = connect(store_url, wait_s=10)
+    yield across(opened)
     opened.dispose()
 
 
@@ -102,6 +102,13 @@ def schema(engine: sa.Engine) -> dict[str, Any]:
         with engine.connect() as connection:
             sql = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name")
             tables["AUTOINCREMENT"] = tuple(sql.scalars())
+    else:
+        with engine.connect() as connection:
+            policies = connection.exec_driver_sql(
+                "SELECT tablename, policyname, cmd, qual, with_check FROM pg_policies ORDER BY 1"
+            )
+            forced = connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relforcerowsecurity ORDER BY 1")
+            tables["WALL"] = (tuple(policies), tuple(forced))
     return tables
 
 
@@ -114,7 +121,7 @@ def test_the_migrations_end_where_a_new_store_begins(engine: sa.Engine, store_ur
             connection.exec_driver_sql(f"DROP TABLE {name}")
     EventStore.open(store_url).close()
     assert schema(engine) == migrated
-    assert set(migrated) == {*METADATA.tables, *(["AUTOINCREMENT"] if store_url.startswith("sqlite") else [])}
+    assert set(migrated) == {*METADATA.tables, "AUTOINCREMENT" if store_url.startswith("sqlite") else "WALL"}
 
 
 @pytest.mark.parametrize("wanted", [*KNOWN, "unnumbered"])

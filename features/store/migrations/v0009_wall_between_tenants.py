@@ -1,0 +1,20 @@
+"""Row-level security on PostgreSQL: a transaction sees the rows of the tenant that it names, and no others."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0006"
+
+_NAMED = "(SELECT current_setting('nextwise.tenant', true))"
+
+
+def upgrade() -> None:
+    """Every table with a tenant gets its policy; nothing to do on SQLite."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    found = sa.inspect(op.get_bind())
+    for table in sorted(found.get_table_names()):
+        if any(column["name"] == "tenant" for column in found.get_columns(table)):
+            op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+            op.execute(f"CREATE POLICY tenant_wall ON {table} USING (tenant = {_NAMED} OR {_NAMED} = '*')")
