@@ -28,6 +28,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "mentions": ("tenant", "learner_id", "statement_id"),
     "intake": ("tenant", "kind", "which"),
     "api_keys": ("key_id",),
+    "grants": ("seq",),
     "erasure_keys": ("tenant",),
     "erasures": ("seq",),
     "decisions": ("seq",),

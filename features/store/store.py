@@ -8,6 +8,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from features.histories import HistoryCache
+from features.store.grants import GrantRows
 from features.store.keys import KeyRows
 from features.store.locks import writing
 from features.store.opening import connect
@@ -71,6 +72,10 @@ class EventStore:
     def keys(self) -> KeyRows:
         """The API keys of all tenants."""
         return KeyRows(self.engine, self._readers)
+
+    def grants(self) -> GrantRows:
+        """What each tenant may use of the others' catalogues."""
+        return GrantRows(self.engine)
 
     def tenants(self) -> tuple[str, ...]:
         """The tenants that have an event or a catalogue row, sorted."""

@@ -25,6 +25,7 @@ COUNT = sa.select(sa.func.count()).select_from(EVENTS)
 ACROSS = {
     "features/backup.py": "restore: one file of all tenants",
     "features/migrate.py": "a version of the tables is one for all",
+    "features/store/grants.py": "a grant joins two tenants, and belongs to who runs the installation",
     "features/store/keys.py": "a key is looked up before its tenant is known",
     "features/store/store.py": "which tenants there are",
     "features/view.py": "backup, and the erasures of a whole store",
