@@ -228,12 +228,14 @@ def _postgresql(folder: Path) -> Iterator[Urls]:
     server = get_server(folder / "pg", cleanup_mode="delete", postgres_version=18)
     base = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
 
+    server_engine = sa.create_engine(base, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with server_engine.connect() as connection:  # as docs/store.md says: the wall between tenants binds no superuser
+        connection.exec_driver_sql("CREATE ROLE nextwise LOGIN")
+
     def fresh(name: str) -> str:
-        engine = sa.create_engine(base, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        engine.dispose()
-        return base.set(database=name).render_as_string(hide_password=False)
+        with server_engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} OWNER nextwise")
+        return base.set(username="nextwise", database=name).render_as_string(hide_password=False)
 
     try:
         yield fresh

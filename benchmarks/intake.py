@@ -161,8 +161,14 @@ def _sqlite(folder: Path) -> Iterator[str]:
 @contextmanager
 def _postgresql(folder: Path) -> Iterator[str]:
     server = get_server(folder / "pg", cleanup_mode="delete", postgres_version=18)
+    base = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(base, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:  # as docs/store.md says: the wall between tenants binds no superuser
+        connection.exec_driver_sql("CREATE ROLE nextwise LOGIN")
+        connection.exec_driver_sql("CREATE DATABASE nextwise OWNER nextwise")
+    engine.dispose()
     try:
-        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        yield base.set(username="nextwise", database="nextwise").render_as_string(hide_password=False)
     finally:
         server.cleanup()
 

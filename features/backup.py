@@ -16,6 +16,7 @@ from features.store.chain import tell
 from features.store.locks import writing
 from features.store.opening import connect, shown
 from features.store.versions import KNOWN, NEWEST, create, require, version
+from features.store.wall import across
 from features.view import WAIT_S, tell_of, viewed
 
 # What is worth keeping, and its key: `heartbeat` says nothing, and the version stands in the header.
@@ -29,6 +30,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "mentions": ("tenant", "learner_id", "statement_id"),
     "intake": ("tenant", "kind", "which"),
     "api_keys": ("key_id",),
+    "grants": ("seq",),
     "erasure_keys": ("tenant",),
     "erasures": ("seq",),
     "decisions": ("seq",),
@@ -84,7 +86,7 @@ def restore(source: Path, url: str, *, erasures: Erasures | None = None, advance
         raise ValueError(f"{source} is of version {header['version']}, newer than this program ({NEWEST}): upgrade the program")
     engine, _ = connect(url, WAIT_S)
     try:
-        with writing(engine, "schema") as connection:
+        with writing(across(engine), "schema") as connection:
             _prepare(connection, header["version"], engine.url)
             trailer = _load(connection, source, lines, advance)
             _set_sequences(connection, header["sequences"])
@@ -108,7 +110,7 @@ def _header(connection: sa.Connection, found: str, tenant: str | None, numbered:
 
 def _table(connection: sa.Connection, name: str) -> sa.TableClause:
     """A table as it stands, which in an older version is not as this program has it."""
-    return sa.table(name, *(sa.column(column["name"]) for column in sa.inspect(connection).get_columns(name)))
+    return sa.table(name, *(sa.column(column["name"], column["type"]) for column in sa.inspect(connection).get_columns(name)))
 
 
 def _write_table(connection: sa.Connection, table: sa.TableClause, tenant: str | None, lines: Lines, advance: Advance) -> int:
@@ -156,32 +158,33 @@ def _prepare(connection: sa.Connection, wanted: str, url: sa.URL) -> None:
 
 def _load(connection: sa.Connection, source: Path, lines: Iterator[Line], advance: Advance) -> dict[str, Any]:
     """Stores all rows; the last line of the file."""
-    table, columns = "", list[str]()
+    table = sa.table("none yet")
     batch: list[list[Any]] = []
     for line in lines:
         if isinstance(line, list):
             batch.append(line)
             if len(batch) < _PAGE:
                 continue
-        _flush(connection, table, columns, batch, advance)
+        _flush(connection, table, batch, advance)
         batch = []
         if isinstance(line, dict) and "sha256" in line:
             return line
         if isinstance(line, dict):
-            table, columns = _checked(connection, source, line)
+            table = _checked(connection, source, line)
     raise AssertionError("read_archive ends with the last line or an error")
 
 
-def _checked(connection: sa.Connection, source: Path, line: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _checked(connection: sa.Connection, source: Path, line: Mapping[str, Any]) -> sa.TableClause:
     name, columns = line["table"], line["columns"]
-    if name not in _KEYS or columns != [column.name for column in _table(connection, name).c]:
+    table = _table(connection, name) if name in _KEYS else None
+    if table is None or columns != [column.name for column in table.c]:
         raise ValueError(f"{source}: table {name!r} with {', '.join(columns)} is not one of its version")
-    return name, columns
+    return table
 
 
-def _flush(connection: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[list[Any]], advance: Advance) -> None:
+def _flush(connection: sa.Connection, table: sa.TableClause, rows: Sequence[list[Any]], advance: Advance) -> None:
     if rows:
-        insert_rows(connection, sa.table(table), columns, rows)
+        insert_rows(connection, table, [column.name for column in table.c], rows)
         advance(len(rows))
 
 

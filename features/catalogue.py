@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from features.events import Id, Instant
+from features.events import Id, Instant, Tenant
 
 Level = Annotated[float, Field(ge=0, le=5)]
 """A skill level from 0 (nothing known) to 5 (expert)."""
@@ -71,6 +71,7 @@ class Item(_Row):
     provider: str = Field(default="", max_length=200)
     position: int | None = None
     attributes: Mapping[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    granted_by: Tenant | None = None  # said of items that another tenant grants, never stored
 
     def available(self, at: datetime) -> bool:
         """Whether the item may be shown at `at` (aware UTC)."""

@@ -14,6 +14,7 @@ from features.store.chain import tell
 from features.store.locks import writing
 from features.store.opening import connect, shown
 from features.store.versions import KNOWN, NEWEST, require, version
+from features.store.wall import across
 
 REVISIONS: Final = Path(__file__).parent / "store" / "migrations"
 
@@ -36,7 +37,7 @@ def migrate(url: str, *, wait_s: float = 10.0) -> Migrated:
         raise ValueError(f"there is no store at {shown(url)}")
     engine, _ = connect(url, wait_s)
     try:
-        with writing(engine, "schema") as connection:
+        with writing(across(engine), "schema") as connection:
             before = version(connection)
             if before is None:
                 raise ValueError(

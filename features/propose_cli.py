@@ -66,10 +66,9 @@ def accept_command(
     """Put reviewed proposals into the catalogue: each line of the file becomes a skill of its item."""
     with session(store, tenant) as opened:
         try:
-            changed = accepted(reviewed, opened.catalogue())
+            put = opened.put(accepted(reviewed, opened.catalogue()), at=datetime.now(UTC))
         except ValueError as error:
             fail(str(error))
-        put = opened.put(changed, at=datetime.now(UTC))
     typer.echo(
         f"{put.changed:,} items changed, {put.unchanged:,} unchanged. Next: python -m features materialize --tenant {tenant}"
     )

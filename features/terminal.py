@@ -14,14 +14,15 @@ from features.store import EventStore, TenantSession
 from features.store.opening import UrlError, shown
 
 
-def _tenant(value: str) -> str:
+def tenant_name(value: str) -> str:
+    """The name, where it may be one of a tenant; else it ends the command."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", value):
         raise typer.BadParameter(f"{value!r} is not a tenant: lower-case letters, digits and hyphens, at most 63")
     return value
 
 
 TenantOption = Annotated[
-    str, typer.Option("--tenant", callback=_tenant, help="Whose data: lower-case letters, digits, hyphens.")
+    str, typer.Option("--tenant", callback=tenant_name, help="Whose data: lower-case letters, digits, hyphens.")
 ]
 StoreOption = Annotated[str, typer.Option("--store", help="Database URL of the event store.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

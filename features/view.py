@@ -13,6 +13,7 @@ from features.store.locks import writing
 from features.store.opening import connect, shown
 from features.store.tables import AUDIT
 from features.store.versions import require, version
+from features.store.wall import across, within
 
 WAIT_S: Final = 10.0
 """How long a command waits for another's lock."""
@@ -30,7 +31,7 @@ def viewed(url: str) -> Iterator[sa.Connection]:
     server = engine.dialect.name == "postgresql"
     view = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if server else {}
     try:
-        with engine.execution_options(**view).connect() as connection:
+        with across(engine).execution_options(**view).connect() as connection:
             found = version(connection)
             if found is None:
                 raise ValueError(f"there is no store at {shown(url)}: the database is empty")
@@ -44,7 +45,7 @@ def tell_of(url: str, action: Act, details: Details, *, tenant: str = INSTALLATI
     """Tells the audit log of what was read of the whole store; before it is handed out, so that nobody has it without."""
     engine, _ = connect(url, WAIT_S)
     try:
-        with writing(engine, AUDIT.name, tenant) as connection:
+        with writing(within(engine, tenant), AUDIT.name, tenant) as connection:
             tell(connection, tenant, COMMAND_LINE, action, details)
     finally:
         engine.dispose()

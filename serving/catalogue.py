@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.events import Id
-from features.store import PutResult, TenantSession, VanishError, VersionError
+from features.store import GrantedError, PutResult, TenantSession, VanishError, VersionError
 from serving.body import unpacked
 from serving.keys import Credential
 from serving.middleware import CREDENTIAL, TENANT
@@ -69,7 +69,8 @@ async def put(
     runtime: Runtime, asks: Credential, kind: str, headers: Mapping[str, str], body: bytes, query: SyncQuery
 ) -> CatalogueAnswer:
     """Store the rows of a body as one. RefusedError, after which nothing is changed: 400 for a wrong row, 409 for a snapshot
-    without too many of the rows that stand and for a clock that went back, 503 while the store is down.
+    without too many of the rows that stand, for an item that another tenant grants and for a clock that went back, 503 while
+    the store is down.
     """
     if "most_vanish" in query.model_fields_set and not query.snapshot:
         raise RefusedError(400, "most_vanish: it goes with snapshot=true; without it nothing vanishes", field="most_vanish")
@@ -106,7 +107,7 @@ async def shown(runtime: Runtime, tenant: str, kind: str, row_id: str) -> str:
 
 
 async def retire(runtime: Runtime, asks: Credential, kind: str, row_id: str) -> None:
-    """End one row. RefusedError: 404 without one, 409 for a clock that went back, 503."""
+    """End one row. RefusedError: 404 without one, 409 for one that is granted and for a clock that went back, 503."""
     _check_id(kind, row_id)
     if not await _written(runtime, asks, lambda session: session.retire(kind, [row_id], at=runtime.clock())):
         raise _missing(kind, row_id)
@@ -136,6 +137,8 @@ async def _written(runtime: Runtime, asks: Credential, work: Callable[[TenantSes
     except VersionError as error:
         words = f"{error}: the clock of a service went back, or two wrote at once; nothing was stored, send the same again"
         raise RefusedError(409, words) from error
+    except GrantedError as error:
+        raise RefusedError(409, f"{error}; nothing was stored", field="id") from error
     except StoreDownError as error:
         raise later(error) from error
 

@@ -1,4 +1,4 @@
-"""`python -m serving serve | doctor | demo | openapi | keys`."""
+"""`python -m serving serve | doctor | demo | openapi | keys | grants`."""
 
 import os
 import sys
@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from serving.grants_cli import app as grants
 from serving.keys_cli import app as keys
 from serving.policy import load_policy
 from serving.settings import ROOT, Settings, child_environment, own_home
 
 app = typer.Typer(help="Serve published bundles over HTTP.", no_args_is_help=True, add_completion=False)
 app.add_typer(keys, name="keys")
+app.add_typer(grants, name="grants")
 
 
 @app.command()

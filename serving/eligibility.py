@@ -12,21 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Learner
+from features.grants import Grant
 from serving.payloads import Filters
 from serving.prepared import Mask, Prepared, primary_language
 from serving.standing import Standing, still_valid, twins, with_equivalents
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at. `learner` is None when the catalogue does not know them."""
+    """What the rules look at. `learner` is None when the catalogue does not know them. `grants`: those that hold now."""
 
     at: datetime
     request: Filters
     learner: Learner | None
     standing: Standing
+    grants: tuple[Grant, ...] = ()
 
     @cached_property
     def audiences(self) -> tuple[str, ...]:
@@ -54,6 +56,11 @@ Rule = Callable[[Prepared, Facts], Mask]
 
 def _not_in_catalogue(stock: Prepared, facts: Facts) -> Mask:
     return ~stock.listed
+
+
+def _not_granted(stock: Prepared, facts: Facts) -> Mask:
+    """Another tenant's item that it does not grant (any longer), whatever the bundle holds."""
+    return stock.withheld(facts.grants)
 
 
 def _learner_ended(stock: Prepared, facts: Facts) -> Mask:
@@ -132,6 +139,7 @@ def _prerequisites(stock: Prepared, facts: Facts) -> Mask:
 
 RULES: Mapping[str, Rule] = {
     "not_in_catalogue": _not_in_catalogue,
+    "not_granted": _not_granted,
     "learner_ended": _learner_ended,
     "not_available": _not_available,
     "other_audience": _other_audience,

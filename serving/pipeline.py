@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from features.catalogue import Learner, Role
 from features.decisions import Decision, Randomisation, Row, SlateItem
 from features.events import Event
+from features.grants import Grant
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
@@ -88,8 +89,10 @@ def rank(
     decision_id: str,
     policy: Policy,
     fallback: str | None = None,
+    grants: tuple[Grant, ...] = (),
 ) -> Decision:
     """The decision for one request. `history`: the learner's events known at `at`, oldest first, of this bundle's tenant.
+    `grants`: what holds at `at` of other tenants' items.
 
     `fallback` names why the caller degrades (`history_unavailable`, `model_failed`): the ranking is then plain popularity,
     and still obeys every rule.
@@ -101,7 +104,7 @@ def rank(
     stages.done("hydrate", events=len(history))
     candidates, unknown = retrieve(stock, request)
     stages.done("retrieve", candidates=len(candidates))
-    kept, removed = eligible(stock, Facts(at, request, learner, known.standing), candidates)
+    kept, removed = eligible(stock, Facts(at, request, learner, known.standing, grants), candidates)
     stages.done("filter", eligible=len(kept))
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
     if known.declared and fallback is None:

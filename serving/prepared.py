@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.catalogue import Item
+from features.grants import Grant
 from features.proposals import Proposal, Proposals, usable
 from features.ranking import ItemTable
 from serving.contents import contents_of
@@ -74,6 +75,27 @@ class Prepared:
         rows = [self.bundle.catalogue.items.get(item_id) for item_id in self.ids]
         numbers: dict[str, int] = {}
         return np.array([-1 if not (row and row.provider) else numbers.setdefault(row.provider, len(numbers)) for row in rows])
+
+    @cached_property
+    def granted(self) -> tuple[tuple[int, Item], ...]:
+        """(index, item) of those that another tenant grants."""
+        rows = enumerate(self.bundle.catalogue.items.get(item_id) for item_id in self.ids)
+        return tuple((index, item) for index, item in rows if item is not None and item.granted_by is not None)
+
+    def withheld(self, grants: tuple[Grant, ...]) -> Mask:
+        """bool[m]: the granted items that none of these grants covers (any longer)."""
+        if grants not in self._withheld:
+            found = np.zeros(len(self), dtype=bool)
+            for index, item in self.granted:
+                found[index] = not any(grant.grantor == item.granted_by and grant.covers(item) for grant in grants)
+            self._withheld.clear()
+            self._withheld[grants] = found
+        return self._withheld[grants]
+
+    @cached_property
+    def _withheld(self) -> dict[tuple[Grant, ...], Mask]:
+        """Of the last grants that were asked for: they seldom change."""
+        return {}
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
         decision_id=decision.decision_id,
         policy=policy,
         fallback=None if decision.fallback == PERSONALISATION_OFF else decision.fallback,
+        grants=session.grants(at=decision.decided_at) if known and stock.granted else (),
     )
 
 

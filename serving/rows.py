@@ -93,6 +93,8 @@ def _of_item(row: Any, now: datetime) -> Iterator[tuple[str, str]]:
             yield field, "this period is longer than any calendar"
     if row.position is not None and abs(row.position) > MAX_POSITION:
         yield "position", f"send a number of at most {MAX_POSITION:,}"
+    if row.granted_by is not None:
+        yield "granted_by", "this item is granted by another tenant, and can only be changed there; leave it out"
     if row.replaces == row.id:
         yield "replaces", "an item cannot replace itself; send the new version under an id of its own, or leave it out"
     if row.id in row.prerequisites:

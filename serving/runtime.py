@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.events import Event
+from features.grants import Grant
 from features.keys import Key
-from features.store import Appended, ConflictError, EventStore, TenantSession, VanishError, VersionError
+from features.store import Appended, ConflictError, EventStore, GrantedError, TenantSession, VanishError, VersionError
 from serving.bundles import Bundles
 from serving.claims import Signer
 from serving.cors import Origins
@@ -53,6 +54,15 @@ class NotReadyError(Exception):
 
 class StoreDownError(Exception):
     """The event store does not take what must be durable."""
+
+
+class Known(NamedTuple):
+    """What the store says of a learner at a moment, and which grants held then. `fallback`: why it says nothing."""
+
+    learner: Learner | None = None
+    history: Sequence[Event] = ()
+    grants: tuple[Grant, ...] = ()
+    fallback: str | None = None
 
 
 class _RestsError(StoreDownError):
@@ -128,8 +138,8 @@ class Runtime:
         stock, now = self.stock(tenant), self.clock()
         if self._log is None:
             raise NotReadyError("the service is starting")
-        learner, history, fallback = await self._known(tenant, request.learner_id, now)
-        decision = await self.worked_out(len(history), lambda: self._rank(stock, request, learner, history, now, fallback))
+        found = await self._known(tenant, request.learner_id, now, stock)
+        decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
         try:
             await self._log.record(decision)
         except Exception as error:
@@ -144,12 +154,12 @@ class Runtime:
             raise NotReadyError(f"no bundle is loaded for tenant {tenant}; {self.bundles.refused.get(tenant, 'publish one')}")
         return stock
 
-    async def known(self, tenant: str, learner_id: str, at: datetime) -> tuple[Learner | None, Sequence[Event]]:
+    async def known(self, tenant: str, learner_id: str, at: datetime, stock: Prepared) -> Known:
         """A learner's catalogue row and events as known at `at`. Raises StoreDownError: nothing stands in for them."""
-        learner, history, fallback = await self._known(tenant, learner_id, at)
-        if fallback is not None:
+        found = await self._known(tenant, learner_id, at, stock)
+        if found.fallback is not None:
             raise StoreDownError("the learner's events cannot be read at the moment")
-        return learner, history
+        return found
 
     async def worked_out(self, events: int, work: Callable[[], T]) -> T:
         """The result of `work`, which takes time by a learner's number of events; with many of them other requests go on."""
@@ -165,12 +175,13 @@ class Runtime:
 
     async def write(self, tenant: str, work: Callable[[TenantSession], T], *, by: str = SERVICE) -> T:
         """What `work` says of its writing, which is durable then. `by`: the id of the key whose work it is. Raises
-        StoreDownError, at the latest after `APPEND_S` seconds, and the ConflictError, VanishError and VersionError of `work`.
+        StoreDownError, at the latest after `APPEND_S` seconds, and the ConflictError, GrantedError, VanishError and VersionError of
+        `work`.
         """
         try:
             writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant, by=by))))
             return await asyncio.wait_for(writing, APPEND_S)
-        except (ConflictError, VanishError, VersionError):
+        except (ConflictError, GrantedError, VanishError, VersionError):
             raise
         except TimeoutError as error:
             raise StoreDownError(
@@ -207,41 +218,45 @@ class Runtime:
             found.append(f"the event store is not writable: {_said(error)}")
         return found
 
-    def _rank(
-        self,
-        stock: Prepared,
-        request: Request,
-        learner: Learner | None,
-        history: Sequence[Event],
-        now: datetime,
-        fallback: str | None,
-    ) -> Decision:
+    def _rank(self, stock: Prepared, request: Request, found: Known, now: datetime) -> Decision:
         decision_id = str(uuid.uuid4())
-        try:
+
+        def ranked(fallback: str | None) -> Decision:
             return rank(
-                stock, request, learner, history, at=now, decision_id=decision_id, policy=self.policy, fallback=fallback
+                stock,
+                request,
+                found.learner,
+                found.history,
+                at=now,
+                decision_id=decision_id,
+                policy=self.policy,
+                fallback=fallback,
+                grants=found.grants,
             )
+
+        try:
+            return ranked(found.fallback)
         except Exception:
-            if fallback is not None:
+            if found.fallback is not None:
                 raise
             _LOG.exception("ranking by the model failed; popularity answers")
-            fallback = MODEL_FAILED
-        return rank(stock, request, learner, history, at=now, decision_id=decision_id, policy=self.policy, fallback=fallback)
+        return ranked(MODEL_FAILED)
 
-    async def _known(self, tenant: str, learner_id: str, now: datetime) -> tuple[Learner | None, Sequence[Event], str | None]:
-        """Learner and history, or a named fallback when the store does not answer in time."""
+    async def _known(self, tenant: str, learner_id: str, now: datetime, stock: Prepared) -> Known:
+        """Learner, history and grants, or a named fallback when the store does not answer in time."""
 
-        def known(store: EventStore) -> tuple[Learner | None, Sequence[Event]]:
+        def known(store: EventStore) -> Known:
             session = store.tenant(tenant)
-            return session.learner(learner_id, at=now), session.history(learner_id, known_by=now)
+            grants = session.grants(at=now) if stock.granted else ()
+            return Known(session.learner(learner_id, at=now), session.history(learner_id, known_by=now), grants)
 
         try:
-            return *await self._read(known), None
+            return await self._read(known)
         except _RestsError:
             pass
         except Exception as error:
             _LOG.warning("the history cannot be read (%s); popularity answers", _said(error))
-        return None, (), HISTORY_UNAVAILABLE
+        return Known(fallback=HISTORY_UNAVAILABLE)
 
     async def _key(self, key_hash: str) -> Key | None:
         return await self._read(lambda store: store.keys().find(key_hash))

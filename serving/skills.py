@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from features.catalogue import Learner, Role
 from features.events import Event, Id
+from features.grants import Grant
 from features.skills import LEAST_GAP, Contribution, SkillState, explain, fades_below, profile
 from features.skills import gaps as gaps_between
 from serving.eligibility import Facts, eligible
@@ -31,7 +32,7 @@ from serving.payloads import (
 from serving.pipeline import PERSONALISATION_OFF
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid
-from serving.runtime import NotReadyError, Runtime, StoreDownError
+from serving.runtime import Known, NotReadyError, Runtime, StoreDownError
 from serving.standing import standing
 
 Asked = Mapping[str, Sequence[str]]
@@ -50,7 +51,7 @@ async def skills(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -
         tenant,
         learner_id,
         query.at,
-        lambda stock, learner, events, at: skills_of(stock, learner_id, learner, events, at, query.skill),
+        lambda stock, found, at: skills_of(stock, learner_id, found.learner, found.history, at, query.skill),
     )
 
 
@@ -62,7 +63,7 @@ async def gaps(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -> 
         tenant,
         learner_id,
         query.at,
-        lambda stock, learner, events, at: gaps_of(stock, learner_id, learner, events, at, query.limit),
+        lambda stock, found, at: gaps_of(stock, learner_id, found.learner, found.history, at, query.limit, found.grants),
     )
 
 
@@ -85,7 +86,13 @@ def skills_of(
 
 
 def gaps_of(
-    stock: Prepared, learner_id: str, learner: Learner | None, events: Sequence[Event], at: datetime, limit: int = 5
+    stock: Prepared,
+    learner_id: str,
+    learner: Learner | None,
+    events: Sequence[Event],
+    at: datetime,
+    limit: int = 5,
+    grants: tuple[Grant, ...] = (),
 ) -> GapsAnswer:
     """What the role expects and the events do not show at `at`; the largest gap first, each with at most `limit` items."""
     head = _head(stock, learner_id, learner, at)
@@ -93,7 +100,7 @@ def gaps_of(
     if head["fallback"] is not None or role is None:
         return GapsAnswer(**head, gaps=())
     known = profile(events, stock.names, at, stock.bundle.proposals)
-    facts = Facts(at, Filters(learner_id=learner_id), learner, standing(events, stock))
+    facts = Facts(at, Filters(learner_id=learner_id), learner, standing(events, stock), grants)
     open_items, _ = eligible(stock, facts, np.arange(len(stock), dtype=np.int32))
     found = [
         _gap(stock, skill, role.expects[skill], known.get(skill), gap, open_items, limit)
@@ -107,7 +114,7 @@ async def _answer(
     tenant: str,
     learner_id: str,
     at: datetime | None,
-    of: Callable[[Prepared, Learner | None, Sequence[Event], datetime], A],
+    of: Callable[[Prepared, Known, datetime], A],
 ) -> A:
     check_id(learner_id)
     now = runtime.clock()
@@ -116,13 +123,13 @@ async def _answer(
     moment = at or now
     try:
         stock = runtime.stock(tenant)
-        learner, events = await runtime.known(tenant, learner_id, moment)
+        found = await runtime.known(tenant, learner_id, moment, stock)
     except (NotReadyError, StoreDownError) as error:
         raise RefusedError(503, str(error), headers={"Retry-After": "5"}) from None
-    if learner is None and not events:
+    if found.learner is None and not found.history:
         words = f"learner {learner_id!r} was never heard of by {moment.isoformat()}: neither in the catalogue nor in an event"
         raise RefusedError(404, words, field="learner_id")
-    return await runtime.worked_out(len(events), lambda: of(stock, learner, events, moment))
+    return await runtime.worked_out(len(found.history), lambda: of(stock, found, moment))
 
 
 def read_query(kind: type[Q], asked: Asked) -> Q:

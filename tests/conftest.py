@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 _NUMBER = count()
+ROLE = "nextwise"
+"""A plain role, as a service connects: the wall between tenants binds it, and would not bind the server's superuser."""
 _FREE: list[str] = []
 """Empty databases of the server that no test uses."""
 
@@ -36,6 +38,7 @@ def postgresql() -> Iterator[sa.URL]:
         connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
         connection.exec_driver_sql("ALTER SYSTEM SET full_page_writes = off")
         connection.exec_driver_sql("SELECT pg_reload_conf()")
+        connection.exec_driver_sql(f"CREATE ROLE {ROLE} LOGIN")
     yield url
     server.cleanup()
 
@@ -59,19 +62,19 @@ def _database(server: sa.URL) -> Iterator[str]:
     """A database that is emptied for the next test: to drop it and make another takes four times as long."""
     name = _FREE.pop() if _FREE else _create(server)
     url = server.set(database=name)
-    yield url.render_as_string(hide_password=False)
+    yield url.set(username=ROLE).render_as_string(hide_password=False)
     with _administrator(url) as connection:
         others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
         connection.exec_driver_sql(others, (name,)).all()
         connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
+        connection.exec_driver_sql(f"CREATE SCHEMA public AUTHORIZATION {ROLE}")
     _FREE.append(name)
 
 
 def _create(server: sa.URL) -> str:
     name = f"store_{next(_NUMBER)}"
     with _administrator(server) as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} OWNER {ROLE}")
     return name
 
 

@@ -6,7 +6,9 @@ happened is made by a `TenantSession`, so a query without a tenant cannot be wri
 
 from features.store.catalogue import StoredRow, VersionError, stored_row
 from features.store.erasure import Erased
+from features.store.grants import GrantRows, UnknownGrantError
 from features.store.keys import KeyRows, UnknownKeyError
+from features.store.lent import GrantedError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
@@ -27,6 +29,8 @@ __all__ = [
     "Counts",
     "Erased",
     "EventStore",
+    "GrantRows",
+    "GrantedError",
     "KeyRows",
     "Outcome",
     "Place",
@@ -37,6 +41,7 @@ __all__ = [
     "StoredEvent",
     "StoredRow",
     "TenantSession",
+    "UnknownGrantError",
     "UnknownKeyError",
     "VanishError",
     "VersionError",

@@ -46,9 +46,11 @@ class StoredRow(NamedTuple):
 
 
 def stored_row(row: CatalogueRow | StoredRow) -> StoredRow:
-    """The row as it is stored."""
+    """The row as it is stored. ValueError for an item that another tenant grants."""
     if isinstance(row, StoredRow):
         return row
+    if isinstance(row, Item) and row.granted_by is not None:
+        raise ValueError(f"item {row.id!r} is granted by tenant {row.granted_by}, and stored there: leave it out")
     body = canonical_json(row)
     aliases = row.aliases if isinstance(row, Item | Learner) else ()
     return StoredRow(kind_of(row), row.id, body, sha256(body.encode()).hexdigest(), aliases)
@@ -97,18 +99,28 @@ class CatalogueRows(TenantRows):
 
     def known_names(self, kind: str, names: Collection[str]) -> set[str]:
         """Those of these names that are the id of a row of this kind now, or an alias of an item or learner."""
+        ids, aliases = self._called(kind, names)
+        return {*ids, *aliases}
+
+    def named(self, kind: str, names: Collection[str]) -> dict[str, CatalogueRow]:
+        """The row of each of those of these names that are known."""
+        ids, aliases = self._called(kind, names)
+        return {**aliases, **{row_id: KINDS[kind].model_validate_json(body) for row_id, body in ids.items()}}
+
+    def _called(self, kind: str, names: Collection[str]) -> tuple[dict[str, str], dict[str, CatalogueRow]]:
+        """(id to body, alias to row) of those of these names that are known; ids come before aliases."""
         if not names:
-            return set()
+            return {}, {}
         with self._engine.connect() as connection:
-            found = {row[0] for row in among(connection, _BODIES, (self.tenant, kind), list(names))}
-            left = set(names) - found if kind in _NAMED else set()
+            found = dict(among(connection, _BODIES, (self.tenant, kind), list(names)))
+            left = set(names) - found.keys() if kind in _NAMED else set()
             called: dict[str, list[str]] = {}
             for alias, row_id in among(connection, _NAMED[kind], (self.tenant,), list(left)) if left else ():
                 called.setdefault(row_id, []).append(alias)
             bodies = dict(among(connection, _BODIES, (self.tenant, kind), list(called))) if called else {}
         rows = {row_id: KINDS[kind].model_validate_json(body) for row_id, body in bodies.items()}
-        own = {row_id: row.aliases for row_id, row in rows.items() if isinstance(row, Item | Learner)}
-        return {*found, *(alias for row_id, aliases in own.items() for alias in called[row_id] if alias in aliases)}
+        own = {row_id: row for row_id, row in rows.items() if isinstance(row, Item | Learner)}
+        return found, {alias: row for row_id, row in own.items() for alias in called[row_id] if alias in row.aliases}
 
     def _valid(self, kind: str, at: datetime | None) -> Any:
         query = sa.select(CATALOGUE.c.body).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind)

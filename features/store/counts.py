@@ -7,16 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from features.catalogue import KINDS, Item, Learner, Skill
+from features.catalogue import KINDS, Item, Learner
 from features.columns import instant
 from features.events import SKILL_PREFIX, Evidence, Verb
-from features.store.catalogue import CatalogueRows
 from features.store.events import STANDS
+from features.store.lent import LentRows
 from features.store.outcomes import Counts, Stub
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, OPEN, count_of
 
 
-class CountRows(CatalogueRows):
+class CountRows(LentRows):
     """The counting part of a session."""
 
     def counts(self) -> Counts:
@@ -34,8 +34,8 @@ class CountRows(CatalogueRows):
             decisions=decisions,
             learners_with_events=len(learners),
             objects_with_events=len(objects),
-            unknown_learners=len(learners - self._names(Learner)),
-            unknown_objects=len(objects - self._names(Item) - {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}),
+            unknown_learners=len(learners - self._learners()),
+            unknown_objects=len(objects - self._things()),
             catalogue=kinds,
             verbs=dict(sorted(verbs.items())),
         )
@@ -45,8 +45,7 @@ class CountRows(CatalogueRows):
 
         Reads all events: not for the hot path.
         """
-        things = self._names(Item) | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
-        return self._stubs(EVENTS.c.learner_id, self._names(Learner)), self._stubs(EVENTS.c.object_id, things)
+        return self._stubs(EVENTS.c.learner_id, self._learners()), self._stubs(EVENTS.c.object_id, self._things())
 
     def shared_names(self) -> list[str]:
         """Names that more than one learner goes by now, sorted: of their events only one of them has the history."""
@@ -79,9 +78,17 @@ class CountRows(CatalogueRows):
             row = connection.execute(query.order_by(EVENTS.c.seq.desc()).limit(1)).first()
         return None if row is None else (instant(row[0]), instant(row[1]))
 
-    def _names(self, kind: type[Item] | type[Learner]) -> set[str]:
-        rows: Iterable[Item | Learner] = self._rows(kind, None).values()
-        return {name for row in rows for name in (row.id, *row.aliases)}
+    def _learners(self) -> set[str]:
+        return _names(self._rows(Learner, None).values())
+
+    def _things(self) -> set[str]:
+        """What an event may be about: items, the granted ones among them, and skills."""
+        catalogue = self.catalogue()
+        return _names(catalogue.items.values()) | {SKILL_PREFIX + skill for skill in catalogue.skills}
 
     def _count_valid(self, kind: str) -> Any:
         return count_of(CATALOGUE).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind, OPEN)
+
+
+def _names(rows: Iterable[Item | Learner]) -> set[str]:
+    return {name for row in rows for name in (row.id, *row.aliases)}

@@ -15,6 +15,7 @@ from features.store.chain import tell
 from features.store.locks import writing
 from features.store.reading import Compiled, Readers, compiled
 from features.store.tables import KEYS
+from features.store.wall import EVERY, across
 
 ROTATION_GRACE: Final = timedelta(hours=24)
 """How long a rotated key still opens, unless said otherwise: time to put the new one in its place."""
@@ -31,7 +32,7 @@ class KeyRows:
     """All keys of a store. Only their hashes are kept, so a key that was lost cannot be said again."""
 
     def __init__(self, engine: sa.Engine, readers: Readers) -> None:
-        self._engine, self._readers = engine, readers
+        self._engine, self._readers = across(engine), readers
 
     def add(
         self,
@@ -61,7 +62,7 @@ class KeyRows:
 
     def find(self, key_hash: str) -> Key | None:
         """The key of a hash, whether or not it is open; None when unknown. One read of an index, as serving needs it."""
-        found = self._readers.fetch(_find_statement(self._engine.dialect), {"key_hash": key_hash})
+        found = self._readers.fetch(_find_statement(self._engine.dialect), {"key_hash": key_hash, "tenant": EVERY})
         return _key(found[0]) if found else None
 
     def named(self, key_id: str) -> Key | None:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.store import wall
+
 SQLITE_CACHE_KIB: Final = 65_536
 """Pages a connection may keep: a batch of random event ids touches thousands, and each must be read and written once only."""
 SQLITE_PAGE: Final = 4_096
@@ -78,6 +80,7 @@ def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
         connection.commit()
 
     sa.event.listen(engine, "connect", configure)
+    sa.event.listen(engine, "begin", wall.enter)
     return engine
 
 

@@ -7,14 +7,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.store.opening import for_reading
+from features.store.wall import entered
 
 Compiled = tuple[str, tuple[str, ...]]
 """SQL for the driver's cursor and the order of its parameters (empty: by name)."""
 
 
 def compiled(query: sa.SelectBase, dialect: sa.Dialect) -> Compiled:
+    """Its parameter `tenant` says whose rows it may see, also where the query itself has none."""
     found = query.compile(dialect=dialect)
-    return str(found), tuple(getattr(found, "positiontup", None) or ())
+    sql = entered(str(found)) if dialect.name == "postgresql" else str(found)
+    return sql, tuple(getattr(found, "positiontup", None) or ())
 
 
 class Readers:

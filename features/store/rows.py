@@ -13,6 +13,7 @@ from features.store.chain import tell
 from features.store.locks import writing
 from features.store.reading import Compiled, Readers
 from features.store.tables import insert_of
+from features.store.wall import within
 
 MAX_BATCH: Final = 5_000
 """Events in one transaction: how long a writer may keep the others waiting."""
@@ -25,7 +26,7 @@ class TenantRows:
     def __init__(
         self, engine: sa.Engine, tenant: str, readers: Readers, histories: HistoryCache | None = None, by: str = COMMAND_LINE
     ) -> None:
-        self._engine = engine
+        self._engine = within(engine, tenant)
         self._readers = readers
         self._histories = histories
         self.tenant, self.by = tenant, by

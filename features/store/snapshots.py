@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from features.audit import Act
 from features.catalogue import CatalogueRow
 from features.columns import microseconds
-from features.store.catalogue import CURRENT, CatalogueRows, Standing, StoredRow, stored_row
+from features.store.catalogue import CURRENT, Standing, StoredRow, stored_row
+from features.store.lent import LentRows
 from features.store.outcomes import PutResult
 from features.store.rows import among
 from features.store.tables import CATALOGUE, OPEN
@@ -31,16 +32,19 @@ class VanishError(ValueError):
         super().__init__(f"{words}; {allowed if given else 'an empty snapshot is always refused'}")
 
 
-class SnapshotRows(CatalogueRows):
+class SnapshotRows(LentRows):
     """The part of a session that ends rows."""
 
     def retire(self, kind: str, ids: Iterable[str], *, at: datetime) -> int:
         """Ends the current versions of these rows as of `at`; how many there were. `put` brings a row back.
 
-        VersionError when `at` lies before one of these versions; nothing is ended then.
+        VersionError when `at` lies before one of these versions, GrantedError for an item of another tenant; nothing is ended
+        then.
         """
+        ids = sorted(set(ids))
+        self.refuse_granted(kind, ids)
         with self._writing(CATALOGUE) as connection:
-            found = among(connection, CURRENT, (self.tenant, kind), sorted(set(ids)))
+            found = among(connection, CURRENT, (self.tenant, kind), ids)
             standing: Standing = {(kind, row_id): (version, digest, since) for row_id, version, digest, since in found}
             self._end(connection, standing, microseconds(at))
             if standing:
@@ -53,13 +57,14 @@ class SnapshotRows(CatalogueRows):
         """Makes these rows all that stand of a kind as of `at`, in one transaction: the others are retired.
 
         Errors, after which nothing is changed: VanishError when more than the share `most_vanish` (0..1) of the current rows
-        would be retired, and always when `rows` is empty and the catalogue is not; VersionError as `put`; ValueError
-        for a row of another kind.
+        would be retired, and always when `rows` is empty and the catalogue is not; VersionError and GrantedError as `put`;
+        ValueError for a row of another kind.
         """
         given = [stored_row(row) for row in rows]
         for row in given:
             if row.kind != kind:
                 raise ValueError(f"{row.kind} {row.id!r} stands in a snapshot of {kind}s")
+        self.refuse_granted(kind, {row.id for row in given})
         with self._writing(CATALOGUE) as connection:
             standing = self._all_current(connection, kind)
             kept = {(kind, row.id) for row in given}

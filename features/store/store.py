@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from features.audit import COMMAND_LINE
 from features.histories import HistoryCache
+from features.store.grants import GrantRows
 from features.store.keys import KeyRows
 from features.store.locks import writing
 from features.store.opening import connect
@@ -16,6 +17,7 @@ from features.store.reading import Readers
 from features.store.session import TenantSession
 from features.store.tables import CATALOGUE, EVENTS, HEARTBEAT, insert_of
 from features.store.versions import ready
+from features.store.wall import across, warn_without
 
 Place = Literal["here", "gone", "replaced"]
 
@@ -41,6 +43,7 @@ class EventStore:
         engine, file = connect(url, wait_s)
         try:
             ready(engine)
+            warn_without(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -71,10 +74,14 @@ class EventStore:
         """The API keys of all tenants."""
         return KeyRows(self.engine, self._readers)
 
+    def grants(self) -> GrantRows:
+        """What each tenant may use of the others' catalogues."""
+        return GrantRows(self.engine)
+
     def tenants(self) -> tuple[str, ...]:
         """The tenants that have an event or a catalogue row, sorted."""
         found = sa.union(sa.select(EVENTS.c.tenant), sa.select(CATALOGUE.c.tenant))
-        with self.engine.connect() as connection:
+        with across(self.engine).connect() as connection:
             return tuple(sorted(connection.execute(found).scalars()))
 
     def close(self) -> None:

@@ -238,6 +238,20 @@ AUDIT_KEYS: Final = sa.Table(
     sa.Column("tenant", _TEXT, primary_key=True),
     sa.Column("hash_key", _TEXT, nullable=False),
 )
+# What a tenant may use of another one's catalogue (`grantor`): all, or the items of a provider, or a list of ids as JSON.
+GRANTS: Final = sa.Table(
+    "grants",
+    METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("grantor", _TEXT, nullable=False),
+    sa.Column("provider", _TEXT),
+    sa.Column("item_ids", _TEXT),
+    sa.Column("valid_from", sa.BigInteger, nullable=False),
+    sa.Column("valid_to", sa.BigInteger),
+    sa.Index("grants_tenant", "tenant", "seq"),
+    sqlite_autoincrement=True,
+)
 # Named and shaped as Alembic does it, which is needed only to migrate.
 VERSION: Final = sa.Table(
     "alembic_version",

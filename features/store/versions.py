@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from features.store.locks import writing
 from features.store.opening import shown
 from features.store.tables import EVENTS, METADATA, VERSION
+from features.store.wall import build
 
-KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0009")
 """All versions, oldest first; `features/store/migrations` holds the way from each to the next."""
 NEWEST: Final = KNOWN[-1]
 UNNUMBERED: Final = KNOWN[0]
@@ -32,6 +33,7 @@ def ready(engine: sa.Engine) -> None:
 def create(connection: sa.Connection) -> str:
     """Creates the tables in their newest version, within the caller's transaction."""
     METADATA.create_all(connection)
+    build(connection)
     connection.execute(sa.insert(VERSION).values(version_num=NEWEST))
     return NEWEST
 

@@ -15,6 +15,7 @@ from features.keys import Scope
 from features.store import EventStore, TenantSession, VanishError
 from features.store.chain import chains
 from features.store.tables import AUDIT, AUDIT_KEYS, ERASURE_KEYS, ERASURES, EVENTS
+from features.store.wall import across
 from features.xapi.intake import check, take_in
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_what_is_refused_leaves_no_row(acme: TenantSession) -> None:
 
 def test_nothing_happens_where_its_row_cannot_be_written(acme: TenantSession, store: EventStore) -> None:
     acme.append([event("e1")])
-    with store.engine.begin() as connection:
+    with across(store.engine).begin() as connection:
         connection.exec_driver_sql("DROP TABLE audit")
     with pytest.raises(DBAPIError):
         acme.erase("ann", at=NOON)
@@ -135,7 +136,7 @@ def test_no_row_says_anything_of_a_person_who_was_exported_and_erased(acme: Tena
     acme.tell(Act.TOKEN_ISSUED, "mailto:ann.smith@acme.example", {"ttl_s": 900})
     acme.erase("mailto:ann.smith@acme.example", at=NOON)
     acme.tell(Act.LEARNER_EXPORTED, "ann", outcome="nothing stored")
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         rows = [list(row) for table in (AUDIT, AUDIT_KEYS) for row in connection.execute(sa.select(table))]
         marks = connection.execute(sa.select(ERASURES.c.subject)).scalars().all()
         keys = [connection.execute(sa.select(table.c.hash_key)).scalar() for table in (AUDIT_KEYS, ERASURE_KEYS)]
@@ -152,7 +153,7 @@ def test_no_row_says_anything_of_a_person_who_was_exported_and_erased(acme: Tena
 @pytest.mark.parametrize("change", ["UPDATE audit SET outcome = 'x'", "UPDATE audit SET seq = 9", "DELETE FROM audit"])
 def test_no_row_is_changed_or_removed_by_accident(acme: TenantSession, store: EventStore, change: str) -> None:
     acme.put([EXCEL], at=NOON)
-    with pytest.raises(DBAPIError, match="the audit log only grows"), store.engine.begin() as connection:
+    with pytest.raises(DBAPIError, match="the audit log only grows"), across(store.engine).begin() as connection:
         connection.exec_driver_sql(change)
     assert verify(acme.audit()).rows == 1
 
@@ -161,7 +162,7 @@ def test_what_is_changed_on_purpose_is_found(acme: TenantSession, store: EventSt
     for n in range(4):
         acme.put([Item(id=f"i{n}", title="x")], at=NOON)
     postgresql = store.engine.dialect.name == "postgresql"
-    with store.engine.begin() as connection:
+    with across(store.engine).begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER " + ("audit_only_grows ON audit" if postgresql else "audit_update"))
         connection.exec_driver_sql("UPDATE audit SET by = 'nobody' WHERE seq = 3".replace("by", '"by"'))
     assert verify(acme.audit()).broken == "row 3 was changed: its hash is not that of what it says"
@@ -179,7 +180,7 @@ def test_concurrent_writers_make_one_chain(store: EventStore) -> None:
         list(threads.map(write, range(6)))
     found = verify(store.tenant("acme").audit())
     assert (found.rows, found.broken) == (90, None)
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(AUDIT_KEYS)).scalar() == 1
 
 
@@ -188,7 +189,7 @@ def test_each_tenant_has_a_chain_of_its_own(store: EventStore) -> None:
         store.tenant(name).tell(Act.LEARNER_EXPORTED, "ann")
     assert [row.seq for row in store.tenant("acme").audit()] == [1, 2]
     assert [row.tenant for row in store.tenant("other").audit()] == ["other"]
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         assert chains(connection) == ["acme", "other"]
 
 
@@ -207,5 +208,5 @@ def test_an_event_that_waits_for_no_audit_is_stored_while_another_writes_there(a
         pytest.skip("SQLite has one writer at a time, whatever it writes")
     with writing(store.engine, AUDIT.name, "acme"):
         assert acme.append([event("e1")]).accepted == 1
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(EVENTS)).scalar() == 1

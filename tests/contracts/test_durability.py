@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from features.store import EVENTS, EventStore
+from features.store.wall import across
 
 ROOT = Path(__file__).parents[2]
 BATCH = 20
@@ -87,7 +88,7 @@ def killed_at_random(url: str, kills: int) -> None:
             process.kill()
             safe |= {f"{run}.{line.strip()}" for line in process.stdout if line.endswith("\n")}
     opened = EventStore.open(url)
-    with opened.engine.connect() as connection:
+    with across(opened.engine).connect() as connection:
         found = Counter(name.rpartition(".")[0] for name in connection.execute(sa.select(EVENTS.c.event_id)).scalars())
     opened.close()
     assert safe <= set(found)

@@ -17,6 +17,7 @@ from features.events import Event, Verb
 from features.store import Erased, EventStore, TenantSession
 from features.store.suppression import subject_of
 from features.store.tables import METADATA
+from features.store.wall import across
 from features.xapi.intake import Intake, check, take_in
 from features.xapi.mentions import NOBODY
 from features.xapi.statement import VOIDED
@@ -78,7 +79,7 @@ def ids(events: Sequence[Event]) -> list[str]:
 
 def everything(store: EventStore) -> str:
     """All rows of all tables."""
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         return json.dumps([[list(row) for row in connection.execute(sa.select(table))] for table in METADATA.sorted_tables])
 
 
@@ -211,7 +212,7 @@ def test_who_writes_while_a_learner_is_erased_brings_nothing_back(store: EventSt
 def test_hashes_of_a_name_differ_by_tenant_and_need_the_key(store: EventStore) -> None:
     for tenant in ("acme", "other"):
         store.tenant(tenant).erase("ann", at=NOON)
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         subjects = connection.exec_driver_sql("SELECT subject FROM erasures ORDER BY seq").scalars().all()
         keys = connection.exec_driver_sql("SELECT hash_key FROM erasure_keys ORDER BY tenant").scalars().all()
     assert subjects == [subject_of(key, "ann") for key in keys]

@@ -10,6 +10,7 @@ from features.keys import Key, Scope, hash_of, looks_like_a_key, new_text
 from features.store import EventStore, KeyRows, UnknownKeyError
 from features.store.keys import _find_statement
 from features.store.tables import KEYS
+from features.store.wall import across
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -35,7 +36,7 @@ def test_a_key_is_found_by_its_hash_as_it_was_made(keys: KeyRows) -> None:
 def test_the_key_itself_is_kept_nowhere(keys: KeyRows, store: EventStore) -> None:
     made = keys.add("acme", "lms", [Scope.RANK], at=NOON)
     secret = made.text.split("_", 2)[2]
-    with store.engine.connect() as connection:
+    with across(store.engine).connect() as connection:
         (row,) = connection.execute(sa.select(KEYS))
     assert secret not in f"{row} {made!r} {made.key!r}"
     assert row.key_hash == sha256(made.text.encode()).hexdigest()
@@ -123,7 +124,7 @@ def test_what_is_closed_or_unknown_is_not_rotated(keys: KeyRows) -> None:
 
 def test_a_scope_of_a_newer_program_opens_nothing_here(keys: KeyRows, store: EventStore) -> None:
     made = keys.add("acme", "lms", [Scope.RANK], at=NOON)
-    with store.engine.begin() as connection:
+    with across(store.engine).begin() as connection:
         connection.execute(sa.update(KEYS).values(scopes="rank teleport"))
     assert keys.find(hash_of(made.text)) == made.key
 
@@ -137,5 +138,5 @@ def test_a_key_is_found_by_an_index(keys: KeyRows, store: EventStore) -> None:
             assert "USING INDEX" in plan
         else:
             connection.exec_driver_sql("SET enable_seqscan = off")  # one page is read whole, whatever indexes there are
-            plan = str(connection.exec_driver_sql(f"EXPLAIN {sql}", {"key_hash": "x"}).all())
+            plan = str(connection.exec_driver_sql(f"EXPLAIN {sql}", {"key_hash": "x", "tenant": "*"}).all())
             assert "api_keys_key_hash_key" in plan

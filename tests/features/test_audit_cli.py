@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from features.catalogue import Item, Learner
 from features.cli import app
 from features.store import EventStore
+from features.store.wall import across
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ def run(store_url: str, *words: str) -> tuple[int, str]:
 
 def tamper(store: EventStore, change: str) -> None:
     postgresql = store.engine.dialect.name == "postgresql"
-    with store.engine.begin() as connection:
+    with across(store.engine).begin() as connection:
         for name in ("audit_only_grows ON audit",) if postgresql else ("audit_update", "audit_delete"):
             connection.exec_driver_sql(f"DROP TRIGGER {name}")
         connection.exec_driver_sql(change)
@@ -69,7 +70,7 @@ def test_rows_that_are_gone_at_the_end_are_found_by_an_anchor(store: EventStore,
     code, words = run(store_url, "verify", "--tenant", "acme", "--anchor", anchor)
     assert (code, "row 2 is missing: the chain ends at row 1" in words) == (1, True)
     tamper_all = "DELETE FROM audit WHERE tenant = 'acme'"
-    with store.engine.begin() as connection:
+    with across(store.engine).begin() as connection:
         connection.exec_driver_sql(tamper_all)
     assert run(store_url, "verify", "--tenant", "acme", "--anchor", anchor)[0] == 1
 

@@ -23,6 +23,7 @@ from features.decisions import Decision, Randomisation
 from features.events import Event, Result, Verb
 from features.keys import Scope
 from features.store import EventStore, Progress, SchemaError
+from features.store.wall import across
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -68,7 +69,8 @@ def fill(url: str) -> None:
         session.record_import({"source": "logs.csv"})
         session.erase("gone", at=NOON)
         opened.keys().add(tenant, "lms", [Scope.RANK, Scope.INGEST], at=NOON)
-    with opened.engine.begin() as connection:  # the last event was erased: its number must not come again
+        opened.grants().add("lender", tenant, at=NOON)
+    with across(opened.engine).begin() as connection:  # the last event was erased: its number must not come again
         connection.execute(sa.text("DELETE FROM events WHERE tenant = 'other' AND event_id = 'e2'"))
     opened.close()
 
@@ -77,7 +79,7 @@ def everything(url: str, tenant: str = "acme") -> list[object]:
     opened = EventStore.open(url)
     session = opened.tenant(tenant)
     found = [list(session.events()), session.catalogue(), session.learners(), session.learner("Ä"), session.imports()]
-    found += [list(session.voidings()), session.known_items(["xl"])]
+    found += [list(session.voidings()), session.known_items(["xl"]), session.grants()]
     found += [list(session.decisions()), session.progress("logs.csv"), session.counts(), session.history("a-1")]
     found += [opened.keys().listed(tenant), session.last_erasure()]
     opened.close()
@@ -114,6 +116,7 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
         "mentions": 0,
         "intake": 0,
         "api_keys": 2,
+        "grants": 2,
         "erasure_keys": 2,
         "erasures": 2,
         "audit": 10,

@@ -18,6 +18,7 @@ from features.erasures import erasures_of, write_erasures
 from features.events import Event, Verb
 from features.store import EventStore, TenantSession
 from features.store.tables import METADATA
+from features.store.wall import across
 from features.xapi.intake import check, take_in
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -74,7 +75,7 @@ def decision(name: str, learner: str) -> Decision:
 
 def everything(url: str) -> str:
     opened = EventStore.open(url)
-    with opened.engine.connect() as connection:
+    with across(opened.engine).connect() as connection:
         found = json.dumps([[list(row) for row in connection.execute(sa.select(table))] for table in METADATA.sorted_tables])
     opened.close()
     return found

@@ -18,8 +18,10 @@ from features.catalogue import Learner
 from features.cli import app
 from features.migrate import migrate, upgrade
 from features.store import EventStore, SchemaError
+from features.store.opening import connect
 from features.store.tables import METADATA
 from features.store.versions import KNOWN, NEWEST
+from features.store.wall import across
 from features.xapi.actors import Agent
 from features.xapi.meaning import learner_of
 from features.xapi.mentions import mentioned
@@ -71,10 +73,8 @@ TRIGGERS = {
 
 @pytest.fixture
 def engine(store_url: str) -> Iterator[sa.Engine]:
-    if store_url.startswith("sqlite"):
-        Path(store_url.removeprefix("sqlite:///")).parent.mkdir(parents=True)
-    opened = sa.create_engine(store_url)
-    yield opened
+    opened, _ = connect(store_url, wait_s=10)
+    yield across(opened)
     opened.dispose()
 
 
@@ -112,6 +112,13 @@ def schema(engine: sa.Engine) -> dict[str, Any]:
     with engine.connect() as connection:
         tables["TRIGGERS"] = tuple(connection.exec_driver_sql(TRIGGERS[engine.dialect.name]).scalars())
     assert tables["TRIGGERS"] or "audit" not in tables
+    if engine.dialect.name != "sqlite":
+        with engine.connect() as connection:
+            policies = connection.exec_driver_sql(
+                "SELECT tablename, policyname, cmd, qual, with_check FROM pg_policies ORDER BY 1"
+            )
+            forced = connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relforcerowsecurity ORDER BY 1")
+            tables["WALL"] = (tuple(policies), tuple(forced))
     return tables
 
 
@@ -124,7 +131,8 @@ def test_the_migrations_end_where_a_new_store_begins(engine: sa.Engine, store_ur
             connection.exec_driver_sql(f"DROP TABLE {name}")
     EventStore.open(store_url).close()
     assert schema(engine) == migrated
-    assert set(migrated) == {*METADATA.tables, "TRIGGERS", *(["AUTOINCREMENT"] if store_url.startswith("sqlite") else [])}
+    own = ["AUTOINCREMENT"] if store_url.startswith("sqlite") else ["WALL"]
+    assert set(migrated) == {*METADATA.tables, "TRIGGERS", *own}
 
 
 @pytest.mark.parametrize("wanted", [*KNOWN, "unnumbered"])

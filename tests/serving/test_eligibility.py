@@ -1,28 +1,37 @@
 """Each rule removes what it names and nothing else."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from acme import CUSTOMERS, NOW, event
+from acme import CUSTOMERS, ITEMS, NOW, event, publish
 
 from features.catalogue import Learner, Spell
 from features.events import Event, Verb
+from features.grants import Grant
 from serving.eligibility import RULES, Facts, eligible
 from serving.payloads import RecommendationsRequest
-from serving.prepared import Prepared
+from serving.prepared import Prepared, prepare
 from serving.standing import standing
+from training.bundle import load_bundle
 
 ANA = Learner(id="ana", audiences=(CUSTOMERS,))
 ALWAYS = {"other_audience": {"lead"}, "not_available": {"soon"}, "prerequisites": {"more"}}
 
 
 def removed(
-    stock: Prepared, *, learner: Learner | None = ANA, events: tuple[Event, ...] = (), **request: Any
+    stock: Prepared,
+    *,
+    learner: Learner | None = ANA,
+    events: tuple[Event, ...] = (),
+    grants: tuple[Grant, ...] = (),
+    **request: Any,
 ) -> dict[str, set[str]]:
     asked = RecommendationsRequest.model_validate({"learner_id": "ana", **request}, strict=False)
-    facts = Facts(NOW, asked, learner, standing(events, stock))
+    facts = Facts(NOW, asked, learner, standing(events, stock), grants)
     kept, gone = eligible(stock, facts, np.arange(len(stock), dtype=np.int32))
     ids = [one for group in gone.values() for one in group]
     assert sorted([*ids, *(stock.ids[index] for index in kept)]) == sorted(stock.ids)  # each stands exactly once
@@ -142,9 +151,20 @@ def test_an_older_version_goes_where_the_newer_may_be_shown(tmp_path: Any) -> No
     assert removed(stock, events=(event("ana", Verb.COMPLETED, "beta"),))["finished"] == {"a", "b"}
 
 
+def test_what_others_grant_is_left_out_unless_a_grant_of_theirs_covers_it(tmp_path: Path) -> None:
+    lent = {"calm": "lender", "data": "lender", "safe": "third"}
+    items = tuple(item.model_copy(update={"granted_by": lent.get(item.id)}) for item in ITEMS)
+    stock = prepare(load_bundle(publish(tmp_path, items=items)))
+    grant = Grant(1, "acme", "lender", None, frozenset({"calm", "safe"}), NOW, None)
+    assert removed(stock)["not_granted"] == {"calm", "data", "safe"}
+    assert removed(stock, grants=(grant,))["not_granted"] == {"data", "safe"}
+    assert removed(stock, grants=(grant, replace(grant, grantor="third")))["not_granted"] == {"data"}
+
+
 def test_every_rule_is_seen_at_work_here() -> None:
     assert set(RULES) == {
         "not_in_catalogue",
+        "not_granted",
         "learner_ended",
         "not_available",
         "other_audience",
