@@ -7,7 +7,7 @@ happened is made by a `TenantSession`, so a query without a tenant cannot be wri
 from features.store.catalogue import StoredRow, VersionError, stored_row
 from features.store.erasure import Erased
 from features.store.keys import KeyRows, UnknownKeyError
-from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
+from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult, Version
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
 from features.store.snapshots import MOST_VANISH, VanishError
@@ -39,6 +39,7 @@ __all__ = [
     "TenantSession",
     "UnknownKeyError",
     "VanishError",
+    "Version",
     "VersionError",
     "VoidingError",
     "stored_row",
