@@ -12,10 +12,11 @@ from starlette.routing import Route
 
 from features.decisions import Decision
 from serving import catalogue, health, metrics, openapi, reference, rights, skills, xapi
+from serving.evidence import evidence
 from serving.feedback import feedback
-from serving.ingest import ingest, record
+from serving.ingest import ingest
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
-from serving.payloads import EvidenceIn, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
+from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
@@ -108,7 +109,7 @@ class Pages:
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _evidence(self, request: Request) -> Response:
-        answer = await record(self.runtime, TENANT.get(), await request.json(), EvidenceIn)
+        answer = await evidence(self.runtime, TENANT.get(), await request.json())
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _feedback(self, request: Request) -> Response:
