@@ -1,7 +1,7 @@
 """What goes in and out over HTTP: pydantic models with a limit on every size. Unknown fields are refused."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -367,6 +367,7 @@ class HealthAnswer(BaseModel):
     """How the intake stands. `last_event_lag_s`: from occurring to recording. `not_understood`: valid statements that are no
     events. `refused`: by the field that was wrong. An unresolved name is resolved by a catalogue row that has it as an alias.
     `shared_names`: the first that several learners go by, of whom only one has the history: take it from all but one.
+    `retrain_by`: the day (UTC) by whose end what serves is to be retrained, null where it names none.
     """
 
     at: datetime
@@ -380,6 +381,8 @@ class HealthAnswer(BaseModel):
     unresolved_items: Unresolved
     shared_names: tuple[str, ...]
     evidence: EvidenceCoverage
+    retrain_by: date | None
+    retrain_overdue: bool
 
 
 class SyncQuery(BaseModel):
