@@ -57,7 +57,7 @@ def _wrong(index: int, one: EvidenceIn, people: _People) -> EventResult | None:
     voucher, learner = people[one.by], people[one.learner_id]
     if voucher is None:
         detail = f"by: {one.by!r} is no learner of the catalogue: PUT /v1/learners first"
-    elif one.learner_id in (voucher.id, *voucher.aliases) or (learner is not None and learner.id == voucher.id):
+    elif learner is not None and learner.id == voucher.id:
         detail = f"by: {one.by!r} is the learner: nobody vouches for themselves; send kind `follow_up`"
     else:
         return None
