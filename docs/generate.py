@@ -203,11 +203,19 @@ def model_card() -> str:
     return page
 
 
+def star() -> str:
+    """The tables of the star schema."""
+    from features.star import texts
+
+    return texts.page()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "command-line.md": command_line,
     "contracts.md": contracts,
     "http.md": http,
     "model-card.md": model_card,
+    "star.md": star,
 }
 
 if __name__ == "__main__":

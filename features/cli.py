@@ -16,6 +16,7 @@ from features.ingest_cli import ingest_command
 from features.lock import LockedError, held
 from features.propose_cli import accept_command, propose_command
 from features.rights_cli import erase_command, export_command
+from features.star_cli import star_command
 from features.store_cli import backup_command, erasures_command, migrate_command, restore_command
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
@@ -49,6 +50,7 @@ app.command("restore")(restore_command)
 app.command("erasures")(erasures_command)
 app.command("erase")(erase_command)
 app.command("export-learner")(export_command)
+app.command("star")(star_command)
 app.command("propose")(propose_command)
 app.command("accept")(accept_command)
 

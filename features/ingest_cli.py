@@ -13,10 +13,13 @@ import typer
 from features.ingest import Ingested, ingest, refused_file, summary
 from features.ingest_csv import ingest_csv
 from features.readers import read
+from features.readers.base import Import, Reading
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap, MapError, pairs, read_map
 from features.store import GrantedError, VersionError
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
+from features.work_cli import dry_run as show
+from features.work_cli import strangers, work_reading
 
 
 class Format(StrEnum):
@@ -26,6 +29,7 @@ class Format(StrEnum):
     EVENTS = "events"
     CSV = "csv"
     XAPI = "xapi"
+    WORK = "work"
     SEQUENCES = "sequences"
 
 
@@ -41,15 +45,21 @@ def ingest_command(
     tenant: TenantOption,
     format: Annotated[
         Format,
-        typer.Option(help="mars: CSV folder; events: JSON lines; csv: any table; xapi: statements; sequences: not storable."),
+        typer.Option(
+            help="mars: CSV folder; events: JSON lines; csv: any table; xapi: statements; work: rows of a CRM, tickets ..; "
+            "sequences: not storable."
+        ),
     ],
     timezone: Annotated[str | None, typer.Option(help="Zone of times without one, for example Europe/Paris.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only for work: show what each rule would understand.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Keep the good rows, count and write down the bad.")] = False,
     refused: Annotated[
         Path | None, typer.Option(help="Where refused rows go with --skip-bad.", show_default="var/refused/TENANT-SOURCE.jsonl")
     ] = None,
     columns: Annotated[list[str] | None, _csv("--map", help="FIELD=COLUMN, once for each field.")] = None,
-    mapping: Annotated[Path | None, _csv("--mapping", help="A TOML file that says the same as these options.")] = None,
+    mapping: Annotated[
+        Path | None, _csv("--mapping", help="A TOML file that says the same as these options; for work the file of rules.")
+    ] = None,
     verb: Annotated[str | None, _csv("--verb", help="The verb of every row.")] = None,
     verbs: Annotated[list[str] | None, _csv("--verb-map", help="WORD=VERB: the file's word for a verb.")] = None,
     separator: Annotated[str | None, _csv("--separator", help="One character, or comma, semicolon, tab, bar.")] = None,
@@ -80,6 +90,8 @@ def ingest_command(
         "source": source,
     }
     facts = {"source": path.resolve().name, "format": format.value, "timezone": timezone, "at": now.isoformat()}
+    if dry_run and format is not Format.WORK:
+        fail(f"--dry-run is for --format work, not for {format.value}", code=2)
     if format is Format.CSV:
         csv_map = _csv_map(mapping, {**flags, "timezone": timezone}, columns or [], verbs or [])
         given = CsvFile(path, csv_map, tenant, now)
@@ -93,34 +105,40 @@ def ingest_command(
                 fail(f"{error}. Run the same command again to go on from there.")
             except KeyboardInterrupt:
                 fail("interrupted. Run the same command again to go on from there.", code=130)
+    elif format is Format.WORK:
+        given_flags = {**flags, "timezone": timezone, "map": columns, "verb_map": verbs}
+        reading, tally = work_reading(path, mapping, given_flags, Import(tenant, now))
+        if dry_run:
+            with session(store, tenant) as opened:
+                show(reading, tally, opened)
+            return
+        found = _store(reading, tenant, skip_bad, target, store, facts, now)
+        with session(store, tenant) as opened:
+            found.notes = [*found.notes, *strangers(tally, opened)]
     else:
         _no_csv_options({**flags, "map": columns, "mapping": mapping, "verb_map": verbs}, format)
-        found = _ingest(path, tenant, format, timezone, skip_bad, target, store, facts, now)
+        reading = _reading(path, tenant, format, timezone, store, now)
+        found = _store(reading, tenant, skip_bad, target, store, facts, now)
     if as_json:
         typer.echo(json.dumps(summary(found), indent=1))
     else:
-        _print_ingested(found, time.perf_counter() - started, catalogue=format is not Format.CSV)
+        _print_ingested(found, time.perf_counter() - started, catalogue=format not in (Format.CSV, Format.WORK))
     _print_refusals(found, skip_bad, target)
-    if not found.stored:
+    if not found.stored and (found.bad or format is not Format.WORK):
         raise typer.Exit(1)
 
 
-def _ingest(
-    path: Path,
-    tenant: str,
-    format: Format,
-    timezone: str | None,
-    skip_bad: bool,
-    target: Path,
-    store: str,
-    facts: dict[str, Any],
-    now: datetime,
-) -> Ingested:
+def _reading(path: Path, tenant: str, format: Format, timezone: str | None, store: str, now: datetime) -> Reading:
     try:
         known = _items(store, tenant) if format is Format.XAPI else frozenset()
-        reading = read(format.value, path, tenant=tenant, timezone=timezone, now=now, known=known)
+        return read(format.value, path, tenant=tenant, timezone=timezone, now=now, known=known)
     except ValueError as error:
         fail(str(error), code=2 if "time zone" in str(error) else 1)
+
+
+def _store(
+    reading: Reading, tenant: str, skip_bad: bool, target: Path, store: str, facts: dict[str, Any], now: datetime
+) -> Ingested:
     if skip_bad:
         _check_target(target, [*reading.files, _database(store)])
     with session(store, tenant) as opened, progress("Checking, then storing rows") as advance:
@@ -203,6 +221,8 @@ def _print_refusals(found: Ingested, skip_bad: bool, target: Path) -> None:
         typer.echo(f"{found.bad:,} refused rows are listed in {target}", err=True)
     if found.stopped:
         typer.echo(f"Stopped before the end: {found.stopped}. What was stored until then stays.", err=True)
+    elif not found.stored and not found.bad:
+        typer.echo("Nothing was stored: there is nothing to store.")
     elif not found.stored:
         hint = "correct them, or give --skip-bad to keep the good rows" if not skip_bad else "there is no good row"
         typer.echo(f"Nothing was stored: {found.bad:,} bad rows; {hint}.", err=True)

@@ -3,7 +3,8 @@
     events/tenant=T/day=YYYY-MM-DD/part.parquet     in order of (occurred_at, seq), microseconds UTC: what is written anew
     months/tenant=T/month=YYYY-MM/part.parquet      the same rows, in few files: what is read
     items|item_skills|skills|roles|role_skills|learners/tenant=T/part.parquet
-    manifests/T.json                                watermark, imports with their time zones, counts and digests of all files
+    manifests/T.json                                when it was read, watermark, imports with their time zones, counts and
+                                                    digests of all files
 
 A day is rewritten only when an event of it arrived since the watermark or its file is not what the manifest says. Files are
 written beside and then swapped, the manifest last, so a reader or a crash never meets half a file. Readers take the files
@@ -77,6 +78,7 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
     LakeError when another process is at it, or when the lake is of a newer format or schema than this program.
     """
     with _alone(lake, session.tenant):
+        read_at = datetime.now(UTC)  # before anything is read: who is erased from now on may be in it
         before = manifest(lake, session.tenant)
         erased = session.last_erasure()
         days, watermark, voided = _days(session, lake, before, erased)
@@ -88,7 +90,7 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
         total = sum(file["rows"] for file in files.values())
         report = LakeReport(session.tenant, total, len(files), len(days), watermark, rows, _digest(files, snapshots))
         body = {"format": FORMAT, "schema": SCHEMA, "files": files, "months": months, "snapshots": snapshots}
-        facts = {"voidings": voided, "erasures": erased, "imports": session.imports()}
+        facts = {"voidings": voided, "erasures": erased, "imports": session.imports(), "read_at": read_at.isoformat()}
         _swap_text(_manifest_path(lake, session.tenant), body | facts | asdict(report))
     return report
 

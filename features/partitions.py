@@ -101,7 +101,10 @@ def content(table: pa.Table) -> str:
             found.update(_lengths(column))
             found.update("".join(pc.fill_null(column, "").to_pylist()).encode())
         else:
-            numbers = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            whole = (
+                pa.int64() if pa.types.is_timestamp(column.type) else pa.int32() if pa.types.is_date32(column.type) else None
+            )
+            numbers = column if whole is None else column.cast(whole)
             found.update(pc.fill_null(numbers, pa.scalar(0).cast(numbers.type)).to_numpy().tobytes())
     return found.hexdigest()
 

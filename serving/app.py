@@ -13,10 +13,11 @@ from starlette.routing import Route
 from features.decisions import Decision
 from serving import catalogue, health, metrics, openapi, reference, rights, skills, tokens, xapi
 from serving.audit import audit
+from serving.evidence import evidence
 from serving.feedback import feedback
-from serving.ingest import ingest, record
+from serving.ingest import ingest
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
-from serving.payloads import EvidenceIn, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
+from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
@@ -111,7 +112,7 @@ class Pages:
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _evidence(self, request: Request) -> Response:
-        answer = await record(self.runtime, TENANT.get(), await request.json(), EvidenceIn)
+        answer = await evidence(self.runtime, TENANT.get(), await request.json())
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _feedback(self, request: Request) -> Response:
@@ -158,8 +159,15 @@ class Pages:
         missing = await self.runtime.missing()
         if missing:
             raise RefusedError(503, "; ".join(missing), headers={"Retry-After": "5"})
-        refused = sorted(self.runtime.bundles.refused.items())
-        return PlainTextResponse("ready\n" + "".join(f"refused bundle of tenant {name}: {why}\n" for name, why in refused))
+        bundles, today = self.runtime.bundles, self.runtime.clock().date()
+        refused = [f"refused bundle of tenant {name}: {why}" for name, why in sorted(bundles.refused.items())]
+        overdue = [
+            f"bundle {bundle.name} of tenant {name} was to be retrained by {bundle.manifest.retrain_by}:"
+            f" run `python -m training refresh --tenant {name}`"
+            for name, bundle in ((name, served.stock.bundle) for name, served in sorted(bundles.served.items()))
+            if bundle.manifest.overdue(today)
+        ]
+        return PlainTextResponse("\n".join(["ready", *refused, *overdue]) + "\n")
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.runtime.metrics.render(), media_type=metrics.CONTENT_TYPE)

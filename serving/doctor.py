@@ -77,6 +77,9 @@ def _intake(client: Client, now: datetime) -> Iterator[Finding]:
             yield Finding(f"unknown {kind}s", "look", words)
         else:
             yield Finding(f"unknown {kind}s", "ok", "none")
+    if found.retrain_overdue:
+        words = f"what serves was to be retrained by {found.retrain_by}: run `python -m training refresh`"
+        yield Finding("retraining", "bad", words)
     if found.shared_names:
         words = f"one history for several people; leave each to one learner: {', '.join(found.shared_names[:3])}"
         yield Finding("shared names", "bad", words)

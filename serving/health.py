@@ -16,6 +16,8 @@ SHOWN = 20
 async def health(runtime: Runtime, tenant: str) -> HealthAnswer:
     """How the intake of a tenant stands. Raises RefusedError (503) where the store does not answer."""
     now = runtime.clock()
+    stock = runtime.bundles.current(tenant)
+    manifest = None if stock is None else stock.bundle.manifest
 
     def found(session: TenantSession) -> HealthAnswer:
         newest, noted = session.newest_event(), session.intake()
@@ -32,6 +34,8 @@ async def health(runtime: Runtime, tenant: str) -> HealthAnswer:
             unresolved_items=_unresolved(items),
             shared_names=tuple(session.shared_names()[:SHOWN]),
             evidence=_coverage(session.learners_by_evidence()),
+            retrain_by=None if manifest is None else manifest.retrain_by,
+            retrain_overdue=manifest is not None and manifest.overdue(now.date()),
         )
 
     try:

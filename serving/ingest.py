@@ -1,30 +1,51 @@
 """`POST /v1/events`: one event or a batch, each with its own result, durable when acknowledged."""
 
 import json
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from features.events import Event
-from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer, EvidenceIn
+from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer
 from serving.problems import RefusedError, first_error, later
 from serving.runtime import Runtime, StoreDownError
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
     """Validate, store and report. A single event that is wrong or conflicts raises RefusedError (400, 409)."""
-    return await record(runtime, tenant, body, EventIn)
+    now = runtime.clock()
+    read = parsed(body, EventIn, lambda given: given.event(tenant, now))
+    return await store(runtime, tenant, read, single=isinstance(body, dict))
 
 
-async def record(runtime: Runtime, tenant: str, body: Any, kind: type[EventIn] | type[EvidenceIn]) -> EventsAnswer:
-    """`ingest` for rows of a kind, which says what event each is."""
-    single = isinstance(body, dict)
-    rows = [body] if single else body
+def parsed(body: Any, kind: type[M], made: Callable[[M], T]) -> list[T | EventResult]:
+    """What is `made` of each row, or what is wrong with it. RefusedError (400) for a body that holds no rows, or too many."""
+    rows = [body] if isinstance(body, dict) else body
     if not isinstance(rows, list) or not rows or len(rows) > MAX_EVENTS:
         raise RefusedError(400, f"body: send one row or an array of 1 to {MAX_EVENTS:,}", field="body")
-    now = runtime.clock()
-    read = [_read(row, index, tenant, now, kind) for index, row in enumerate(rows)]
+
+    def read(row: Any) -> T:  # strict for the result as well, whose own model also reads files
+        return made(kind.model_validate_json(json.dumps(row), strict=True))
+
+    return [attempt(index, _id_of(row), partial(read, row)) for index, row in enumerate(rows)]
+
+
+def attempt(index: int, event_id: str | None, make: Callable[[], T]) -> T | EventResult:
+    """What is made, or in words what keeps it from being made."""
+    try:
+        return make()
+    except ValidationError as error:
+        field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
+        return EventResult(index=index, event_id=event_id, outcome="invalid", field=field or _field_of(detail), detail=detail)
+
+
+async def store(runtime: Runtime, tenant: str, read: Sequence[Event | EventResult], *, single: bool) -> EventsAnswer:
+    """Store the events and report on all. RefusedError where the `single` one is wrong or conflicts (400, 409), or 503."""
     events = [one for one in read if isinstance(one, Event)]
     try:
         outcomes = iter((await runtime.append(tenant, events)).outcomes)
@@ -42,15 +63,9 @@ async def record(runtime: Runtime, tenant: str, body: Any, kind: type[EventIn] |
     return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
 
 
-def _read(row: Any, index: int, tenant: str, now: datetime, kind: type[EventIn] | type[EvidenceIn]) -> Event | EventResult:
-    event_id = row.get("event_id") if isinstance(row, dict) else None
-    try:
-        # Strict for the result as well, whose own model also reads files.
-        return kind.model_validate_json(json.dumps(row), strict=True).event(tenant, now)
-    except ValidationError as error:
-        field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
-        known = event_id if isinstance(event_id, str) else None
-        return EventResult(index=index, event_id=known, outcome="invalid", field=field or _field_of(detail), detail=detail)
+def _id_of(row: Any) -> str | None:
+    found = row.get("event_id") if isinstance(row, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _field_of(detail: str) -> str | None:

@@ -66,8 +66,12 @@ class _BundleCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         name = GaugeMetricFamily("nextwise_bundle_info", "The bundle that serves", labels=("tenant", "bundle"))
         age = GaugeMetricFamily("nextwise_bundle_age_seconds", "Since the last fact it was trained on", labels=("tenant",))
+        left = GaugeMetricFamily("nextwise_retrain_left_days", "Until the bundle is to be retrained", labels=("tenant",))
+        today = datetime.now(UTC).date()
         for tenant, served in sorted(self._bundles().items()):
             name.add_metric((tenant, served.stock.bundle.name), 1)
             since = served.stock.bundle.manifest.provenance.data_until or served.since
             age.add_metric((tenant,), (datetime.now(UTC) - since).total_seconds())
-        yield from (name, age)
+            if (by := served.stock.bundle.manifest.retrain_by) is not None:
+                left.add_metric((tenant,), (by - today).days)
+        yield from (name, age, left)

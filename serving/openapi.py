@@ -157,7 +157,7 @@ def _mounted() -> Document:
         },
     }
     evidence = events | {
-        "summary": "Record that a skill was used at work: one piece of evidence, or up to 1,000, each with a result.",
+        "summary": "Record that a skill was used: one piece of evidence, or up to 1,000, each with a result.",
         "operationId": "evidence",
         "security": _security("/v1/evidence"),
         "requestBody": {"required": True, "content": _json(_one_or_many(EvidenceIn))},

@@ -1,7 +1,7 @@
 """What goes in and out over HTTP: pydantic models with a limit on every size. Unknown fields are refused."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -100,14 +100,20 @@ class EvidenceIn(_In):
     learner_id: Id
     skill: Id
     kind: Annotated[
-        Literal["applied", "used_in_work", "attested", "endorsed"],
+        Literal["follow_up", "confirmed", "endorsed", "attested", "applied", "used_in_work"],
         Field(
-            description="`applied`: the learner says so; `used_in_work`: a work system's row (`source`) shows it; `attested`: a"
-            " manager or examiner (`by`) vouches for it; `endorsed`: a colleague (`by`) does."
+            description="`follow_up`: the learner's own answer whether they used it (`used`, `went`), which counts as declared;"
+            " `confirmed`: another learner (`by`) saw it, which attests it where they are the manager, else endorses it;"
+            " `endorsed`: a colleague (`by`) vouches for it; `attested`: a manager or examiner (`by`) does; `applied`: whoever"
+            " sends it has seen it; `used_in_work`: a work system's row (`source`) shows it."
         ),
     ]
+    used: Annotated[Literal["yes", "not_yet"] | None, Field(description="Of `follow_up`: whether it was used.")] = None
+    went: Annotated[Literal["well", "so_so", "badly"] | None, Field(description="Of a `follow_up` with yes: how it went.")] = (
+        None
+    )
     level: Annotated[float | None, Field(ge=0, le=5, description="The level it showed, where somebody can say.")] = None
-    by: Annotated[Id | None, Field(description="Who vouches; never the learner.")] = None
+    by: Annotated[Id | None, Field(description="Who vouches: another learner of the catalogue, by id or alias.")] = None
     source: Annotated[str | None, Field(min_length=1, max_length=256, description="Such as crm:deal/4711.")] = None
     item_id: Annotated[Id | None, Field(description="The item that this follows up.")] = None
     decision_id: Id | None = None
@@ -115,36 +121,53 @@ class EvidenceIn(_In):
 
     @model_validator(mode="after")
     def _somebody_can_say(self) -> Self:
-        if self.kind in ("attested", "endorsed") and self.by is None:
+        if self.kind in ("attested", "endorsed", "confirmed") and self.by is None:
             raise ValueError(f"by: {self.kind} by whom?")
         if self.kind == "used_in_work" and self.source is None:
             raise ValueError("source: which row of which system shows it?")
         if self.by == self.learner_id:
-            raise ValueError("by: nobody vouches for themselves; send kind `applied`")
+            raise ValueError("by: nobody vouches for themselves; send kind `follow_up`")
         return self
 
-    def event(self, tenant: str, recorded_at: AwareDatetime) -> Event:
-        """The fact to store. Raises ValidationError when it lies in the future."""
-        told = {"kind": self.kind, "level": self.level, "by": self.by, "source": self.source, "item": self.item_id}
+    @model_validator(mode="after")
+    def _answers_what_was_asked(self) -> Self:
+        if (self.kind == "follow_up") != (self.used is not None):
+            raise ValueError("used: a follow_up says `yes` or `not_yet`, and nothing else has it")
+        if self.went is not None and self.used != "yes":
+            raise ValueError("went: only what was used went well or badly")
+        if self.kind == "follow_up" and (self.level is not None or self.by is not None):
+            raise ValueError("level: a follow_up is the learner's own answer, without a level and without `by`")
+        return self
+
+    def event(self, tenant: str, recorded_at: AwareDatetime, *, by_manager: bool = False) -> Event:
+        """The fact to store; `by_manager`: whether who confirms is the learner's. Raises ValidationError when it lies in the
+        future.
+        """
+        told = {name: getattr(self, name) for name in ("kind", "used", "went", "level", "by", "source")}
+        told |= {"item": self.item_id, "as": ("manager" if by_manager else "peer") if self.kind == "confirmed" else None}
         fields = {name: getattr(self, name) for name in ("event_id", "learner_id", "decision_id", "occurred_at")}
         return Event.model_validate(
             {
                 **fields,
                 "tenant": tenant,
-                "verb": EVIDENCE_VERBS[self.kind],
+                "verb": self._verb(by_manager=by_manager),
+                "result": Result(success=False) if self.used == "not_yet" else None,
                 "object_id": f"{SKILL_PREFIX}{self.skill}",
                 "recorded_at": to_utc(recorded_at),
                 "context": {name: value for name, value in told.items() if value is not None},
             }
         )
 
-
-EVIDENCE_VERBS: Mapping[str, Verb] = {
-    "applied": Verb.APPLIED,
-    "used_in_work": Verb.APPLIED,
-    "attested": Verb.ATTESTED,
-    "endorsed": Verb.ENDORSED,
-}
+    def _verb(self, *, by_manager: bool) -> Verb:
+        match self.kind:
+            case "follow_up":  # what is not used yet shows nothing, and takes nothing back
+                return Verb.KNOWN if self.used == "yes" else Verb.ANSWERED
+            case "confirmed":
+                return Verb.ATTESTED if by_manager else Verb.ENDORSED
+            case "applied" | "used_in_work":
+                return Verb.APPLIED
+            case "attested" | "endorsed":
+                return Verb(self.kind)
 
 
 class FeedbackIn(_In):
@@ -393,6 +416,7 @@ class HealthAnswer(BaseModel):
     """How the intake stands. `last_event_lag_s`: from occurring to recording. `not_understood`: valid statements that are no
     events. `refused`: by the field that was wrong. An unresolved name is resolved by a catalogue row that has it as an alias.
     `shared_names`: the first that several learners go by, of whom only one has the history: take it from all but one.
+    `retrain_by`: the day (UTC) by whose end what serves is to be retrained, null where it names none.
     """
 
     at: datetime
@@ -406,6 +430,8 @@ class HealthAnswer(BaseModel):
     unresolved_items: Unresolved
     shared_names: tuple[str, ...]
     evidence: EvidenceCoverage
+    retrain_by: date | None
+    retrain_overdue: bool
 
 
 class SyncQuery(BaseModel):

@@ -16,8 +16,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +78,11 @@ class Provenance(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The content of `manifest.json`."""
+    """The content of `manifest.json`.
+
+    `retrain_by`: the day (UTC) by whose end a bundle from newer data is to take its place, so that no model keeps what it
+    learned from somebody who was erased. None where nothing was learned of people, or in bundles of before it was named.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,6 +98,24 @@ class Manifest(BaseModel):
     provenance: Provenance
     arrays: dict[FileName, ArrayFile]
     files: dict[FileName, str]
+    retrain_by: date | None = None
+
+    @property
+    def content(self) -> str:
+        """The name that the bundle has without its deadline: equal for what was learned from equal data on different days."""
+        return _name(self.text(exclude={"retrain_by"}))
+
+    def text(self, *, exclude: Collection[str] = ()) -> str:
+        """As it is written; a deadline that there is not is left out, as in bundles of before."""
+        return self.model_dump_json(indent=1, exclude={*exclude, *(() if self.retrain_by else ("retrain_by",))}) + "\n"
+
+    def overdue(self, today: date) -> bool:
+        """Whether the day to retrain by is over."""
+        return self.retrain_by is not None and today > self.retrain_by
+
+
+def _name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -143,6 +166,7 @@ def write_bundle(
     roles: tuple[str, ...] = (),
     org_units: tuple[str, ...] = (),
     calibration: Calibration | None = None,
+    retrain_by: date | None = None,
 ) -> Path:
     """Write a bundle under `parent` and return its folder `parent/NAME`. Writing equal content again changes nothing."""
     parent.mkdir(parents=True, exist_ok=True)
@@ -170,8 +194,9 @@ def write_bundle(
         provenance=provenance,
         arrays=arrays,
         files=files,
+        retrain_by=retrain_by,
     )
-    name = _write_text(staging / _MANIFEST, manifest.model_dump_json(indent=1) + "\n")[:16]
+    name = _write_text(staging / _MANIFEST, manifest.text())[:16]
     return put_in_place(staging, parent / name)
 
 
@@ -189,6 +214,11 @@ def put_in_place(staging: Path, final: Path) -> Path:
     staging.replace(final)
     flush_to_disk(final.parent)
     return final
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What a bundle says of itself, no file of it verified. BundleError as `load_bundle`."""
+    return _read_manifest(folder)[0]
 
 
 def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:

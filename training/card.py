@@ -84,6 +84,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "first": _day(dated.min()) if len(dated) else None,
         "last": _day(dated.max()) if len(dated) else None,
         "known_until": None if np.isnat(table.until) else _day(table.until),
+        "retrain_by": None if outcome.retrain_by is None else outcome.retrain_by.isoformat(),
         "digest": table.digest(),
     }
 

@@ -41,12 +41,14 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Which interactions take part: those from `since` on that happened and were recorded before `until`.
 
-    `use`: what is learned from and chosen on, "all" of them or the "organic" ones, which nobody recommended.
+    `use`: what is learned from and chosen on, "all" of them or the "organic" ones, which nobody recommended. `retrain_days`:
+    so long after they were read a bundle that learned from them is to be retrained, for somebody may have been erased since.
     """
 
     since: Instant | None = None
     until: Instant | None = None
     use: Literal["all", "organic"] = "all"
+    retrain_days: int = Field(default=30, ge=1, le=3650)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -6,6 +6,7 @@ takes part in choosing for it. What is shipped is chosen in the last window, aft
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Literal
 
@@ -42,7 +43,7 @@ class DataError(Exception):
 class Table:
     """One tenant's training table, items, audiences, roles and org units as its arrays count them.
 
-    `proposals` go into the bundle as they are.
+    `proposals` go into the bundle as they are. `read_at`: when the store was read; None where nobody knows.
     """
 
     tenant: str
@@ -53,6 +54,7 @@ class Table:
     proposals: Proposals = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     org_units: tuple[str, ...] = ()
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,18 @@ class Outcome:
     def weights(self) -> Mapping[str, float]:
         """The weights of the parts behind what ships."""
         return self.blend.weights if self.ranker is None or self.ranker.trees is None else self.ranker.blend.weights
+
+    @property
+    def data_until(self) -> datetime | None:
+        """The latest time at which something of the data became known; None where they have no times."""
+        at = self.table.interactions.until
+        return None if np.isnat(at) else at.astype("datetime64[us]").item().replace(tzinfo=UTC)
+
+    @property
+    def retrain_by(self) -> date | None:
+        """The day (UTC) by whose end what was learned here is to be learned anew; None where no time is known."""
+        read = self.table.read_at or self.data_until
+        return None if read is None else (read.astimezone(UTC) + timedelta(days=self.config.data.retrain_days)).date()
 
     @property
     def note(self) -> str:

@@ -1,6 +1,7 @@
 """What a fit starts from, read from the lake: the training table, its time zone, and what is known of its items."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache as memoised
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def read_table(lake: Path, tenant: str, step: Step) -> tuple[Table, str | None, 
         proposals = read_proposals(lake, tenant, catalogue)
     except (ValueError, OSError) as error:
         raise DataError(str(error)) from error
-    named = {"roles": groups.roles, "org_units": groups.org_units}
+    named: dict[str, Any] = {"roles": groups.roles, "org_units": groups.org_units, "read_at": _read_at(manifest)}
     table = Table(tenant, items, interactions, groups.audiences, catalogue, proposals, **named)
     return table, _timezone(manifest), _sides(table, lake / "vectors" / tenant, step)
 
@@ -40,6 +41,11 @@ def _timezone(manifest: Mapping[str, Any]) -> str | None:
     """The zones that imports of zone-less times were read in, None where every time had its own."""
     zones = {str(facts["timezone"]) for facts in manifest.get("imports", ()) if facts.get("timezone")}
     return ", ".join(sorted(zones)) or None
+
+
+def _read_at(manifest: Mapping[str, Any]) -> datetime | None:
+    """When the lake was made from the store; a lake of before that was written down does not say."""
+    return datetime.fromisoformat(manifest["read_at"]) if "read_at" in manifest else None
 
 
 def _sides(table: Table, cache: Path, step: Step) -> Sides:

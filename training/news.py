@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from training.tracking import CHALLENGER, CHAMPION, Registry, Version
 FINGERPRINT, DATA, RECIPE, PROGRAM = "refresh.fingerprint", "refresh.data", "refresh.recipe", "refresh.program"
 FITTED_AT, CATALOGUE = "refresh.at", "refresh.catalogue"
 """Tags of a version: what it was made of, when, and that the champion's catalogue was seen to after its verdict."""
+AHEAD = timedelta(days=3)
+"""So long before a deadline a fit begins: nights may fail."""
 _PROGRAM = ("training.fit", "training.gate", "features.lake")
 
 
@@ -110,6 +112,12 @@ def overdue(version: Version, max_age_days: float, now: datetime) -> bool:
     except ValueError:
         return True
     return not -timedelta(days=1) <= age <= timedelta(days=max_age_days)
+
+
+def due(champion: Version | None, now: datetime) -> date | None:
+    """The day by which the champion is to be retrained, where it is near enough for a night that fails, or over."""
+    by = None if champion is None else champion.retrain_by
+    return by if by is not None and now.astimezone(UTC).date() >= by - AHEAD else None
 
 
 def _digest(*parts: str) -> str:

@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +22,18 @@ ORGANIC_ENOUGH = 200
 _SEED = 11  # of the paired bootstrap: the same fit gives the same verdict
 
 
-def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
+def promote(registry: Registry, *, note: str = "", due: date | None = None) -> tuple[Verdict, Version]:
     """Decide over the challenger, tag it with verdict and reason, and move the alias `champion` to what serves.
 
     `note` is a person's own reason, kept beside the gate's: with one, what was rolled back may return, and a champion that
-    could not be measured is left out of the comparison. Raises TrackingError without a challenger, and for one that was
-    rolled back when no reason is given.
+    could not be measured is left out of the comparison. `due`: the day by which the champion is to be retrained, where that is
+    near or over; then it does not stay, and what takes its place is as if there were none. Raises TrackingError without a
+    challenger, and for one that was rolled back when no reason is given.
     """
     challenger = registry.aliased(CHALLENGER)
     if challenger is None:
         raise TrackingError(f"{registry.name} has no challenger; run `python -m training fit` first")
-    if not note and challenger.bundle in rolled_back(registry):
+    if not note and challenger.content in rolled_back(registry):
         raise TrackingError(
             f"{registry.name}: bundle {challenger.bundle} was rolled back, and the same data and recipe made it again; "
             "fit on newer data or another recipe, or say with --reason why it may return"
@@ -45,25 +47,27 @@ def promote(registry: Registry, *, note: str = "") -> tuple[Verdict, Version]:
         ranks = load_ranks(registry.fetch_file(challenger.run_id, RANKS, Path(scratch)))
     left_out = champion is not None and bool(note) and _unmeasurable(challenger, champion)
     verdict = judge(ranks, challenger, None if left_out else champion)
+    if due is not None and verdict.serve == "champion":
+        verdict = let_go(verdict, ranks, challenger, due)
     served = _serving(registry, verdict, challenger, champion)
     said = {"gate_verdict": verdict.words, "gate_reason": verdict.reason, **({"gate_note": note} if note else {})}
     registry.tag(challenger, **said)
     if verdict.serve == "baseline":
         registry.tag(served, **said)
-    for version in _taken_back(registry, served.bundle) if note else ():
+    for version in _taken_back(registry, served.content) if note else ():
         registry.tag(version, gate_rollback=f"may serve again: {note}")
     registry.point(CHAMPION, served)  # last: what `settled` asks for
     return verdict, served
 
 
 def rolled_back(registry: Registry) -> set[str]:
-    """Bundles that a person took back: equal data and recipe make the same bundle again, under another version."""
-    return {v.bundle for v in _taken_back(registry)}
+    """The contents of bundles that a person took back: equal data and recipe make them again, under another version."""
+    return {v.content for v in _taken_back(registry)}
 
 
-def _taken_back(registry: Registry, bundle: str | None = None) -> list[Version]:
+def _taken_back(registry: Registry, content: str | None = None) -> list[Version]:
     found = [v for v in registry.versions() if v.tags.get("gate.rollback", "").startswith(_ROLLED_BACK)]
-    return [v for v in found if bundle in (None, v.bundle)]
+    return [v for v in found if content in (None, v.content)]
 
 
 def settled(registry: Registry, challenger: Version) -> bool:
@@ -92,6 +96,13 @@ def judge(ranks: dict[str, Evaluation], challenger: Version, champion: Version |
     if verdict.serve == "challenger" and champion is not None:
         verdict = _unless_fed(verdict, ranks, model, challenger.tags["gate.champion_row"])
     return replace(verdict, reason=f"{verdict.reason} ({protocol})")
+
+
+def let_go(verdict: Verdict, ranks: dict[str, Evaluation], challenger: Version, due: date) -> Verdict:
+    """The verdict without the champion, whose data have become too old to be kept."""
+    instead = judge(ranks, challenger, None)
+    why = f"but it is to be retrained by {due.isoformat()}, for people who were erased since, so it goes"
+    return replace(instead, reason=f"{verdict.reason}; {why}: {instead.reason.removeprefix('no champion yet; ')}")
 
 
 def _unless_fed(verdict: Verdict, ranks: dict[str, Evaluation], model: str, champion: str) -> Verdict:

@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from training.bundle import (
     flush_to_disk,
     load_bundle,
     put_in_place,
+    read_manifest,
     read_pointer,
     write_pointer,
 )
@@ -83,7 +85,7 @@ def roll_back(bundles: Path, tenant: str) -> Pointer:
 
 
 def prune(bundles: Path, tenant: str, *, keep: int = KEPT) -> tuple[str, ...]:
-    """Remove all but the newest `keep` bundles of a tenant, and return the names of those that went.
+    """Remove all but the newest `keep` bundles of a tenant, and those that were to be retrained by now; returns their names.
 
     What a pointer names stays, as bundle or as previous: the pointer `champion`, and any other file in the folder that reads
     as a pointer, which is how a deployment that holds on to a bundle says so. So does what is younger than an hour: another
@@ -95,12 +97,21 @@ def prune(bundles: Path, tenant: str, *, keep: int = KEPT) -> tuple[str, ...]:
     if pinned is None:
         return ()
     now = time.time()
-    old = [p for p in found[keep:] if p.name not in pinned and now - p.stat().st_mtime > _FORGOTTEN_S]
+    gone = {path for path in found if _overdue(path)}.union(found[keep:])
+    old = [p for p in found if p in gone and p.name not in pinned and now - p.stat().st_mtime > _FORGOTTEN_S]
     for path in old:
-        gone = path.with_name(f"{_INCOMING}{path.name}")  # out of sight at once: a kill leaves no half bundle of that name
-        path.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        hidden = path.with_name(f"{_INCOMING}{path.name}")  # out of sight at once: a kill leaves no half bundle of that name
+        path.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
     return tuple(path.name for path in old)
+
+
+def _overdue(bundle: Path) -> bool:
+    """Whether the day is over by which a bundle was to be retrained; of one that cannot be read nobody knows."""
+    try:
+        return read_manifest(bundle).overdue(datetime.now(UTC).date())
+    except BundleError:
+        return False
 
 
 def _bundles(folder: Path) -> list[Path]:

@@ -131,11 +131,12 @@ def _bundle(outcome: Outcome, model: Fitted, serves: str, timezone: str | None, 
         population={"popularity": table.interactions.item_counts().astype(np.float32)},
         calibration=_calibration(outcome) if serves == outcome.serves else None,
         proposals=table.proposals,
+        retrain_by=outcome.retrain_by,
         provenance=Provenance(
             recipe=_recipe(outcome, serves),
             data_digest=table.interactions.digest(),
             split_digest=outcome.reports[0].digest,
-            data_until=_until(outcome),
+            data_until=outcome.data_until,
             timezone=timezone,
             costs={"arrays_mb": numbers / 1e6},
         ),
@@ -161,11 +162,6 @@ def settings_of(model: Settings) -> dict[str, JsonValue]:
     """A model's settings by name."""
     assert isinstance(model, BaseModel)
     return dict(model.model_dump(mode="json"))
-
-
-def _until(outcome: Outcome) -> datetime | None:
-    at = outcome.table.interactions.until
-    return None if np.isnat(at) else at.astype("datetime64[us]").item().replace(tzinfo=UTC)
 
 
 def _log_recipe(run: Run, outcome: Outcome, source: str) -> None:
@@ -321,4 +317,4 @@ def _example(outcome: Outcome) -> dict[str, Any]:
 
 
 def _at(outcome: Outcome) -> str:
-    return (_until(outcome) or datetime(2026, 1, 1, tzinfo=UTC)).isoformat()
+    return (outcome.data_until or datetime(2026, 1, 1, tzinfo=UTC)).isoformat()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -132,6 +132,7 @@ class _Run:
     watch: Watch
     steps: list[Step] = field(default_factory=list)
     drift: DriftReport | None = None
+    due: date | None = None
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -191,7 +192,9 @@ class _Run:
             judged = news.judged(self.registry, self.fingerprint.whole)
             self._adopt(say)
             hint = self.journal.hint("fit")
-            late = judged is not None and news.overdue(judged, self.options.max_age_days, self.started)
+            self.due = news.due(self.registry.aliased(CHAMPION), self.started)
+            old = judged is not None and news.overdue(judged, self.options.max_age_days, self.started)
+            late = old or self.due is not None
             ended = judged is not None and hint.get("run_id") == judged.run_id
             begun = judged is not None and not ended and news.unfinished(self.registry, self.fingerprint.whole, hint)
             if judged is not None and not (late or begun or self.options.force):
@@ -248,12 +251,12 @@ class _Run:
 
     def gate(self, version: Version) -> None:
         with self._step("gate") as say:
-            if version.bundle in rolled_back(self.registry):
+            if version.content in rolled_back(self.registry):
                 reason = f"bundle {version.bundle} was rolled back by a person, and the same data and recipe made it again"
                 self.registry.tag(version, gate_verdict="champion stays", gate_reason=reason)
                 say(f"champion stays: {reason}")
                 return
-            verdict, _ = promote(self.registry)
+            verdict, _ = promote(self.registry, due=self.due)
             say(f"{verdict.words}: {verdict.reason}")
 
     def publish(self, version: Version) -> Ending:
@@ -333,6 +336,8 @@ class _Run:
     def _why(self, judged: Version | None, late: bool) -> str:
         if judged is not None:
             old = f"the last fit is older than {self.options.max_age_days:g} days"
+            if self.due is not None:
+                old = f"the champion is to be retrained by {self.due.isoformat()}"
             return "asked for" if self.options.force else old if late else "the one that was begun did not end"
         last = next((v for v in self.registry.versions() if news.FINGERPRINT in v.tags), None)
         if last is None:

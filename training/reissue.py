@@ -14,7 +14,7 @@ from features.proposals import to_json
 from features.side import SideInformation
 from features.vocabulary import Vocabulary
 from training.adopt import register
-from training.bundle import Bundle, write_bundle
+from training.bundle import Bundle, read_manifest, write_bundle
 from training.fit import Table
 from training.grown import grown, grown_population, grown_vocabulary, ranks_new_items
 from training.parts import Sides
@@ -36,7 +36,7 @@ def reissue(registry: Registry, champion: Version, bundle: Bundle, table: Table,
         return None
     with tempfile.TemporaryDirectory() as scratch:
         folder = renewed(Path(scratch), bundle, table, sides)
-        if folder.name in rolled_back(registry):
+        if read_manifest(folder).content in rolled_back(registry):
             return None
         tags = {name: value for name, value in champion.tags.items() if name.startswith(("gate.", "data."))}
         tags |= {SOURCE_RUN: source_run(champion), "reissue.of": champion.bundle, "model": champion.tags.get("model", "")}
@@ -71,6 +71,7 @@ def renewed(parent: Path, bundle: Bundle, table: Table, sides: Sides) -> Path:
         population=population,
         proposals=table.proposals,
         provenance=manifest.provenance,
+        retrain_by=manifest.retrain_by,  # the model is the same, and so is what it learned from
         calibration=bundle.calibration,
     )
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from mlflow.models.model import ModelInfo  # noqa: E402
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: E402
 from mlflow.types.schema import AnyType, Array  # noqa: E402
 
+from training.bundle import read_manifest  # noqa: E402
 from training.sources import copy_sources  # noqa: E402
 
 DEFAULT_TRACKING = "sqlite:///var/mlflow.db"
@@ -72,6 +74,9 @@ class _Named(MetaDataset):
         return None
 
 
+_CONTENT, _RETRAIN_BY = "bundle.content", "bundle.retrain_by"
+
+
 class TrackingError(Exception):
     """The registry does not hold what was asked for; the message says what to run."""
 
@@ -87,6 +92,17 @@ class Version:
     @property
     def bundle(self) -> str:
         return self.tags.get("bundle", "")
+
+    @property
+    def content(self) -> str:
+        """Equal for versions that were learned from equal data by an equal recipe, whenever that was."""
+        return self.tags.get(_CONTENT) or self.bundle
+
+    @property
+    def retrain_by(self) -> date | None:
+        """The day by which its bundle is to be retrained; None where it names none."""
+        found = self.tags.get(_RETRAIN_BY)
+        return None if found is None else date.fromisoformat(found)
 
 
 class Run:
@@ -160,7 +176,7 @@ class Run:
                 pip_requirements=requirements(_kind(bundle)),
                 metadata={"bundle": bundle.name, "role": role},
             )
-        given = {"bundle": bundle.name, "role": role, **tags}
+        given = {"bundle": bundle.name, "role": role, **_said(bundle), **tags}
         return Version(_next_version(self._model_name, info, self.run_id, given, description), self.run_id, given)
 
 
@@ -273,6 +289,13 @@ def _next_version(name: str, info: ModelInfo, run_id: str, tags: Mapping[str, st
 def requirements(kind: str = "") -> list[str]:
     """What scoring by a bundle of this kind needs, pinned to what is installed."""
     return [f"{name}=={importlib.metadata.version(name)}" for name in (*SCORING_NEEDS, *MORE_NEEDS.get(kind, ()))]
+
+
+def _said(bundle: Path) -> dict[str, str]:
+    """What is asked of a version later without fetching its bundle."""
+    manifest = read_manifest(bundle)
+    by = manifest.retrain_by
+    return {} if by is None else {_CONTENT: manifest.content, _RETRAIN_BY: by.isoformat()}
 
 
 def _kind(bundle: Path) -> str:

@@ -109,13 +109,18 @@ def _plain(cell: str) -> float:
     return float(cell)
 
 
+def numbers(csv_map: CsvMap) -> Callable[[str], float]:
+    """How a number is read; it raises ValueError for what is none."""
+    return _decimal_comma if csv_map.decimal == "comma" else _plain
+
+
 Fragment = Callable[[str], str]
 """From a cell to the JSON of its value, `null` for an empty one."""
 
 
 def fragments(csv_map: CsvMap) -> dict[str, Fragment]:
     """How the cells of an event's result are read, by the result's field. Each remembers some thousand cells."""
-    number = _decimal_comma if csv_map.decimal == "comma" else _plain
+    number = numbers(csv_map)
     return {
         "completion": _remembering(_yes_or_no),
         "success": _remembering(_yes_or_no),

@@ -26,8 +26,16 @@ class Header:
 
 def read_header(lines: Lines, csv_map: CsvMap) -> Header:
     """Takes the first line that is not blank. FileError where a column is missing, or the line is no header."""
+    separator, names = column_names(lines, csv_map, [*csv_map.columns.values(), *FIELDS])
+    completed = csv_map.completed(names)
+    _check(names, completed, lines.number)
+    places = {field: names.index(column) for field, column in completed.columns.items()}
+    return Header(completed, separator, len(names), places, tuple(_notes(csv_map, completed, separator)))
+
+
+def column_names(lines: Lines, csv_map: CsvMap, wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """The separator, and the columns of the first line that is not blank. `wanted`: what to know a separator by."""
     first = _first_line(lines)
-    wanted = [*csv_map.columns.values(), *FIELDS]
     separator = csv_map.separator or sniff(first or "", wanted)
     names = row_from(lines, first, separator)
     if isinstance(names, Broken):
@@ -35,10 +43,18 @@ def read_header(lines: Lines, csv_map: CsvMap) -> Header:
     names = [name.strip() for name in names]
     if not is_text("".join(names)):
         raise FileError(f"the text is not {csv_map.encoding}; {OTHER_ENCODING}", lines.number)
-    completed = csv_map.completed(names)
-    _check(names, completed, lines.number)
-    places = {field: names.index(column) for field, column in completed.columns.items()}
-    return Header(completed, separator, len(names), places, tuple(_notes(csv_map, completed, separator)))
+    return separator, names
+
+
+def require(names: Sequence[str], columns: Sequence[str], line: int) -> None:
+    """FileError where one of these columns is missing or stands twice."""
+    missing = [column for column in columns if column not in names]
+    if missing:
+        near = "".join(_near(column, names) for column in missing)
+        raise FileError(f"the column is missing; {_has(names)}{near}", line, ", ".join(missing))
+    twice = [column for column in columns if names.count(column) > 1]
+    if twice:
+        raise FileError("the column stands twice in the header", line, twice[0])
 
 
 OTHER_ENCODING: Final = "give the encoding of the file, for example --encoding cp1252"
@@ -52,18 +68,15 @@ def _first_line(lines: Lines) -> str | None:
 
 
 def _check(names: Sequence[str], csv_map: CsvMap, line: int) -> None:
-    has = f"the header has: {', '.join(names)}"
-    missing = [column for column in csv_map.columns.values() if column not in names]
-    if missing:
-        near = "".join(_near(column, names) for column in missing)
-        raise FileError(f"the column is missing; {has}{near}", line, ", ".join(missing))
+    require(names, list(csv_map.columns.values()), line)
     for field in (*REQUIRED, "verb"):
         if field not in csv_map.columns and not (field == "verb" and csv_map.constant):
             or_constant = ", or --verb completed for all rows" if field == "verb" else ""
-            raise FileError(f"no column is named for it; give --map '{field}=COLUMN'{or_constant}; {has}", line, field)
-    twice = [column for column in csv_map.columns.values() if names.count(column) > 1]
-    if twice:
-        raise FileError("the column stands twice in the header", line, twice[0])
+            raise FileError(f"no column is named for it; give --map '{field}=COLUMN'{or_constant}; {_has(names)}", line, field)
+
+
+def _has(names: Sequence[str]) -> str:
+    return f"the header has: {', '.join(names)}"
 
 
 def _near(column: str, names: Sequence[str]) -> str:

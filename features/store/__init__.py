@@ -9,7 +9,7 @@ from features.store.erasure import Erased
 from features.store.grants import GrantRows, UnknownGrantError
 from features.store.keys import KeyRows, UnknownKeyError
 from features.store.lent import GrantedError
-from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
+from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult, Version
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
 from features.store.snapshots import MOST_VANISH, VanishError
@@ -44,6 +44,7 @@ __all__ = [
     "UnknownGrantError",
     "UnknownKeyError",
     "VanishError",
+    "Version",
     "VersionError",
     "VoidingError",
     "stored_row",

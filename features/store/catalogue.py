@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from features.audit import Act
 from features.catalogue import KINDS, Assignment, Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json, kind_of
 from features.columns import instant, microseconds
-from features.store.outcomes import PutResult
+from features.store.outcomes import PutResult, Version
 from features.store.rows import MAX_BATCH, TenantRows, among
 from features.store.tables import ALIASES, CATALOGUE, ITEM_ALIASES, OPEN
 
@@ -86,6 +86,19 @@ class CatalogueRows(TenantRows):
     def assignments(self, *, at: datetime | None = None) -> list[Assignment]:
         """All assignments as of `at`, sorted by id."""
         return list(self._rows(Assignment, at).values())
+
+    def versions(self, kind: str) -> list[Version]:
+        """Every version of every row of a kind, by id and time."""
+        query = sa.select(CATALOGUE.c.valid_from, CATALOGUE.c.valid_to, CATALOGUE.c.body).where(
+            CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query.order_by(CATALOGUE.c.id, CATALOGUE.c.valid_from, CATALOGUE.c.version)).all()
+        model = KINDS[kind]
+        return [
+            Version(model.model_validate_json(body), instant(since), None if until is None else instant(until))
+            for since, until, body in found
+        ]
 
     def row(self, kind: str, row_id: str) -> CatalogueRow | None:
         """The row of this kind and id as it stands now; None where there is none."""

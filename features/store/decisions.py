@@ -1,15 +1,25 @@
 """Decisions: what was shown and why, written once."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from features.columns import microseconds
+from features.columns import instant, microseconds
 from features.decisions import Decision
 from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows
 from features.store.suppression import erased
 from features.store.tables import DECISIONS
+
+
+class Decided(NamedTuple):
+    """A decision without what was decided."""
+
+    seq: int
+    decision_id: str
+    learner_id: str
+    decided_at: datetime
 
 
 class DecisionRows(TenantRows):
@@ -38,6 +48,22 @@ class DecisionRows(TenantRows):
         query = sa.select(DECISIONS.c.seq, DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant).order_by(DECISIONS.c.seq)
         for seq, body in self._pages(query, DECISIONS.c.seq, after, limit):
             yield seq, Decision.model_validate_json(body)
+
+    def decided(self) -> Iterator[Decided]:
+        """Every decision without its body, in order of arrival. Passes over all rows."""
+        table = DECISIONS.c
+        query = sa.select(table.seq, table.decision_id, table.learner_id, table.decided_at).where(table.tenant == self.tenant)
+        for seq, name, who, at in self._pages(query.order_by(table.seq), table.seq, 0, None):
+            yield Decided(seq, name, who, instant(at))
+
+    def decided_between(self, since: datetime, until: datetime) -> Iterator[Decision]:
+        """Decisions with since <= decided_at < until, in order of arrival. Passes over all rows."""
+        at = DECISIONS.c.decided_at
+        query = sa.select(DECISIONS.c.seq, DECISIONS.c.body).where(
+            DECISIONS.c.tenant == self.tenant, at >= microseconds(since), at < microseconds(until)
+        )
+        for _, body in self._pages(query.order_by(DECISIONS.c.seq), DECISIONS.c.seq, 0, None):
+            yield Decision.model_validate_json(body)
 
     def newest_decisions(self, limit: int, *, bundle: str, learners: Collection[str]) -> list[Decision]:
         """Of the `limit` decisions that arrived last those by a bundle for some learners, in order of arrival."""

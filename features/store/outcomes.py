@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from features.catalogue import CatalogueRow
 
 Outcome = Literal["accepted", "duplicate", "conflict", "suppressed"]
 
@@ -77,6 +79,14 @@ class PutResult:
             self.unchanged + other.unchanged,
             self.retired + other.retired,
         )
+
+
+class Version(NamedTuple):
+    """A catalogue row as it was from `valid_from` on; `valid_to` None: it still is."""
+
+    row: CatalogueRow
+    valid_from: datetime
+    valid_to: datetime | None
 
 
 @dataclass(frozen=True)

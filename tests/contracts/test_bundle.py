@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def write(
     tenant: str = "acme",
     model: Fitted | None = None,
     calibration: Calibration | None = None,
+    retrain_by: date | None = None,
 ) -> Path:
     table = Interactions.of_histories(Histories.of(rows or [[0, 1], [0], [0, 2]], len(ids)))
     catalogue = Catalogue(
@@ -62,6 +64,7 @@ def write(
         roles=("clerk", "smith"),
         org_units=("depot",),
         calibration=calibration,
+        retrain_by=retrain_by,
     )
 
 
@@ -88,6 +91,22 @@ def test_a_bundle_from_before_roles_and_units_loads_and_knows_none(folder: Path)
     name = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:16]
     older = load_bundle(folder.rename(folder.parent / name))
     assert (older.role_index("clerk"), older.org_unit_index("depot"), older.audience_index("sales")) == (-1, -1, 0)
+
+
+def test_a_bundle_names_the_day_by_which_it_is_to_be_retrained(tmp_path: Path, folder: Path) -> None:
+    day = date(2026, 4, 1)
+    manifest = load_bundle(write(tmp_path / "with", retrain_by=day)).manifest
+    assert (manifest.retrain_by, json.loads(manifest.model_dump_json())["retrain_by"]) == (day, "2026-04-01")
+    assert [manifest.overdue(date(2026, 4, one)) for one in (1, 2)] == [False, True]
+    assert not load_bundle(folder).manifest.overdue(date(9999, 1, 1))
+
+
+def test_what_was_learned_again_on_another_day_has_another_name_and_equal_content(tmp_path: Path, folder: Path) -> None:
+    """As the name of a bundle without a deadline, which is written as in the versions before there were any."""
+    assert "retrain_by" not in (folder / "manifest.json").read_text("utf-8")
+    days = [load_bundle(write(tmp_path / str(day), retrain_by=date(2026, 4, day))) for day in (1, 2)]
+    assert len({folder.name, *(one.name for one in days)}) == 3
+    assert {load_bundle(folder).manifest.content, *(one.manifest.content for one in days)} == {folder.name}
 
 
 def test_a_map_to_probabilities_comes_back_and_a_bundle_without_one_loads(tmp_path: Path, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A company of six items and three learners: small enough to know every answer."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def publish(
     recipe: Mapping[str, Any] | None = None,
     previous: str | None = None,
     proposals: Proposals | None = None,
+    retrain_by: date | None = None,
 ) -> Path:
     """Fit popularity on `TAKEN`, write the bundle and point to it."""
     histories = Histories.of(TAKEN, len(items), at=[[np.datetime64("2026-01-01")] * len(row) for row in TAKEN])
@@ -68,6 +69,7 @@ def publish(
         population={"popularity": interactions.item_counts().astype(np.float32)},
         provenance=Provenance(recipe=dict(recipe or {}), data_digest="d", split_digest="s", data_until=NOW),
         proposals=proposals,
+        retrain_by=retrain_by,
     )
     write_pointer(bundles, tenant, Pointer(bundle=folder.name, previous=previous))
     return folder

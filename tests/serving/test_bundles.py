@@ -1,9 +1,11 @@
 """The pointer is followed; what cannot be loaded is refused and the old bundle goes on serving."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
-from acme import ITEMS, KEY, TENANT, publish
+import pytest
+from acme import ITEMS, KEY, NOW, TENANT, publish
 from starlette.testclient import TestClient
 
 from features.catalogue import Item
@@ -99,6 +101,19 @@ def test_a_refused_bundle_is_named_by_a_service_that_is_ready(settings: Settings
         ready = client.get("/readyz")
     assert (ready.status_code, ready.text.startswith("ready\n")) == (200, True)
     assert "counts.npy" in ready.text
+
+
+@pytest.mark.parametrize(("days", "over"), [(0, False), (-1, True)])
+def test_a_deadline_that_is_over_is_told_and_the_bundle_serves_on(
+    client: TestClient, settings: Settings, days: int, over: bool
+) -> None:
+    day = NOW.date() + timedelta(days=days)
+    name = publish(settings.bundles, retrain_by=day).name
+    service.pages.runtime.bundles.refresh()
+    ready, health = client.get("/readyz"), client.get("/v1/ingest/health").json()
+    assert (ready.status_code, f"bundle {name} of tenant acme was to be retrained by {day}" in ready.text) == (200, over)
+    assert (health["retrain_by"], health["retrain_overdue"]) == (day.isoformat(), over)
+    assert "nextwise_retrain_left_days" in client.get("/metrics").text
 
 
 def test_the_running_service_swaps_between_requests(client: TestClient, settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def tiny_bundle() -> WriteBundle:
     return _write
 
 
-def _write(parent: Path, *, tenant: str = "acme", seed: int = 0) -> Path:
+def _write(parent: Path, *, tenant: str = "acme", seed: int = 0, retrain_by: date | None = None) -> Path:
     table = Interactions.of_histories(Histories.of([[0, 1, 2, 3], [0, 1, 2], [0, 1], [0]], len(ITEMS)))
     until = {"retired": "2025-12-31T00:00:00Z"}
     items = {i: Item.model_validate({"id": i, "title": i.title(), "available_until": until.get(i)}) for i in ITEMS}
@@ -44,6 +45,7 @@ def _write(parent: Path, *, tenant: str = "acme", seed: int = 0) -> Path:
         audiences=(),
         population={"popularity": table.item_counts().astype(np.float32)},
         provenance=Provenance(recipe={"seed": seed}, data_digest=table.digest(), split_digest=""),
+        retrain_by=retrain_by,
     )
 
 

@@ -80,6 +80,7 @@ OTHER: dict[str, Any] = {
     "models.content.share": 1.0,
     "models.content.encoder": "another",
     "blend.parts": ["linear", "recent"],
+    "data.retrain_days": 7,
     "bundle.row_entries": 1,
 }
 RUN_OPTIONS = {"models.als.threads", "models.als.engine", "models.bpr.threads", "models.linear.form"}
@@ -121,7 +122,7 @@ def small(**changes: Any) -> Config:
 
 def print_of(outcome: Outcome) -> str:
     """A digest over everything that a fit shows: ranks, intervals, and the arrays that would be served."""
-    found = hashlib.sha256()
+    found = hashlib.sha256(str(outcome.retrain_by).encode())
     for report in outcome.reports:
         for name, evaluation in report.pooled().items():
             found.update(name.encode() + evaluation.rank.tobytes() + evaluation.learner.tobytes())

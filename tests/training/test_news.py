@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from training.news import FINGERPRINT, FITTED_AT, judged, overdue, unfinished
+from training.news import FINGERPRINT, FITTED_AT, due, judged, overdue, unfinished
 from training.tracking import CHAMPION, Registry, Version
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -39,6 +39,13 @@ def test_the_version_judged_last_decides() -> None:
     assert found.number == 2
     assert judged(held(monday, tuesday), "monday") is None
     assert judged(held({FINGERPRINT: "monday"}), "monday") is None  # nobody judged it
+
+
+@pytest.mark.parametrize(("day", "is_due"), [("2026-03-05", False), ("2026-03-04", True), ("2026-01-01", True), (None, False)])
+def test_a_champion_is_due_some_nights_before_its_deadline(day: str | None, is_due: bool) -> None:
+    champion = Version(1, "r1", {} if day is None else {"bundle.retrain_by": day})
+    assert (due(champion, NOW) is not None) == is_due
+    assert due(None, NOW) is None
 
 
 def test_a_fit_that_began_is_unfinished_until_it_is_judged() -> None:

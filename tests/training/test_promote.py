@@ -2,16 +2,17 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from training.adopt import adopt
-from training.bundle import BundleError, Pointer, read_pointer
+from training.bundle import BundleError, Pointer, read_manifest, read_pointer
 from training.evaluate import ORGANIC, Evaluation
 from training.fit import Report
-from training.promote import difference, judge, rollback, rolled_back
+from training.promote import difference, judge, let_go, rollback, rolled_back
 from training.publish import publish
 from training.record import load_ranks, save_ranks
 from training.tracking import Registry, Version
@@ -40,6 +41,16 @@ def test_a_better_challenger_replaces_the_champion_it_was_measured_against() -> 
     assert verdict.reason.endswith("(rolling origin)")
 
 
+@pytest.mark.parametrize(("blend", "serve"), [(0.6, "challenger"), (0.3, "baseline")])
+def test_a_champion_whose_deadline_has_come_does_not_stay(blend: float, serve: str) -> None:
+    ranks = {"blend": ranked(blend), "recent": ranked(0.3), "champion": ranked(0.9)}
+    stays = judge(ranks, challenger("champion", "c0"), CHAMPION)
+    assert stays.serve == "champion"
+    gone = let_go(stays, ranks, challenger("champion", "c0"), date(2026, 4, 1))
+    assert gone.serve == serve
+    assert gone.reason.startswith(f"{stays.reason}; but it is to be retrained by 2026-04-01")
+
+
 def test_a_bundle_that_mlflow_does_not_hold_is_rolled_back_to_for_good(
     tmp_path: Path, tiny_bundle: Callable[..., Path], empty_mlflow: Path
 ) -> None:
@@ -58,6 +69,21 @@ def test_a_bundle_that_mlflow_does_not_hold_is_rolled_back_to_for_good(
     assert champion.tags["model"] == "popularity"
     assert rolled_back(registry) == {second.name}
     assert registry.again(bad).tags["gate.rollback"] == f"rolled back to {first.name}"
+
+
+def test_what_was_rolled_back_does_not_return_under_another_deadline(
+    tmp_path: Path, tiny_bundle: Callable[..., Path], empty_mlflow: Path
+) -> None:
+    shutil.copyfile(empty_mlflow, tmp_path / "mlflow.db")
+    registry = Registry("acme", f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    first, second = (tiny_bundle(tmp_path / "made", seed=seed, retrain_by=date(2026, 4, 1)) for seed in (0, 1))
+    for made in (first, second):
+        publish(made, tmp_path / "bundles", "acme")
+        adopt(registry, made)
+    rollback(registry, tmp_path / "bundles", "acme")
+    again = tiny_bundle(tmp_path / "made", seed=1, retrain_by=date(2026, 4, 2))
+    assert again.name != second.name
+    assert read_manifest(again).content in rolled_back(registry)
 
 
 def test_a_damaged_bundle_moves_neither_pointer_nor_alias(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,19 @@ def test_pruning_keeps_the_newest_and_what_any_pointer_names(tmp_path: Path, bun
     assert prune(bundles, "acme", keep=2) == (names[4], names[3])
     left = {path.name for path in (bundles / "acme").iterdir()}
     assert left == {*names[:3], *names[5:], "champion", "kiosk"}
+
+
+def test_a_bundle_that_was_to_be_retrained_by_now_goes_unless_a_pointer_names_it(
+    tmp_path: Path, tiny_bundle: WriteBundle, bundles: Path
+) -> None:
+    """What it learned may be of people who were erased since."""
+    over, still = date(2020, 1, 1), date(2999, 1, 1)
+    days = (over, still, over, still)
+    names = [tiny_bundle(tmp_path / "made", seed=seed, retrain_by=day).name for seed, day in enumerate(days)]
+    for name in names:
+        publish(tmp_path / "made" / name, bundles, "acme")
+        old(bundles / "acme" / name, 2)
+    assert prune(bundles, "acme", keep=9) == (names[0],)
 
 
 def test_nothing_goes_while_the_pointer_cannot_be_read_or_it_is_young(first: Path, second: Path, bundles: Path) -> None:

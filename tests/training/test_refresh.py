@@ -80,6 +80,38 @@ def test_new_take_ups_are_fitted_and_published_then_rolled_back_for_good(site: S
     assert site.serving() == before
 
 
+def _due(site: Site) -> None:
+    champion = site.registry.aliased(CHAMPION)
+    assert champion is not None
+    site.registry.tag(champion, bundle_retrain_by=datetime.now(UTC).date().isoformat())
+
+
+def test_a_deadline_is_a_reason_to_retrain(site: Site) -> None:
+    manifest = load_bundle(site.places.bundles / TENANT / site.serving()).manifest
+    day = datetime.now(UTC).date()
+    assert manifest.retrain_by in (day + timedelta(days=30), day + timedelta(days=29))  # the site is from before midnight
+    _due(site)
+    told = Told()
+    found = site.refresh(told)
+    assert names(told) == WORK
+    assert f"fit again: the champion is to be retrained by {day}" in found.steps[2].words
+    assert found.verdict == "promoted"
+    champion = site.registry.aliased(CHAMPION)
+    assert champion is not None
+    assert champion.retrain_by == day + timedelta(days=30)
+    assert site.refresh().ending == "nothing new"
+
+
+@pytest.mark.slow
+def test_a_champion_that_the_gate_would_keep_goes_at_its_deadline(site: Site) -> None:
+    before = site.serving()
+    site.recipe(WEAK)
+    _due(site)
+    found = site.refresh()
+    assert "but it is to be retrained by" in found.reason
+    assert (found.ending, site.serving() == before) == ("published", False)
+
+
 @pytest.mark.slow
 def test_a_weaker_recipe_is_judged_once_and_the_champion_stays(site: Site) -> None:
     before = site.serving()
