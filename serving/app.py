@@ -149,8 +149,7 @@ class Pages:
         missing = await self.runtime.missing()
         if missing:
             raise RefusedError(503, "; ".join(missing), headers={"Retry-After": "5"})
-        refused = sorted(self.runtime.bundles.refused.items())
-        return PlainTextResponse("ready\n" + "".join(f"refused bundle of tenant {name}: {why}\n" for name, why in refused))
+        return PlainTextResponse("ready\n")
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.runtime.metrics.render(), media_type=metrics.CONTENT_TYPE)

@@ -60,7 +60,7 @@ class Runtime:
         self.rates = Rates(settings.rate_per_s)
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
-        self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
+        self.metrics = Metrics(self.bundles, settings.prometheus_dir)
         self._storage = Storage(settings.store, read_wait_s=min(settings.deadline_ms / 10_000, 0.05))
         self._rests_until = 0.0
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
@@ -179,11 +179,14 @@ class Runtime:
             raise StoreDownError(f"the event store does not answer: {_said(error)}") from error
 
     async def missing(self) -> list[str]:
-        """What keeps the service from being ready, in words; empty when it is."""
+        """What keeps the service from being ready, in words that name no tenant, for anybody may ask; empty when it is.
+
+        Only the development key's tenant is named, which the settings name.
+        """
         found = []
         if not self.bundles.served:
-            found.append(f"no bundle is published under {self.settings.bundles}; run `python -m training publish`")
-            found += [f"bundle of tenant {tenant}: {reason}" for tenant, reason in sorted(self.bundles.refused.items())]
+            words = "run `python -m training publish`; the log says which were refused, and why"
+            found.append(f"no bundle can be loaded from {self.settings.bundles}: {words}")
         else:
             unserved = [tenant for tenant in self.keys.development_tenants if self.bundles.current(tenant) is None]
             found += [f"the development key opens tenant {tenant}, which has no bundle; publish one" for tenant in unserved]
