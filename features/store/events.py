@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from features.columns import instant, microseconds
-from features.events import Event, Result, Verb
+from features.events import EARLIEST, Event, Result, Verb
 from features.store.bulk import insert_rows
 from features.store.imports import write_progress
 from features.store.outcomes import Appended, Outcome, Progress
@@ -174,10 +174,12 @@ class EventRows(TenantRows):
 
     def per_day(self, *, until: int) -> dict[str, int]:
         """How many events of each UTC day (YYYY-MM-DD) stand, of those with `seq <= until`. Reads all events."""
-        day = (EVENTS.c.occurred_at // sa.literal_column(str(_DAY), sa.BigInteger)).label("day")
+        # Counted from the first day that there is: databases divide towards zero, which is wrong before 1970.
+        first = microseconds(EARLIEST)
+        day = ((EVENTS.c.occurred_at - first) // sa.literal_column(str(_DAY), sa.BigInteger)).label("day")
         query = sa.select(day, sa.func.count()).where(EVENTS.c.tenant == self.tenant, STANDS, EVENTS.c.seq <= until)
         with self._engine.connect() as connection:
-            return {instant(n * _DAY).date().isoformat(): count for n, count in connection.execute(query.group_by(day))}
+            return {instant(first + n * _DAY).date().isoformat(): count for n, count in connection.execute(query.group_by(day))}
 
     def _known(self, connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, str]:
         found = among(connection, _KNOWN, (self.tenant,), event_ids)

@@ -125,6 +125,16 @@ def test_an_erased_learner_leaves_the_lake_by_their_days_alone(acme: TenantSessi
     assert lake.materialize(acme, tmp_path).days_written == 0
 
 
+def test_a_log_from_before_1970_is_a_log(acme: TenantSession, tmp_path: Path) -> None:
+    old = datetime(1968, 2, 29, 1, 2, 3, 4, tzinfo=UTC)
+    acme.append([event("e1", "ann", "a", at=old, backfill=True), event("e2", "bob", "a"), event("e3", "ann", "b")])
+    lake.materialize(acme, tmp_path)
+    assert lake.read_events(tmp_path, "acme")["occurred_at"][0].as_py() == old
+    acme.erase("bob", at=NOON)
+    assert lake.materialize(acme, tmp_path).days_written == 1
+    assert lake.interactions(tmp_path, "acme")[2].at[0] == np.datetime64("1968-02-29T01:02:03.000004")
+
+
 def test_growing_and_writing_anew_give_the_same_bytes(acme: TenantSession, tmp_path: Path) -> None:
     grown, fresh = tmp_path / "grown", tmp_path / "fresh"
     for n in range(3):
