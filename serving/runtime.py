@@ -192,6 +192,8 @@ class Runtime:
             found += [f"the development key opens tenant {tenant}, which has no bundle; publish one" for tenant in unserved]
         try:
             await asyncio.wait_for(self._in(self._writer, lambda: self._storage.write(EventStore.probe)), APPEND_S)
+            # Opened for reading as well, or the first ranking would wait for that, and go without a history.
+            await asyncio.wait_for(self._in(self._readers, lambda: self._storage.read(EventStore.place)), APPEND_S)
         except Exception as error:
             found.append(f"the event store is not writable: {_said(error)}")
         return found
