@@ -17,6 +17,7 @@ from features.store.outcomes import Appended, Outcome, Progress
 from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows, among
 from features.store.suppression import erased
 from features.store.tables import EVENTS, STORED, VOIDINGS, StoredEvent
+from features.store.vouching import nameless, voucher
 
 # What an event is rebuilt from, in this order.
 READ: Final = (
@@ -45,7 +46,7 @@ _DAY: Final = 86_400_000_000
 """Microseconds."""
 _IN_ORDER: Final = itemgetter(*STORED)
 _ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
-_WHO, _WHEN = STORED.index("learner_id"), STORED.index("occurred_at")
+_WHO, _WHEN, _CONTEXT = STORED.index("learner_id"), STORED.index("occurred_at"), STORED.index("context")
 assert STORED[0] == "tenant"
 
 _VERBS: Final = {verb.value: verb for verb in Verb}
@@ -105,12 +106,13 @@ class EventRows(TenantRows):
         return done
 
     def _store(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> Appended:
-        gone = erased(connection, self.tenant, [row[_WHO] for row in rows])
+        vouching = [name for row in rows if (name := voucher(row[_CONTEXT])) is not None]
+        gone = erased(connection, self.tenant, [*(row[_WHO] for row in rows), *vouching])
         known = self._known(connection, [row[_ID] for row in rows])
         outcomes = tuple([_suppressed(gone, row) or _outcome(known, row[_ID], row[_HASH]) for row in rows])
         fresh = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == "accepted"]
         if fresh:
-            insert_rows(connection, EVENTS, STORED, fresh)
+            insert_rows(connection, EVENTS, STORED, [nameless(row, gone) for row in fresh] if gone else fresh)
             self._void_late(connection, [row[_ID] for row in fresh])
         return Appended(outcomes)
 
