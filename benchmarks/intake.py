@@ -46,11 +46,11 @@ def main(
 ) -> None:
     """Measure, print, and write the result with the machine it was measured on; exit 1 when a target is missed."""
     console, found = Console(), dict[str, Any]()
-    for name, database in (("sqlite", _sqlite), ("postgresql", _postgresql)):
+    for name, database in DATABASES.items():
         with (
             tempfile.TemporaryDirectory(prefix="nw-") as folder,
             database(Path(folder)) as url,
-            _service(url, Path(folder)) as made,
+            service(url, Path(folder)) as made,
         ):
             found[name] = asyncio.run(_measure(*made, batches, connections))
         console.print(f"{name}: {found[name]}  (target {TARGETS[name]:,} events/s)", markup=False)
@@ -125,7 +125,8 @@ def _statement(number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _service(store: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+def service(store: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """(url, process) of a service with the bundles, the spool and the `log` of a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -171,6 +172,10 @@ def _postgresql(folder: Path) -> Iterator[str]:
         yield base.set(username="nextwise", database="nextwise").render_as_string(hide_password=False)
     finally:
         server.cleanup()
+
+
+DATABASES = {"sqlite": _sqlite, "postgresql": _postgresql}
+"""Each gives the URL of an empty database in a folder."""
 
 
 if __name__ == "__main__":

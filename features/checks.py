@@ -8,7 +8,7 @@ from typing import Final
 
 from features.catalogue import Catalogue, Learner
 from features.columns import EPOCH
-from features.events import EARLIEST, INTERACTION_VERBS, MAX_CLOCK_SKEW, SKILL_PREFIX, Event
+from features.events import EARLIEST, INTERACTION_VERBS, MAX_CLOCK_SKEW, SKILL_PREFIX, ZERO, Event
 from features.store import TenantSession
 
 FAR: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -102,8 +102,9 @@ def verbs(tally: Tally) -> Check:
 
 
 def times(tally: Tally, now: datetime) -> Check:
-    """All times lie between 1990 and now."""
-    fits = tally.first >= EARLIEST and tally.last <= now + MAX_CLOCK_SKEW
+    """All times lie between those of the oldest logs and now."""
+    unset = ZERO[0] <= tally.first < ZERO[1]
+    fits = tally.first >= EARLIEST and not unset and tally.last <= now + MAX_CLOCK_SKEW
     return Check("times", fits, f"{tally.first:%Y-%m-%d %H:%M} to {tally.last:%Y-%m-%d %H:%M} UTC")
 
 

@@ -17,6 +17,7 @@ from features.events import Tenant
 from features.store.erasure import remove
 from features.store.suppression import key_of, mark, set_key, subject_of
 from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURE_KEYS, ERASURES, EVENTS, MENTIONS, STATEMENTS
+from features.store.vouching import vouchers
 from features.view import tell_of, viewed
 
 _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -108,7 +109,7 @@ def _names(connection: sa.Connection, tenant: str) -> Iterable[str]:
     """Every name of a learner that stands anywhere in the store."""
     queries = [sa.select(column).where(column.table.c.tenant == tenant, column.is_not(None)) for column in _NAMED]
     query = sa.select(CATALOGUE.c.kind, CATALOGUE.c.id, CATALOGUE.c.body).where(CATALOGUE.c.tenant == tenant)
-    found = set(connection.execute(sa.union(*queries)).scalars())
+    found = {*connection.execute(sa.union(*queries)).scalars(), *vouchers(connection, tenant)}
     for kind, name, body in connection.execute(query.where(CATALOGUE.c.kind.in_(("learner", "assignment")))):
         row = json.loads(body)
         found |= {row.get("manager_id") or name, name} if kind == "learner" else {row.get("learner_id")} - {None}

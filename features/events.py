@@ -13,8 +13,10 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
-"""No learning log is older: a time before it comes from an unset field or a wrong unit."""
+EARLIEST = datetime(1901, 1, 1, tzinfo=UTC)
+"""Nobody's learning is older, and 1 January 1900 is what databases and spreadsheets write for no time at all."""
+ZERO = datetime(1969, 12, 31, tzinfo=UTC), datetime(1970, 2, 1, tzinfo=UTC)
+"""From and until: what an unset field gives in any zone, and what seconds give that are read as milliseconds."""
 
 SKILL_PREFIX = "skill:"
 """An object_id that starts with this names a skill (evidence about it), any other names an item."""
@@ -106,6 +108,8 @@ def to_utc(value: datetime) -> datetime:
 def _of_a_log(value: datetime) -> datetime:
     if value < EARLIEST:
         raise ValueError(f"{value.isoformat()} is before {EARLIEST.year}: no learning log is that old")
+    if ZERO[0] <= value < ZERO[1]:
+        raise ValueError(f"{value.isoformat()} is what an unset field or a wrong unit gives: send the time when it happened")
     return value
 
 

@@ -13,8 +13,10 @@ Stamp = tuple[int, int, int, int]
 
 Rows are only added, voided once, or erased: an equal stamp is equal rows.
 """
-Read = tuple[Stamp, Sequence[Event], Mapping[str, int]]
-"""A stamp, all events in order, and when (microseconds) those among them were voided that were, by event id."""
+Read = tuple[Stamp, Sequence[Event], Mapping[str, int], int]
+"""A stamp, all events in order, when (microseconds) those among them were voided that were, by event id, and how much memory
+they take, in events of an ordinary size (about a kilobyte).
+"""
 
 _Key = tuple[str, tuple[str, ...]]
 
@@ -25,10 +27,13 @@ class _Kept:
     events: Sequence[Event]
     gone: Mapping[str, int]
     latest: int  # microseconds: when the last of them became known
+    weight: int
 
 
 class HistoryCache:
     """Whole histories by tenant and names, at most `size` events together; the least recently used go first. Thread-safe.
+
+    An event with a long context counts as several: what is kept is bounded in bytes, whatever is sent.
 
     A learner's names (id and aliases) are the key, so a catalogue that changes them asks for another history.
     """
@@ -50,8 +55,8 @@ class HistoryCache:
             if kept is not None:
                 self._kept.move_to_end(key)
         if kept is None or kept.stamp != stamp:
-            own, events, gone = read()
-            kept = _Kept(own, events, gone, max((microseconds(event.known_at) for event in events), default=0))
+            own, events, gone, weight = read()
+            kept = _Kept(own, events, gone, max((microseconds(event.known_at) for event in events), default=0), weight)
             self._keep(key, kept)
         if kept.latest <= bound and not kept.gone:
             return list(kept.events)
@@ -67,9 +72,9 @@ class HistoryCache:
     def _keep(self, key: _Key, kept: _Kept) -> None:
         with self._lock:
             old = self._kept.pop(key, None)
-            self._events -= 0 if old is None else len(old.events)
+            self._events -= 0 if old is None else old.weight
             self._kept[key] = kept
-            self._events += len(kept.events)
+            self._events += kept.weight
             while self._events > self._size:
                 _, gone = self._kept.popitem(last=False)
-                self._events -= len(gone.events)
+                self._events -= gone.weight

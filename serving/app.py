@@ -159,15 +159,7 @@ class Pages:
         missing = await self.runtime.missing()
         if missing:
             raise RefusedError(503, "; ".join(missing), headers={"Retry-After": "5"})
-        bundles, today = self.runtime.bundles, self.runtime.clock().date()
-        refused = [f"refused bundle of tenant {name}: {why}" for name, why in sorted(bundles.refused.items())]
-        overdue = [
-            f"bundle {bundle.name} of tenant {name} was to be retrained by {bundle.manifest.retrain_by}:"
-            f" run `python -m training refresh --tenant {name}`"
-            for name, bundle in ((name, served.stock.bundle) for name, served in sorted(bundles.served.items()))
-            if bundle.manifest.overdue(today)
-        ]
-        return PlainTextResponse("\n".join(["ready", *refused, *overdue]) + "\n")
+        return PlainTextResponse("ready\n")
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.runtime.metrics.render(), media_type=metrics.CONTENT_TYPE)

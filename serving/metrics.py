@@ -1,6 +1,6 @@
 """Prometheus metrics of the service, in a registry of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -10,13 +10,11 @@ from prometheus_client.registry import Collector
 
 from features.decisions import Decision
 from features.events import Event
-from serving.bundles import Served
+from serving.bundles import Bundles
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _LAG = (1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0)
-
-Bundles = Callable[[], dict[str, Served]]
 
 
 class Metrics:
@@ -66,12 +64,17 @@ class _BundleCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         name = GaugeMetricFamily("nextwise_bundle_info", "The bundle that serves", labels=("tenant", "bundle"))
         age = GaugeMetricFamily("nextwise_bundle_age_seconds", "Since the last fact it was trained on", labels=("tenant",))
+        refused = GaugeMetricFamily(
+            "nextwise_bundle_refused", "The newest bundle is refused; the log says why", labels=("tenant",)
+        )
         left = GaugeMetricFamily("nextwise_retrain_left_days", "Until the bundle is to be retrained", labels=("tenant",))
         today = datetime.now(UTC).date()
-        for tenant, served in sorted(self._bundles().items()):
+        for tenant, served in sorted(self._bundles.served.items()):
             name.add_metric((tenant, served.stock.bundle.name), 1)
             since = served.stock.bundle.manifest.provenance.data_until or served.since
             age.add_metric((tenant,), (datetime.now(UTC) - since).total_seconds())
             if (by := served.stock.bundle.manifest.retrain_by) is not None:
                 left.add_metric((tenant,), (by - today).days)
-        yield from (name, age, left)
+        for tenant in sorted(self._bundles.refused):
+            refused.add_metric((tenant,), 1)
+        yield from (name, age, left, refused)

@@ -84,7 +84,7 @@ class Runtime:
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
-        self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)
+        self.metrics = Metrics(self.bundles, settings.prometheus_dir)
         self._storage = Storage(settings.store, read_wait_s=min(settings.deadline_ms / 10_000, 0.05))
         self._rests_until = 0.0
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
@@ -174,9 +174,10 @@ class Runtime:
         return await self.write(tenant, lambda session: session.append(events)) if events else Appended(())
 
     async def write(self, tenant: str, work: Callable[[TenantSession], T], *, by: str = SERVICE) -> T:
-        """What `work` says of its writing, which is durable then. `by`: the id of the key whose work it is. Raises
-        StoreDownError, at the latest after `APPEND_S` seconds, and the ConflictError, GrantedError, VanishError and VersionError of
-        `work`.
+        """What `work` says of its writing, which is durable then. `by`: the id of the key whose work it is.
+
+        Raises StoreDownError, at the latest after `APPEND_S` seconds, and the ConflictError, GrantedError, VanishError and
+        VersionError of `work`.
         """
         try:
             writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant, by=by))))
@@ -204,16 +205,21 @@ class Runtime:
             raise StoreDownError(f"the event store does not answer: {_said(error)}") from error
 
     async def missing(self) -> list[str]:
-        """What keeps the service from being ready, in words; empty when it is."""
+        """What keeps the service from being ready, in words that name no tenant, for anybody may ask; empty when it is.
+
+        Only the development key's tenant is named, which the settings name.
+        """
         found = []
         if not self.bundles.served:
-            found.append(f"no bundle is published under {self.settings.bundles}; run `python -m training publish`")
-            found += [f"bundle of tenant {tenant}: {reason}" for tenant, reason in sorted(self.bundles.refused.items())]
+            words = "run `python -m training publish`; the log says which were refused, and why"
+            found.append(f"no bundle can be loaded from {self.settings.bundles}: {words}")
         else:
             unserved = [tenant for tenant in self.keys.development_tenants if self.bundles.current(tenant) is None]
             found += [f"the development key opens tenant {tenant}, which has no bundle; publish one" for tenant in unserved]
         try:
             await asyncio.wait_for(self._in(self._writer, lambda: self._storage.write(EventStore.probe)), APPEND_S)
+            # Opened for reading as well, or the first ranking would wait for that, and go without a history.
+            await asyncio.wait_for(self._in(self._readers, lambda: self._storage.read(EventStore.place)), APPEND_S)
         except Exception as error:
             found.append(f"the event store is not writable: {_said(error)}")
         return found

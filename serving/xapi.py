@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from features.store import ConflictError, TenantSession, VoidingError
 from features.xapi.intake import Intake, StatementError, check, take_in
+from features.xapi.repair import plain_uuid
 from features.xapi.values import is_uuid
 from serving.problems import RefusedError, later
 from serving.runtime import Runtime, StoreDownError
@@ -59,14 +60,14 @@ async def put(
     runtime: Runtime, sender: Sender, headers: Mapping[str, str], query: Mapping[str, Sequence[str]], body: Any
 ) -> Response:
     """`PUT /xapi/statements?statementId=ID`: 204 when it is stored, also where it was before. Raises as `post`."""
-    named = _only(query, ("statementId",))["statementId"]
+    named = _only(query, ("statementId",), sender)["statementId"]
     if not isinstance(body, dict):
         raise RefusedError(400, "body: a PUT carries one statement", field="body")
     own = body.get("id", named)
-    if not isinstance(own, str) or own.lower() != named:
+    if not isinstance(own, str) or _plain(own, sender).lower() != named:
         raise RefusedError(400, f"id: the statement has the id {str(own)[:60]!r}, statementId says {named}", field="id")
     spoken, repairs = _version(headers, sender)
-    await _receive(runtime, sender, [{**body, "id": named}], repairs, single=True)
+    await _receive(runtime, sender, [{**body, "id": own}], repairs, single=True)
     return Response(status_code=HTTPStatus.NO_CONTENT, headers={HEADER: spoken})
 
 
@@ -76,7 +77,7 @@ async def get(runtime: Runtime, sender: Sender, headers: Mapping[str, str], quer
     Lists are not offered: this is a way in for an emitter, not a store of records for others to read.
     """
     spoken, _ = _version(headers, sender)
-    ((asked, named),) = _only(query, ("statementId", "voidedStatementId")).items()
+    ((asked, named),) = _only(query, ("statementId", "voidedStatementId"), sender).items()
     voided = asked == "voidedStatementId"
     found = await _of_store(runtime, sender.tenant, lambda session: session.statement(named, voided=voided))
     if found is None:
@@ -132,16 +133,20 @@ def _version(headers: Mapping[str, str], sender: Sender) -> tuple[str, list[str]
     raise RefusedError(400, f"{what}: send 1.0.3 or 2.0.0 (a key in compat mode takes any)", field=HEADER)
 
 
-def _only(query: Mapping[str, Sequence[str]], names: tuple[str, ...]) -> dict[str, str]:
-    """The one parameter that is asked for, a UUID in lower case. Errors: RefusedError."""
+def _only(query: Mapping[str, Sequence[str]], names: tuple[str, ...], sender: Sender) -> dict[str, str]:
+    """The one parameter that is asked for, a UUID in lower case, however an emitter in compat mode writes it. RefusedError."""
     given = [(name, value) for name in names for value in query.get(name, ())]
     offered = " or ".join(f"{name}=UUID" for name in names)
     if len(given) != 1:
         raise RefusedError(400, f"query: name one statement, by {offered}", field="statementId")
-    name, value = given[0]
+    name, value = given[0][0], _plain(given[0][1], sender)
     if not is_uuid(value):
         raise RefusedError(400, f"{name}: {value[:60]!r} is no UUID", field=name)
     return {name: value.lower()}
+
+
+def _plain(given: str, sender: Sender) -> str:
+    return plain_uuid(given) if sender.compat else given
 
 
 async def _count_refused(runtime: Runtime, tenant: str, field: str, now: datetime) -> None:

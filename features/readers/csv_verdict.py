@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from features.columns import instant, microseconds
-from features.events import EARLIEST, MAX_CLOCK_SKEW, Event
+from features.events import MAX_CLOCK_SKEW, ZERO, Event
 from features.readers.base import Located, Refusal, build, check_time
 from features.readers.csv_fields import RESULT, Fields
 from features.readers.csv_header import OTHER_ENCODING, Header
 from features.readers.csv_text import is_text
 
-_EARLIEST: Final = microseconds(EARLIEST)
+_EARLIEST: Final = microseconds(ZERO[1])
+"""Of times that are plainly right; what is older is looked at more closely."""
 _SKEW: Final = MAX_CLOCK_SKEW.seconds * 1_000_000
 _LONGEST_ID: Final = 256
 _TEXTS: Final = {"event_id": "event_id", "learner_id": "learner", "object_id": "thing", "decision_id": "decision"}

@@ -15,6 +15,7 @@ from features.store.locks import hold
 from features.store.names import NameRows
 from features.store.suppression import mark_names
 from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, STATEMENTS
+from features.store.vouching import forget_vouchers
 from features.xapi.mentions import without
 
 _CHUNK: Final = 100
@@ -22,7 +23,9 @@ _CHUNK: Final = 100
 
 @dataclass(frozen=True)
 class Erased:
-    """How many rows went. `references`: rows of others that named them (as manager, in a statement), and do no longer."""
+    """How many rows went. `references`: rows of others that named them (as manager, in a statement, as who vouches), and
+    do no longer.
+    """
 
     events: int = 0
     statements: int = 0
@@ -83,7 +86,9 @@ def _remove(connection: sa.Connection, tenant: str, names: Sequence[str]) -> Era
         catalogue=of(CATALOGUE, CATALOGUE.c.kind == "learner", CATALOGUE.c.id.in_(names))
         + of(CATALOGUE, CATALOGUE.c.version.in_(naming(connection, tenant, "assignment", "learner_id", names))),
         aliases=of(ALIASES, sa.or_(ALIASES.c.learner_id.in_(names), ALIASES.c.alias.in_(names))),
-        references=_forget_manager(connection, tenant, names) + _forget_mentions(connection, tenant, names),
+        references=_forget_manager(connection, tenant, names)
+        + _forget_mentions(connection, tenant, names)
+        + forget_vouchers(connection, tenant, names),
     )
 
 

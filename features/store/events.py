@@ -11,13 +11,14 @@ import sqlalchemy as sa
 
 from features.audit import Act
 from features.columns import instant, microseconds
-from features.events import Event, Result, Verb
+from features.events import EARLIEST, Event, Result, Verb
 from features.store.bulk import insert_rows
 from features.store.imports import write_progress
 from features.store.outcomes import Appended, Outcome, Progress
 from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows, among
 from features.store.suppression import erased
 from features.store.tables import EVENTS, STORED, VOIDINGS, StoredEvent
+from features.store.vouching import nameless, voucher
 
 # What an event is rebuilt from, in this order.
 READ: Final = (
@@ -46,7 +47,7 @@ _DAY: Final = 86_400_000_000
 """Microseconds."""
 _IN_ORDER: Final = itemgetter(*STORED)
 _ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
-_WHO, _WHEN = STORED.index("learner_id"), STORED.index("occurred_at")
+_WHO, _WHEN, _CONTEXT = STORED.index("learner_id"), STORED.index("occurred_at"), STORED.index("context")
 assert STORED[0] == "tenant"
 
 _VERBS: Final = {verb.value: verb for verb in Verb}
@@ -106,12 +107,13 @@ class EventRows(TenantRows):
         return done
 
     def _store(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> Appended:
-        gone = erased(connection, self.tenant, [row[_WHO] for row in rows])
+        vouching = [name for row in rows if (name := voucher(row[_CONTEXT])) is not None]
+        gone = erased(connection, self.tenant, [*(row[_WHO] for row in rows), *vouching])
         known = self._known(connection, [row[_ID] for row in rows])
         outcomes = tuple([_suppressed(gone, row) or _outcome(known, row[_ID], row[_HASH]) for row in rows])
         fresh = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == "accepted"]
         if fresh:
-            insert_rows(connection, EVENTS, STORED, fresh)
+            insert_rows(connection, EVENTS, STORED, [nameless(row, gone) for row in fresh] if gone else fresh)
             self._void_late(connection, [row[_ID] for row in fresh])
         return Appended(outcomes)
 
@@ -179,10 +181,12 @@ class EventRows(TenantRows):
 
     def per_day(self, *, until: int) -> dict[str, int]:
         """How many events of each UTC day (YYYY-MM-DD) stand, of those with `seq <= until`. Reads all events."""
-        day = (EVENTS.c.occurred_at // sa.literal_column(str(_DAY), sa.BigInteger)).label("day")
+        # Counted from the first day that there is: databases divide towards zero, which is wrong before 1970.
+        first = microseconds(EARLIEST)
+        day = ((EVENTS.c.occurred_at - first) // sa.literal_column(str(_DAY), sa.BigInteger)).label("day")
         query = sa.select(day, sa.func.count()).where(EVENTS.c.tenant == self.tenant, STANDS, EVENTS.c.seq <= until)
         with self._engine.connect() as connection:
-            return {instant(n * _DAY).date().isoformat(): count for n, count in connection.execute(query.group_by(day))}
+            return {instant(first + n * _DAY).date().isoformat(): count for n, count in connection.execute(query.group_by(day))}
 
     def _known(self, connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, str]:
         found = among(connection, _KNOWN, (self.tenant,), event_ids)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -15,6 +15,8 @@ from features.store.learners import LearnerRows
 from features.store.reading import Compiled, compiled
 from features.store.rows import NO_LIMIT
 from features.store.tables import EVENTS
+
+_CONTEXT: Final = READ.index(EVENTS.c.context)
 
 
 class HistoryRows(LearnerRows):
@@ -49,7 +51,8 @@ class HistoryRows(LearnerRows):
             rows = self._every_row(names)
             sequence, gone = [row[0] for row in rows], {row[1]: row[-1] for row in rows if row[-1] is not None}
             stamp = len(rows), max(sequence, default=0), sum(sequence), len(gone)
-            return stamp, [event_of(self.tenant, row) for row in rows], gone
+            weight = sum(1 + len(row[_CONTEXT]) // 1_000 for row in rows)
+            return stamp, [event_of(self.tenant, row) for row in rows], gone, weight
 
         return histories.history(self.tenant, tuple(names), bound, self._stamp(names), read)
 

@@ -11,6 +11,8 @@ from features.xapi.meaning import learner_of
 
 NOBODY: Final = {"objectType": "Agent", "account": {"homePage": "https://w3id.org/nextwise/erased", "name": "erased"}}
 """Who stands where somebody was named who was erased."""
+NOBODY_ID: Final = learner_of(Agent.model_validate(NOBODY))
+"""The same, as learners are named."""
 _NO_PEOPLE: Final = frozenset(
     {"extensions", "authority", "definition", "display", "result", "attachments", "contextActivities"}
 )

@@ -2,7 +2,8 @@
 
 What is repaired is what LMS plugins were seen to send and the standard refuses: Moodle's (empty values, account names as
 numbers, languages such as en_us), Open edX's (activities called GroupActivity, scores of 0 out of 0, bare UUIDs as openid),
-H5P's (interactions called compound), and those of authoring tools (spaces in an activity's IRI, points beyond the maximum).
+H5P's (interactions called compound), and those of authoring tools (spaces in an activity's IRI, points beyond the maximum,
+actors of version 0.9, durations of SCORM, ids in braces).
 """
 
 import operator
@@ -12,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from features.xapi.activities import INTERACTIONS
+from features.xapi.repair_agents import in_one, one_identifier
 from features.xapi.values import is_language
 
 Body = dict[str, Any]
@@ -26,8 +28,12 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NOT_IN_IRI: Final = re.compile(r"[\s<>\"{}|\\^`\x00-\x1f\x7f]")
 _MAILTO: Final = re.compile(r"(?:mailto:)?\s*([^\s@<>:]+@[^\s@<>]+)", re.IGNORECASE)
 _PRESERVED: Final = "extensions"  # whatever stands there is the emitter's own
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
-_BARE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)?")
+_TIMESPAN: Final = re.compile(r"(\d{1,4}):(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
+_UUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_BARE: Final = re.compile(_UUID)
+_DRESSED: Final = re.compile(rf"\{{({_UUID})\}}|urn:uuid:({_UUID})", re.IGNORECASE)
+DRESSED_ID: Final = "statement id in braces or with urn:uuid:"
 
 
 def repaired(statement: Body) -> tuple[Body, list[str]]:
@@ -39,7 +45,7 @@ def repaired(statement: Body) -> tuple[Body, list[str]]:
 
 def _object(given: Mapping[str, Any], done: list[str], *, within: str) -> Body:
     found: Body = {}
-    for name, value in given.items():
+    for name, value in in_one(given, done).items():
         if name == _PRESERVED:
             if value:
                 found[name] = value
@@ -77,14 +83,18 @@ def _value(name: str, value: Any, done: list[str], within: str) -> Any:
     if name == "openid" and isinstance(value, str) and _BARE.fullmatch(value):
         done.append("openid that is no IRI")
         return f"urn:uuid:{value.lower()}"
-    if name == "duration" and (isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value))):
-        done.append("duration as a number of seconds")
-        return f"PT{value}S"
+    if name == "duration" and within == "result":
+        return _duration(value, done)
     return value
 
 
 def _of_place(found: Body, done: list[str], within: str) -> None:
     """What can be told only from several fields of an object."""
+    one_identifier(found, done)
+    if within == "" or found.get("objectType") == "StatementRef":
+        _bare_id(found, "id", done)
+    if within == "context":
+        _bare_id(found, "registration", done)
     if within == "account" and isinstance(found.get("name"), int) and not isinstance(found["name"], bool):
         found["name"] = str(found["name"])
         done.append("account name as a number")
@@ -109,6 +119,32 @@ def _interaction(definition: Body, done: list[str]) -> None:
         del definition[name]
     if wrong:
         done.append("interaction of another kind left out")
+
+
+def _duration(value: Any, done: list[str]) -> Any:
+    """Seconds alone, and what SCORM 1.2 calls a timespan (`0000:12:34.5`), as ISO 8601 writes them."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    text = f"{value:f}".rstrip("0").rstrip(".") if number and isinstance(value, float) else str(value).strip()
+    if (number or isinstance(value, str)) and _NUMBER.fullmatch(text):
+        done.append("duration as a number of seconds")
+        return f"PT{text}S"
+    if isinstance(value, str) and (span := _TIMESPAN.fullmatch(text)):
+        done.append("duration as SCORM writes it")
+        return f"PT{int(span[1])}H{int(span[2])}M{span[3]}S"
+    return value
+
+
+def _bare_id(found: Body, name: str, done: list[str]) -> None:
+    value = found.get(name)
+    if isinstance(value, str) and (plain := plain_uuid(value)) != value:
+        found[name] = plain
+        done.append(DRESSED_ID)
+
+
+def plain_uuid(text: str) -> str:
+    """The UUID of `{UUID}` or `urn:uuid:UUID`; any other text as it is."""
+    dressed = _DRESSED.fullmatch(text.strip())
+    return text if dressed is None else dressed[1] or dressed[2]
 
 
 def _mailbox(value: str, done: list[str]) -> str:

@@ -4,7 +4,7 @@ Sources: ADL, xAPI-Data.md 1.0.3, sections 2 and 4; IEEE 9274.1.1-2023; RFC 3987
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, WrapValidator
@@ -26,6 +26,10 @@ _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?"
     r"|\d{8}T\d{6}(?:[.,]\d+)?(?P<zone_basic>Z|[+-]\d{2}(?:\d{2})?)?"
 )
+_MIDNIGHT = re.compile(r"(.{8}|.{10})([Tt ])24(:00(?::00(?:[.,]0+)?)?|0000(?:[.,]0+)?)(?=[Zz+-]|$)")
+"""The end of a day as ISO 8601 allows it: 24 hours and nothing more."""
+_LEAP = re.compile(r"(.{10}[Tt ]\d{2}:\d{2}:|\d{8}T\d{4})60(?=[.,Zz+-]|$)")
+"""The 60th second, which RFC 3339 allows where a leap second was put in."""
 _DURATION = re.compile(
     r"P(?:(?P<weeks>\d+(?:[.,]\d+)?)W"
     r"|(?=\d|T\d)(?:(?P<years>\d+(?:[.,]\d+)?)Y)?(?:(?P<months>\d+(?:[.,]\d+)?)M)?(?:(?P<days>\d+(?:[.,]\d+)?)D)?"
@@ -99,7 +103,8 @@ def is_uuid(text: str) -> bool:
 def moment(text: str) -> datetime:
     """The instant of an ISO 8601 time, in UTC; without a zone it is taken for UTC. Errors: ValueError.
 
-    A zone of -00:00 says that the zone is not known, which both versions refuse.
+    A zone of -00:00 says that the zone is not known, which both versions refuse. 24:00:00 is the day's end (ISO 8601), and a
+    leap second (RFC 3339) counts as the one after it.
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -107,8 +112,17 @@ def moment(text: str) -> datetime:
     zone = (found["zone"] or found["zone_basic"] or "").replace(":", "")
     if zone in ("-00", "-0000"):
         raise ValueError(f"{text[:60]!r} has the zone -00:00, which names none")
-    value = datetime.fromisoformat(text.replace(",", ".").upper().replace(" ", "T"))
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    midnight, leap = _MIDNIGHT.match(text), _LEAP.match(text)
+    ordinary = _MIDNIGHT.sub(r"\1\g<2>00\3", text) if midnight else _LEAP.sub(r"\g<1>59", text) if leap else text
+    value = datetime.fromisoformat(ordinary.replace(",", ".").upper().replace(" ", "T"))
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if leap and not _ends_half_a_year(value):
+        raise ValueError(f"{text[:60]!r} is no leap second: those end 30 June or 31 December (UTC)")
+    return value + timedelta(days=1) if midnight else value + timedelta(seconds=1) if leap else value
+
+
+def _ends_half_a_year(value: datetime) -> bool:
+    return (value.month, value.day, value.hour, value.minute) in ((6, 30, 23, 59), (12, 31, 23, 59))
 
 
 def _is_moment(text: str) -> str:

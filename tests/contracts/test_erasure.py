@@ -19,7 +19,7 @@ from features.store.suppression import subject_of
 from features.store.tables import METADATA
 from features.store.wall import across
 from features.xapi.intake import Intake, check, take_in
-from features.xapi.mentions import NOBODY
+from features.xapi.mentions import NOBODY, NOBODY_ID
 from features.xapi.statement import VOIDED
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -155,6 +155,57 @@ def test_statements_of_others_no_longer_name_who_was_erased(store: EventStore, a
     assert acme.erase(ANN, at=NOON + 3 * HOUR).references == 1
 
 
+def vouched(n: int, by: str, *, learner: str = "bob", at: datetime = NOON) -> Event:
+    told = {"kind": "attested", "by": by, "level": 3}
+    fields = {"verb": Verb.ATTESTED, "object_id": "skill:sql", "context": told}
+    return event(n, learner, at=at).model_copy(update=fields)
+
+
+def test_evidence_that_an_erased_learner_vouched_for_stays_and_names_them_no_longer(
+    store: EventStore, acme: TenantSession
+) -> None:
+    """By whichever of their names they vouched; who only has a name like theirs goes on vouching."""
+    evidence = [vouched(40, "ann"), vouched(41, "a-0"), vouched(42, "Ann"), vouched(43, "cem"), vouched(44, "x%_ann")]
+    told = event(45, "bob").model_copy(update={"context": {"said": {"by": "dan"}, "by": "dan"}})
+    acme.append([*evidence, told])
+    acme.void(["e41"], by="v", at=NOON + HOUR)
+    before, seen = acme.history("bob"), [seq for seq, _ in acme.events()]
+    assert acme.erase("ann", at=NOON + HOUR).references == 3  # and Cem's manager
+    after = acme.history("bob")
+    assert sorted(ids(after)) == sorted(ids(before))
+    assert {one.event_id: one.context.get("by") for one in after} == {
+        **{"e3": None, "e40": NOBODY_ID, "e42": "Ann", "e43": "cem", "e44": "x%_ann", "e45": "dan"}
+    }
+    (changed,) = [one for one in after if one.event_id == "e40"]
+    assert changed == vouched(40, "ann").model_copy(update={"context": {"kind": "attested", "by": NOBODY_ID, "level": 3}})
+    assert [one.event_id for seq, one in acme.events() if seq > max(seen)] == ["e40"]  # who follows the log sees it anew
+    assert '"a-0"' not in everything(store)
+    assert '\\"ann\\"' not in everything(store)
+    found = acme.export("bob")
+    assert found is not None
+    assert [one["event_id"] for one in found["events"] if one["voided_at"] is not None] == [number(3), "e41"]  # it stays void
+
+
+def test_what_comes_late_and_names_an_erased_voucher_is_stored_without_the_name(store: EventStore, acme: TenantSession) -> None:
+    acme.append([vouched(40, "ann")])
+    acme.erase("ann", at=NOON + HOUR)
+    late, later = vouched(46, "ann"), vouched(47, "ann", at=NOON + 2 * HOUR)
+    assert acme.append([vouched(40, "ann"), late, later]).outcomes == ("duplicate", "accepted", "accepted")
+    assert acme.append([late, vouched(46, "cem")]).outcomes == ("duplicate", "conflict")
+    said_by = {one.event_id: one.context["by"] for one in acme.history("bob") if one.verb is Verb.ATTESTED}
+    assert said_by == {"e40": NOBODY_ID, "e46": NOBODY_ID, "e47": "ann"}  # what she does afterwards is a new beginning
+    assert acme.erase("ann", at=NOON + 3 * HOUR).references == 1
+    assert '\\"ann\\"' not in everything(store)
+
+
+def test_who_vouched_in_another_tenant_goes_on_doing_so(store: EventStore, acme: TenantSession) -> None:
+    other = store.tenant("other")
+    theirs = vouched(0, "ann").model_copy(update={"tenant": "other"})
+    other.append([theirs])
+    acme.erase("ann", at=NOON + HOUR)
+    assert other.history("bob") == [theirs]
+
+
 def test_a_clock_ahead_of_ours_does_not_bring_an_event_back(acme: TenantSession) -> None:
     ahead = event(8, at=NOON + timedelta(minutes=4))
     acme.append([ahead])
@@ -217,6 +268,16 @@ def test_hashes_of_a_name_differ_by_tenant_and_need_the_key(store: EventStore) -
         keys = connection.exec_driver_sql("SELECT hash_key FROM erasure_keys ORDER BY tenant").scalars().all()
     assert subjects == [subject_of(key, "ann") for key in keys]
     assert len({*subjects, *keys}) == 4
+
+
+def test_a_cached_history_forgets_who_vouched(store_url: str, acme: TenantSession) -> None:
+    acme.append([vouched(40, "ann")])
+    opened = EventStore.open(store_url, remember=100)
+    session = opened.tenant("acme")
+    assert [one.context.get("by") for one in session.history("bob")] == [None, "ann"]
+    acme.erase("ann", at=NOON)
+    assert [one.context.get("by") for one in session.history("bob")] == [None, NOBODY_ID]
+    opened.close()
 
 
 def test_a_cached_history_is_gone_with_its_learner(store_url: str, acme: TenantSession) -> None:

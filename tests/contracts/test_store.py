@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from features.catalogue import Assignment, CatalogueRow, Item, Learner, Role, Skill
 from features.decisions import Decision, Randomisation
-from features.events import Event, Result, Verb
+from features.events import EARLIEST, Event, Result, Verb
 from features.store import (
     EVENTS,
     MAX_BATCH,
@@ -197,6 +197,18 @@ def test_events_come_in_order_of_arrival_after_a_watermark(acme: TenantSession) 
     assert list(acme.events(limit=3)) == everything[:3]
     assert [seq for seq, _ in acme.arrivals(after=everything[2][0])] == [everything[3][0]]
     assert acme.between(NOON - 2 * HOUR, NOON) == [everything[2], everything[1]]
+
+
+def test_days_before_1970_are_counted_as_days_too(acme: TenantSession) -> None:
+    times = [
+        datetime(1969, 12, 30, 23, 59, tzinfo=UTC),
+        datetime(1969, 12, 30, tzinfo=UTC),
+        datetime(1968, 2, 29, 1, tzinfo=UTC),
+    ]
+    acme.append([event(f"e{n}", at=at) for n, at in enumerate([*times, EARLIEST, NOON])])
+    held = {"1901-01-01": 1, "1968-02-29": 1, "1969-12-30": 2, "2026-03-01": 1}
+    assert acme.per_day(until=9) == held
+    assert ids([one for _, one in acme.between(EARLIEST, NOON)]) == ["e3", "e2", "e1", "e0"]
 
 
 def test_a_long_table_is_read_page_by_page(acme: TenantSession) -> None:

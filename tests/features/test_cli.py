@@ -85,8 +85,8 @@ BAD_EVENTS = {
     "a score above 1": ({**SECOND, "result": {"score": 80}}, "result.score: "),
     "a NaN": ('{"event_id": "e2", "result": {"score": NaN}}', ""),
     "the same id with other content": ({**GOOD, "object_id": "word"}, "event_id: 'e1': this id stands in the file already"),
-    "before 1990": ({**SECOND, "occurred_at": "1989-12-31T23:59:59Z"}, "occurred_at: 1989-12-31T23:59:59+00:00 is before 1990"),
-    "recorded before 1990": ({**SECOND, "recorded_at": "1970-01-01T00:00:00Z"}, "recorded_at: 1970-01-01T00:00:00+00:00 is"),
+    "before 1901": ({**SECOND, "occurred_at": "1900-12-31T23:59:59Z"}, "occurred_at: 1900-12-31T23:59:59+00:00 is before 1901"),
+    "recorded before": ({**SECOND, "recorded_at": "1970-01-01T00:00:00Z"}, "recorded_at: 1970-01-01T00:00:00+00:00 is"),
     "before the calendar": (
         {**SECOND, "occurred_at": "0001-01-01T00:00:00+14:00"},
         "occurred_at: 0001-01-01T00:00:00+14:00 lies outside the years 1 to 9999",

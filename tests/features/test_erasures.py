@@ -20,6 +20,7 @@ from features.store import EventStore, TenantSession
 from features.store.tables import METADATA
 from features.store.wall import across
 from features.xapi.intake import check, take_in
+from features.xapi.mentions import NOBODY_ID
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -169,6 +170,25 @@ def test_a_name_that_only_others_mention_is_forgotten_too(
         acme.erase(name, at=NOON + DAY)
     restore(tmp_path / "yesterday.gz", second_url, erasures=erasures_of(store_url))
     assert '\\"ann\\"' not in everything(second_url)
+
+
+def test_who_only_vouched_for_others_is_forgotten_too(
+    acme: TenantSession, store_url: str, second_url: str, tmp_path: Path
+) -> None:
+    attested = event("b1", "bob").model_copy(update={"verb": Verb.ATTESTED, "context": {"kind": "attested", "by": "ann"}})
+    acme.append([attested, event("b2", "bob")])
+    back_up(store_url, tmp_path / "yesterday.gz")
+    acme.erase("ann", at=NOON + DAY)
+    restore(tmp_path / "yesterday.gz", second_url, erasures=erasures_of(store_url))
+    assert '\\"ann\\"' not in everything(second_url)
+    opened = EventStore.open(second_url)
+    session = opened.tenant("acme")
+    assert {one.event_id: one.context for one in session.history("bob")} == {
+        **{"b1": {"kind": "attested", "by": NOBODY_ID}, "b2": {}}
+    }
+    assert session.append([attested]).outcomes == ("duplicate",)
+    assert session.append([event("b3", "bob")]).outcomes == ("accepted",)  # its number is a new one
+    opened.close()
 
 
 def test_one_tenants_backup_takes_that_tenants_erasures(

@@ -30,15 +30,22 @@ def test_the_last_instant_has_no_future_to_be_compared_with() -> None:
 
 
 @pytest.mark.parametrize("field", ["occurred_at", "recorded_at"])
-def test_no_learning_log_is_older_than_1990(field: str) -> None:
-    assert event(occurred_at=EARLIEST, recorded_at=EARLIEST).occurred_at == datetime(1990, 1, 1, tzinfo=UTC)
-    with pytest.raises(ValidationError, match="is before 1990: no learning log is that old") as refused:
-        event(**{"occurred_at": EARLIEST, field: "1990-01-01T00:59:59+01:00"})
+def test_no_learning_log_is_older_than_1901(field: str) -> None:
+    assert event(occurred_at=EARLIEST, recorded_at=EARLIEST).occurred_at == datetime(1901, 1, 1, tzinfo=UTC)
+    with pytest.raises(ValidationError, match="is before 1901: no learning log is that old") as refused:
+        event(**{"occurred_at": EARLIEST, field: "1901-01-01T00:59:59+01:00"})
     assert [error["loc"] for error in refused.value.errors()] == [(field,)]
 
 
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00+14:00", "1970-01-20T15:06:40Z"])
+def test_what_an_unset_field_or_a_wrong_unit_gives_is_no_time(at: str) -> None:
+    with pytest.raises(ValidationError, match="is what an unset field or a wrong unit gives"):
+        event(occurred_at=at)
+    assert event(occurred_at="1970-02-01T00:00:00Z").occurred_at.year == 1970
+
+
 def test_a_catalogue_may_speak_of_older_times() -> None:
-    assert Item(id="a", title="A", available_from=datetime(1985, 1, 1, tzinfo=UTC)).available(EARLIEST)
+    assert Item(id="a", title="A", available_from=datetime(1885, 1, 1, tzinfo=UTC)).available(EARLIEST)
 
 
 @pytest.mark.parametrize("context", [{"a": "\ud800"}, {"\udfff": 1}, {"a": [{"b": {"\ud800": 1}}]}])

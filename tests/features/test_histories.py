@@ -70,6 +70,17 @@ def test_it_holds_no_more_than_it_may_and_the_least_used_goes(store: EventStore)
     assert len(cache) == 0
 
 
+def test_an_event_with_a_long_context_counts_as_several(store: EventStore) -> None:
+    acme, cache = store.tenant("acme"), store.histories
+    assert cache is not None
+    acme.append([event("e1").model_copy(update={"context": {"said": "x" * 2_000}}), event("e2", "ben")])
+    acme.history("ann")
+    assert len(cache) == 3
+    acme.append([event("e3").model_copy(update={"context": {"said": "x" * 9_000}})])
+    assert ids(acme.history("ann")) == ["e1", "e3"]
+    assert len(cache) == 0  # more than it may hold
+
+
 def test_an_erased_learner_is_gone(store: EventStore) -> None:
     acme = store.tenant("acme")
     acme.append([event("e1"), event("e2", hour=1)])
@@ -114,5 +125,5 @@ def test_dropping_it_changes_no_answer(tmp_path_factory: pytest.TempPathFactory,
 
 def test_a_cache_of_nothing_keeps_nothing() -> None:
     cache = HistoryCache(0)
-    assert cache.history("acme", "ann", 2**62, (1, 1, 1, 0), lambda: ((1, 1, 1, 0), [event("e1")], {})) == [event("e1")]
+    assert cache.history("acme", "ann", 2**62, (1, 1, 1, 0), lambda: ((1, 1, 1, 0), [event("e1")], {}, 1)) == [event("e1")]
     assert len(cache) == 0

@@ -18,6 +18,7 @@ from features.events import Event, Result, Verb
 from features.interactions import Groups
 from features.partitions import LakeError
 from features.store import EventStore, TenantSession
+from features.xapi.mentions import NOBODY_ID
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -123,6 +124,29 @@ def test_an_erased_learner_leaves_the_lake_by_their_days_alone(acme: TenantSessi
     assert "'ann'" not in str(stored)
     acme.erase("ann", at=NOON + 11 * DAY)
     assert lake.materialize(acme, tmp_path).days_written == 0
+
+
+def test_who_vouched_and_was_erased_leaves_the_lake_by_the_days_of_that_evidence(acme: TenantSession, tmp_path: Path) -> None:
+    told = {"verb": Verb.ATTESTED, "context": {"kind": "attested", "by": "zoe"}}
+    acme.append([event(f"e{n}", "ann", "a", at=NOON + n * DAY) for n in range(3)])
+    acme.append([event("v1", "ann", "skill:sql", at=NOON + DAY, **told), event("e9", "bob", "b", at=NOON + 2 * DAY)])
+    lake.materialize(acme, tmp_path)
+    acme.erase("zoe", at=NOON + 9 * DAY)
+    assert lake.materialize(acme, tmp_path).days_written == 1
+    contexts = lake.read_events(tmp_path, "acme")["context"].to_pylist()
+    assert [json.loads(one)["by"] for one in contexts if one != "{}"] == [NOBODY_ID]
+    stored = [pq.read_table(path).to_pylist() for path in tmp_path.rglob("*.parquet")]  # type: ignore[no-untyped-call]
+    assert "zoe" not in str(stored)
+
+
+def test_a_log_from_before_1970_is_a_log(acme: TenantSession, tmp_path: Path) -> None:
+    old = datetime(1968, 2, 29, 1, 2, 3, 4, tzinfo=UTC)
+    acme.append([event("e1", "ann", "a", at=old, backfill=True), event("e2", "bob", "a"), event("e3", "ann", "b")])
+    lake.materialize(acme, tmp_path)
+    assert lake.read_events(tmp_path, "acme")["occurred_at"][0].as_py() == old
+    acme.erase("bob", at=NOON)
+    assert lake.materialize(acme, tmp_path).days_written == 1
+    assert lake.interactions(tmp_path, "acme")[2].at[0] == np.datetime64("1968-02-29T01:02:03.000004")
 
 
 def test_growing_and_writing_anew_give_the_same_bytes(acme: TenantSession, tmp_path: Path) -> None:

@@ -5,55 +5,21 @@ Bodies are valid ones with something in them exchanged for something hostile, so
 
 import json
 import logging
-from collections.abc import Iterator
+from collections import Counter
 from copy import deepcopy
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from acme import NOW
+from acme import NOW, TENANT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-AT = NOW.isoformat()
-STATEMENT = {
-    "id": "8f87ccde-bb56-4c2e-ab83-44982ef22df0",
-    "actor": {"account": {"homePage": "https://lms.example", "name": "ana"}},
-    "verb": {"id": "http://adlnet.gov/expapi/verbs/completed", "display": {"en": "did"}},
-    "object": {"id": "https://lms.example/1", "definition": {"type": "http://a.example/t", "name": {"en": "One"}}},
-    "result": {
-        "score": {"raw": 1, "min": 0, "max": 2, "scaled": 0.5},
-        "duration": "PT1M",
-        "extensions": {"http://a.example/x": 1},
-    },
-    "context": {"contextActivities": {"parent": [{"id": "https://lms.example"}]}, "language": "en"},
-    "timestamp": AT,
-}
-CALLS: dict[tuple[str, str], Any] = {
-    ("POST", "/v1/recommendations"): {"learner_id": "ana", "limit": 3, "exclude": ["calm"], "max_minutes": 9.5, "surface": "x"},
-    ("POST", "/v1/rank"): {"learner_id": "ana", "candidates": ["calm", "data"], "types": ["course"], "languages": ["en"]},
-    ("POST", "/v1/events"): [
-        {
-            "event_id": "e",
-            "learner_id": "ana",
-            "verb": "completed",
-            "object_id": "calm",
-            "occurred_at": AT,
-            "result": {"score": 1},
-        }
-    ],
-    ("POST", "/v1/evidence"): [
-        {"event_id": "v", "learner_id": "ana", "skill": "data", "kind": "attested", "by": "ben", "level": 2, "occurred_at": AT}
-    ],
-    ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
-    ("POST", "/xapi/statements"): [STATEMENT],
-    ("PUT", "/xapi/statements?statementId=8f87ccde-bb56-4c2e-ab83-44982ef22df0"): STATEMENT,
-    ("PUT", "/v1/items"): [{"id": "n", "title": "New", "skills": {"data": 1}, "valid_for": "P1Y", "available_from": AT}],
-    ("PUT", "/v1/skills"): [{"id": "s", "name": "S"}],
-    ("PUT", "/v1/roles"): [{"id": "r", "name": "R", "expects": {"s": 1}}],
-    ("PUT", "/v1/learners"): [{"id": "new", "aliases": ["alias"], "spells": [{"since": AT}], "timezone": "Europe/Paris"}],
-    ("PUT", "/v1/assignments"): [{"id": "a", "item_id": "n", "learner_id": "ana", "due_at": AT}],
-}
+from benchmarks.hostile_requests import CALLS, FORGED, Hostile, fault_of, hostile, places, routes
+from features.keys import Scope
+from features.store import EventStore
+
 HOSTILE = st.one_of(
     st.none(),
     st.booleans(),
@@ -65,14 +31,6 @@ HOSTILE = st.one_of(
     st.sampled_from([[], {}, [[]], [{}], {"": None}, {"a": {"a": {"a": [1]}}}]),
     st.text(max_size=20),
 )
-
-
-def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a body."""
-    yield path
-    parts = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
-    for name, part in parts:
-        yield from places(part, (*path, name))
 
 
 @st.composite
@@ -131,3 +89,47 @@ def test_no_query_makes_it_fail(client: TestClient, query: str) -> None:
     for path in ("/v1/learners/ana/skills", "/v1/learners/ana/gaps", "/xapi/statements", "/v1/ingest/health"):
         answer = client.get(f"{path}?{query}", headers={"X-Experience-API-Version": "1.0.3"})
         assert answer.status_code < 500, f"{path}?{query}: {answer.text}"
+
+
+def test_every_route_that_takes_a_body_is_called(client: TestClient) -> None:
+    taken = {(method, path.partition("?")[0]) for method, path in CALLS}
+    for path in routes():
+        allowed = client.patch(path, content=b"{}", headers={"Content-Type": "application/json"}).headers.get("allow", "")
+        assert {(method, path) for method in ("POST", "PUT") if method in allowed} <= taken
+
+
+async def ask(client: TestClient, one: Hostile) -> tuple[int, str, bytes]:
+    """The answer as a server would pass it on, which hands over what no client library would send."""
+    path, _, query = one.target.partition("?")
+    scope = {
+        **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http", "root_path": ""},
+        **{"server": ("nextwise", 80), "client": ("testclient", 1), "state": {}, "method": one.method},
+        **{"path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "headers": list(one.headers)},
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": one.body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await client.app(scope, receive, send)
+    media = dict(sent[0]["headers"]).get(b"content-type", b"").decode("latin-1")
+    return sent[0]["status"], media, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def test_whatever_is_sent_to_any_route_is_answered(
+    client: TestClient, store: EventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`python -m benchmarks.hostile` sends a hundred thousand of these, and looks at memory."""
+    assert client.portal is not None
+    keys = "test-key", store.keys().add(TENANT, "emitter", [Scope.ADMIN], at=NOW, compat=True).text
+    statuses: Counter[int] = Counter()
+    for number, one in enumerate(hostile(1, 400, keys=keys, routes=routes())):
+        status, media, body = client.portal.call(ask, client, one)
+        assert fault_of(one, status, media, body) is None, f"request {number}: {one.method} {one.target}"
+        statuses[status] += 1
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+    assert not [line for line in caplog.text.splitlines() if line.startswith(FORGED)]
+    assert set(statuses) >= {200, 400, 401, 404, 405, 415}

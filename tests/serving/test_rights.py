@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from features.keys import Scope
 from features.store import EventStore
+from features.xapi.mentions import NOBODY_ID
 from serving import service
 from serving.decision_log import Spool
 from serving.runtime import Runtime
@@ -58,6 +59,22 @@ def test_an_erased_learner_is_gone_and_what_was_before_is_acknowledged_and_not_s
     }
     assert store.tenant(TENANT).export("ana") is None
     assert 'nextwise_events_total{outcome="suppressed"} 1.0' in client.get("/metrics").text
+
+
+def test_evidence_stays_with_whom_it_is_of_when_its_voucher_is_erased(client: TestClient) -> None:
+    told = {"skill": "analysis", "kind": "attested", "by": "ben", "level": 3, "occurred_at": OLD["occurred_at"]}
+    client.post("/v1/evidence", json={"event_id": "v1", "learner_id": "ana", **told})
+    before = client.get(ANA + "/skills").json()
+    assert client.delete("/v1/learners/ben").status_code == 204
+    assert client.get("/v1/learners/ben/export").status_code == 404
+    assert client.get(ANA + "/skills").json() == before
+    assert "ben" not in client.get(EXPORT).text
+    (kept,) = client.get(EXPORT).json()["events"]
+    assert kept["context"] == {"kind": "attested", "by": NOBODY_ID, "level": 3}
+    again = client.post("/v1/evidence", json={"event_id": "v1", "learner_id": "ana", **told})
+    assert again.json()["results"][0]["outcome"] == "duplicate"
+    assert client.post("/v1/evidence", json={"event_id": "v2", "learner_id": "ana", **told}).json()["accepted"] == 1
+    assert "ben" not in client.get(EXPORT).text
 
 
 def test_an_erased_learner_who_comes_back_is_a_new_one(client: TestClient, store: EventStore) -> None:

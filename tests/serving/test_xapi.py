@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 from features.catalogue import Item, Learner
 from features.keys import Scope
 from features.store import EventStore
+from features.xapi.repair import DRESSED_ID
+from features.xapi.repair_agents import OLD_ACTOR, SEVERAL
 from serving import xapi
 from serving.doctor import examine
 from serving.xapi import HEADER
@@ -164,6 +166,47 @@ def test_without_a_key_only_about_answers(client: TestClient) -> None:
     nobody = {"Authorization": ""}
     assert client.post(PATH, json=said(1), headers={**V1, **nobody}).status_code == 401
     assert "2.0.0" in client.get("/xapi/about", headers=nobody).json()["version"]
+
+
+def test_an_id_in_braces_is_one_id_wherever_a_compat_key_writes_it(client: TestClient, store: EventStore) -> None:
+    braces, urn = f"{{{number(1)}}}", f"urn:uuid:{number(1)}"
+    assert client.post(PATH, json=said(1, id=braces), headers=V1).json()["field"] == "id"
+    strict = client.put(PATH, params={"statementId": urn}, json=said(1, id=urn), headers=V1)
+    assert (strict.status_code, strict.json()["field"]) == (400, "statementId")
+    key = store.keys().add(TENANT, "storyline", [Scope.INGEST], at=NOW, compat=True)
+    headers = {**V1, "Authorization": f"Bearer {key.text}"}
+    assert client.put(PATH, params={"statementId": urn}, json=said(1, id=braces), headers=headers).status_code == 204
+    assert client.post(PATH, json=said(1, id=urn), headers=headers).json() == [number(1)]
+    assert client.get(PATH, params={"statementId": braces}, headers=headers).json()["id"] == number(1)
+    voiding = said(2, object={"objectType": "StatementRef", "id": braces}) | {"verb": {"id": VOIDED}}
+    assert client.post(PATH, json=voiding, headers=headers).status_code == 200
+    assert client.get(PATH, params={"voidedStatementId": number(1)}, headers=V1).status_code == 200
+    found = {one["what"]: one["count"] for one in client.get("/v1/ingest/health").json()["repairs"]}
+    assert found == {DRESSED_ID: 2}  # of the two that were news
+
+
+def test_an_old_actor_with_two_identifiers_and_a_scorm_timespan_is_one_learner_in_compat_mode(
+    client: TestClient, store: EventStore
+) -> None:
+    key = store.keys().add(TENANT, "captivate", [Scope.INGEST], at=NOW, compat=True)
+    account = {"accountServiceHomePage": "https://lms.example", "accountName": "ana"}
+    actor = {"name": ["Ana"], "mbox": ["mailto:ana@acme.example"], "account": [account], "objectType": ["Person"]}
+    wrong = said(1, actor=actor, result={"duration": "0000:12:34.5"})
+    assert client.post(PATH, json=wrong, headers=V1).status_code == 400
+    assert client.post(PATH, json=wrong, headers={**V1, "Authorization": f"Bearer {key.text}"}).status_code == 200
+    (event,) = store.tenant(TENANT).history(learner())
+    assert (event.event_id, event.result and event.result.duration_s) == (number(1), 754.5)
+    found = {one["what"]: one["count"] for one in client.get("/v1/ingest/health").json()["repairs"]}
+    assert found == {OLD_ACTOR: 1, SEVERAL: 1, "duration as SCORM writes it": 1}
+
+
+def test_times_that_the_standards_allow_are_taken(client: TestClient, store: EventStore) -> None:
+    times = ["2016-12-31T23:59:60Z", "2016-12-31T24:00:00Z", "1985-02-03T09:00:00Z"]
+    assert client.post(PATH, json=[said(n, timestamp=at) for n, at in enumerate(times)], headers=V1).status_code == 200
+    said_by = [event.occurred_at.isoformat() for event in store.tenant(TENANT).history(learner())]
+    assert said_by == ["1985-02-03T09:00:00+00:00", *["2017-01-01T00:00:00+00:00"] * 2]
+    kept = client.get(PATH, params={"statementId": number(0)}, headers=V1).json()
+    assert kept["timestamp"] == times[0]  # as it came
 
 
 def test_a_key_in_compat_mode_repairs_and_counts(client: TestClient, store: EventStore) -> None:

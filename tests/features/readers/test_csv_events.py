@@ -79,9 +79,18 @@ TIMES = (
     "2026-01-31 09:00:00.25+02:00",
     "2025-10-26T02:30:00",
     "1990-01-01T00:00:00Z",
+    "1968-05-01T07:00:00Z",
     "20260131T090000Z",
 )
-BAD_TIMES = ("", "soon", "1989-12-31T23:59:59Z", "2027-01-01T00:00:00Z", "9999-12-31T23:59:59", "2026-02-30T00:00:00Z")
+BAD_TIMES = (
+    "",
+    "soon",
+    "1900-01-01T00:00:00Z",
+    "1970-01-01T00:00:00Z",
+    "2027-01-01T00:00:00Z",
+    "9999-12-31T23:59:59",
+    "2026-02-30T00:00:00Z",
+)
 SCORES = ("", "0", "1", "0.1", "1e-7", "0.30000000000000004", "-0.0")
 BAD_SCORES = ("1.5", "-1", "nan", "0,5", "1_0")
 
@@ -207,7 +216,8 @@ BAD = {
     "a zone-less time": (("ann", "passed", "excel", "2026-01-31 09:00:00"), "occurred_at", "has no time zone: give --timezone"),
     "another format": (("ann", "passed", "excel", "31/01/2026"), "occurred_at", "give --time-format"),
     "the future": (("ann", "passed", "excel", "2027-01-31T09:00:00Z"), "occurred_at", "is in the future"),
-    "before 1990": (("ann", "passed", "excel", "1970-01-01T00:00:00Z"), "occurred_at", "is before 1990"),
+    "before 1901": (("ann", "passed", "excel", "1900-01-01T00:00:00Z"), "occurred_at", "is before 1901"),
+    "unset": (("ann", "passed", "excel", "1970-01-01T00:00:00Z"), "occurred_at", "an unset field or a wrong unit"),
     "NUL": (("a\0nn", "passed", "excel", ROW[3]), "learner_id", "control character"),
     "a line break": (("ann", "passed", "ex\ncel", ROW[3]), "object_id", "control character"),
     "a long id": (("a" * 257, "passed", "excel", ROW[3]), "learner_id", "at most 256 characters"),

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.xapi.repair import repaired
+from features.xapi.repair import DRESSED_ID, repaired
+from features.xapi.repair_agents import SEVERAL
 from features.xapi.statement import Statement
 
 COURSE = "https://lms.example/course/1"
+ID = "32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb"
 
 
 def said(**fields: Any) -> dict[str, Any]:
@@ -84,6 +86,54 @@ def account(name: object) -> dict[str, Any]:
             "empty value left out",
         ),
         ({"result": {"duration": 90}}, {"result": {"duration": "PT90S"}}, "duration as a number of seconds"),
+        ({"result": {"duration": "12,5"}}, {"result": {"duration": "PT12,5S"}}, "duration as a number of seconds"),
+        ({"result": {"duration": 1e-5}}, {"result": {"duration": "PT0.00001S"}}, "duration as a number of seconds"),
+        ({"result": {"duration": "0000:12:34.5"}}, {"result": {"duration": "PT0H12M34.5S"}}, "duration as SCORM writes it"),
+        ({"result": {"duration": "1:02:03"}}, {"result": {"duration": "PT1H2M03S"}}, "duration as SCORM writes it"),
+        (
+            {"actor": {"name": ["Ann", "A."], "mbox": ["mailto:ann@a.example", "mailto:a@a.example"]}},
+            {"actor": {"name": "Ann", "mbox": "mailto:ann@a.example"}},
+            "actor of version 0.9",
+        ),
+        (
+            {
+                "actor": {
+                    "objectType": ["Person"],
+                    "givenName": ["Ann"],
+                    "account": [{"accountServiceHomePage": "https://lms.example", "accountName": 7}],
+                }
+            },
+            {"actor": {"objectType": "Agent", **account("7")}},
+            "actor of version 0.9",
+        ),
+        (
+            {"context": {"instructor": {"name": ["T"], "mbox": [None, "a@b.example"]}}},
+            {"context": {"instructor": {"name": "T", "mbox": "mailto:a@b.example"}}},
+            "actor of version 0.9",
+        ),
+        ({"actor": {"mbox": "mailto:a@b.example", **account("7")}}, {"actor": account("7")}, SEVERAL),
+        (
+            {"actor": {"openid": "https://a.example/ann", "mbox_sha1sum": "a" * 40, "mbox": "mailto:a@b.example"}},
+            {"actor": {"mbox": "mailto:a@b.example"}},
+            SEVERAL,
+        ),
+        (
+            {"actor": {"openid": "https://a.example/ann", "mbox_sha1sum": "a" * 40}},
+            {"actor": {"mbox_sha1sum": "a" * 40}},
+            SEVERAL,
+        ),
+        (
+            {"actor": {"objectType": "Group", "openid": "https://a.example/team", **account("t")}},
+            {"actor": {"objectType": "Group", **account("t")}},
+            SEVERAL,
+        ),
+        ({"id": f"{{{ID.upper()}}}"}, {"id": ID.upper()}, DRESSED_ID),
+        ({"id": f"urn:uuid:{ID}"}, {"id": ID}, DRESSED_ID),
+        (
+            {"object": {"objectType": "statementref", "id": f"URN:UUID:{ID}"}, "context": {"registration": f"{{{ID}}}"}},
+            {"object": {"objectType": "StatementRef", "id": ID}, "context": {"registration": ID}},
+            DRESSED_ID,
+        ),
         ({"result": {"score": {"min": 0, "max": 0, "raw": 0}}}, {}, "score out of nothing left out"),
         (
             {"result": {"score": {"raw": "8", "max": 10, "scaled": 80}}},
@@ -115,7 +165,12 @@ def test_what_is_right_is_handed_on_as_it_is() -> None:
         "choices": [{"id": "a: b"}],
         "correctResponsesPattern": ["a: b"],
     }
-    body["result"] = {"score": {"raw": 100, "min": 0, "max": 100}}
+    body["result"] = {"score": {"raw": 100, "min": 0, "max": 100}, "duration": "PT12,5S"}
+    body["object"]["id"] = f"urn:uuid:{ID}"  # of an activity: an IRI like any other
+    body["context"]["team"] = {
+        "objectType": "Group",
+        "member": [{"mbox": "mailto:a@b.example"}, {"mbox": "mailto:c@b.example"}],
+    }
     found, done = repaired(body)
     assert found is body
     assert done == []
@@ -139,13 +194,16 @@ TEXT = st.sampled_from(
         "en_us",
         "a@b",
         "7",
-        "32e08e30-f8ae-4ce2-94a8-c2bfe38a70cb",
+        "1:2:3",
+        ID,
+        f"{{{ID}}}",
+        "Person",
         "\U0001f600",
     ]
 )
 NAMES = (
     *("actor", "account", "name", "score", "result", "min", "max", "raw", "object", "objectType", "display", "parent"),
-    *("definition", "interactionType", "choices", "mbox", "id", "type", "version"),
+    *("definition", "interactionType", "choices", "mbox", "id", "type", "version", "openid", "duration", "firstName"),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,

@@ -41,6 +41,11 @@ def taken(**fields: Any) -> Statement:
         ({"timestamp": "2026-01-01T09:00:00-00:00"}, "timestamp"),
         ({"timestamp": "2026-13-01T09:00:00Z"}, "timestamp"),
         ({"timestamp": "yesterday"}, "timestamp"),
+        ({"timestamp": "2026-01-01T24:00:01Z"}, "timestamp"),
+        ({"timestamp": "9999-12-31T24:00:00Z"}, "timestamp"),
+        ({"timestamp": "2016-12-30T23:59:60Z"}, "timestamp"),
+        ({"timestamp": "2016-12-31T23:60Z"}, "timestamp"),
+        ({"timestamp": "2016-12-31T22:59:60Z"}, "timestamp"),
         ({"version": "0.95"}, "version"),
         ({"actor": ONE | {"openid": "http://example.com/one"}}, "actor.Agent"),
         ({"actor": {"objectType": "Activity", **ONE}}, "actor.Agent.objectType"),
@@ -76,6 +81,9 @@ def test_what_is_wrong_is_named_by_its_field(fields: dict[str, Any], where: str)
         {"timestamp": "2026-01-01T09:00:00"},
         {"timestamp": "2026-01-01T09:00:00.123456789+05:30"},
         {"timestamp": "20260101T090000Z"},
+        {"timestamp": "2026-01-01T24:00:00Z"},
+        {"timestamp": "2016-12-31T23:59:60Z"},
+        {"timestamp": "1985-01-01T09:00:00Z"},
         {"result": {"duration": "P1Y2M3DT4H5M6.78S", "score": {"scaled": -1}}},
         {"result": {"duration": "P2W"}},
         {"context": {"contextActivities": {"parent": {"id": "http://example.com/whole"}}}},
@@ -112,6 +120,19 @@ def test_durations_in_seconds(text: str, wanted: float) -> None:
 
 def test_times_are_instants() -> None:
     assert moment("2026-01-01T09:00:00+02:00") == moment("2026-01-01T07:00:00") == moment("20260101T070000Z")
+
+
+@pytest.mark.parametrize(
+    "text", ["2016-12-31T24:00:00Z", "2016-12-31T24:00Z", "20161231T240000,000Z", "2017-01-01T02:00:00+02:00"]
+)
+def test_24_hours_are_the_end_of_the_day(text: str) -> None:
+    assert moment(text) == moment("2017-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("text", ["2016-12-31T23:59:60Z", "2016-12-31T15:59:60-08:00", "20161231T235960"])
+def test_a_leap_second_counts_as_the_one_after_it(text: str) -> None:
+    assert moment(text) == moment("2017-01-01T00:00:00Z")
+    assert moment("2016-06-30T23:59:60.5Z") == moment("2016-07-01T00:00:00.5Z")
 
 
 @pytest.mark.parametrize(
