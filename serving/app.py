@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import catalogue, health, metrics, openapi, reference, rights, skills, xapi
+from serving import catalogue, health, merges, metrics, openapi, reference, rights, skills, xapi
 from serving.feedback import feedback
 from serving.ingest import ingest, record
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
@@ -68,6 +68,8 @@ class Pages:
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/merge", self._merge, methods=["POST"]),
+                Route("/v1/learners/{learner_id:path}/unmerge", self._unmerge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
                 *catalogue.routes(lambda: self.runtime),
                 Route("/v1/ingest/health", self._health, methods=["GET"]),
@@ -122,6 +124,16 @@ class Pages:
 
     async def _export(self, request: Request) -> Response:
         return JSONResponse(await rights.export(self.runtime, TENANT.get(), request.path_params["learner_id"]))
+
+    async def _merge(self, request: Request) -> Response:
+        return await self._joined(request, joined=True)
+
+    async def _unmerge(self, request: Request) -> Response:
+        return await self._joined(request, joined=False)
+
+    async def _joined(self, request: Request, *, joined: bool) -> Response:
+        learner_id, body = request.path_params["learner_id"], await request.json()
+        return _json(await merges.merge(self.runtime, TENANT.get(), learner_id, body, joined=joined))
 
     async def _erase(self, request: Request) -> Response:
         await rights.erase(self.runtime, TENANT.get(), request.path_params["learner_id"])

@@ -32,6 +32,8 @@ from serving.payloads import (
     GapsAnswer,
     GapsQuery,
     HealthAnswer,
+    MergeAnswer,
+    MergeIn,
     Problem,
     RankAnswer,
     RankRequest,
@@ -132,6 +134,14 @@ class Client:
     def gaps(self, learner_id: str, query: GapsQuery | None = None) -> GapsAnswer:
         """What a learner's role expects beyond their skills, and what closes it."""
         return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/gaps", GapsAnswer, query=query)
+
+    def merge(self, learner_id: str, given: MergeIn) -> MergeAnswer:
+        """Say that two ids are one person. ProblemError 409 where that contradicts what stands."""
+        return self._ask("POST", f"/v1/learners/{quote(learner_id, safe='')}/merge", MergeAnswer, _body(given))
+
+    def unmerge(self, learner_id: str, given: MergeIn) -> MergeAnswer:
+        """Take a merge back. ProblemError 404 where there never was one."""
+        return self._ask("POST", f"/v1/learners/{quote(learner_id, safe='')}/unmerge", MergeAnswer, _body(given))
 
     def health(self) -> HealthAnswer:
         """How the intake stands: what was understood, repaired, refused, and what the catalogue does not know."""

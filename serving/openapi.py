@@ -21,6 +21,8 @@ from serving.payloads import (
     GapsQuery,
     HealthAnswer,
     LearnerExport,
+    MergeAnswer,
+    MergeIn,
     Problem,
     RankAnswer,
     RankRequest,
@@ -71,6 +73,11 @@ _ERASE: Final = (
     "Erase a learner under every name they have. What happened until then and is sent again is suppressed; what happens later "
     "starts an empty learner."
 )
+_MERGE: Final = (
+    "Say that two ids are one person, whose row is that of `into`: every later answer reads both histories as one. No event is "
+    "rewritten, earlier decisions are replayed as they were."
+)
+_UNMERGE: Final = "Take a merge back: each id has again what was said of it, before and meanwhile."
 _UNKNOWN: Final = "Never heard of: neither in the catalogue nor in an event"
 
 
@@ -99,7 +106,7 @@ def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
     asked = [
         (model, "validation")
-        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, *KINDS.values())
+        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, MergeIn, *KINDS.values())
     ]
     answers = (
         RecommendationsAnswer,
@@ -110,6 +117,7 @@ def _schemas() -> Document:
         HealthAnswer,
         CatalogueAnswer,
         LearnerExport,
+        MergeAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -175,6 +183,8 @@ def _mounted() -> Document:
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
         "/v1/learners/{learner_id}/export": {"get": _export()},
+        "/v1/learners/{learner_id}/merge": {"post": _joined("merge", _MERGE)},
+        "/v1/learners/{learner_id}/unmerge": {"post": _joined("unmerge", _UNMERGE)},
         "/livez": _get("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
@@ -306,6 +316,23 @@ def _export() -> Document:
             **_problems("400", "401", "403", "429", "503"),
             "404": _response("Nothing is stored of them", _problem()),
         },
+    }
+
+
+def _joined(name: str, summary: str) -> Document:
+    answers = {
+        "200": _response("What became of it", _json(_ref(MergeAnswer))),
+        **_problems(*_ERRORS),
+        "409": _response("It contradicts what stands; `field` and `detail` say what. Nothing was stored", _problem()),
+    }
+    never = {"404": _response("They were never merged", _problem())} if name == "unmerge" else {}
+    return {
+        "summary": summary,
+        "operationId": f"{name}_learner",
+        "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
+        "parameters": [_LEARNER],
+        "requestBody": {"required": True, "content": _json(_ref(MergeIn))},
+        "responses": answers | never,
     }
 
 

@@ -289,6 +289,23 @@ class GapsAnswer(_OfLearner):
     gaps: tuple[Gap, ...]
 
 
+class MergeIn(_In):
+    """That a learner is the person of another id, or no longer is."""
+
+    into: Annotated[Id, Field(description="Whose row counts for both.")]
+    occurred_at: Annotated[LogTime | None, Field(description="When that was found out; absent: now.")] = None
+
+
+class MergeAnswer(BaseModel):
+    """The two ids (of aliases those of their learners), and what became of it: stored, no news, or about somebody who was
+    erased since.
+    """
+
+    learner_id: str
+    into: str
+    outcome: Literal["accepted", "duplicate", "suppressed"]
+
+
 class LearnerVersion(BaseModel):
     """A row of the catalogue and from when until when it was so; `valid_to` is null for the one that is."""
 
@@ -300,7 +317,8 @@ class LearnerVersion(BaseModel):
 class LearnerExport(BaseModel):
     """All that is stored of a learner, under every name they have or had, in the order of arrival.
 
-    `events`: those that were taken back too, with `voided_at`. `statements`: as they came. `decisions`: what was shown to them
+    `merges`: that ids were joined, and that they were no longer. `events`: those that were taken back too, with `voided_at`.
+    `statements`: as they came. `decisions`: what was shown to them
     and why.
     """
 
@@ -309,6 +327,7 @@ class LearnerExport(BaseModel):
     names: tuple[str, ...]
     learner: tuple[LearnerVersion, ...]
     assignments: tuple[LearnerVersion, ...]
+    merges: tuple[dict[str, JsonValue], ...]
     events: tuple[dict[str, JsonValue], ...]
     statements: tuple[dict[str, JsonValue], ...]
     decisions: tuple[dict[str, JsonValue], ...]

@@ -15,7 +15,16 @@ from features.catalogue import Learner
 from features.decisions import Decision
 from features.events import Event
 from features.keys import Key
-from features.store import Appended, ConflictError, EventStore, TenantSession, VanishError, VersionError
+from features.store import (
+    Appended,
+    ConflictError,
+    EventStore,
+    MergeError,
+    NotMergedError,
+    TenantSession,
+    VanishError,
+    VersionError,
+)
 from serving.bundles import Bundles
 from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
@@ -34,6 +43,7 @@ REST_S: Final = 1.0
 LONG: Final = 500
 """Events of a learner from which on an answer is worked out beside the event loop: ten thousand take a tenth of a second."""
 
+_REFUSALS: Final = (ConflictError, MergeError, NotMergedError, VanishError, VersionError)
 _LOG = logging.getLogger("nextwise")
 T = TypeVar("T")
 
@@ -151,12 +161,12 @@ class Runtime:
 
     async def write(self, tenant: str, work: Callable[[TenantSession], T]) -> T:
         """What `work` says of its writing, which is durable then. Raises StoreDownError, at the latest after `APPEND_S`
-        seconds, and the ConflictError, VanishError and VersionError of `work`.
+        seconds, and those errors of `work` by which the store refuses what it is given.
         """
         try:
             writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant))))
             return await asyncio.wait_for(writing, APPEND_S)
-        except (ConflictError, VanishError, VersionError):
+        except _REFUSALS:
             raise
         except TimeoutError as error:
             raise StoreDownError(

@@ -19,6 +19,8 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/learners/{learner_id}/export": Scope.ADMIN,
+    "/v1/learners/{learner_id}/merge": Scope.SYNC,
+    "/v1/learners/{learner_id}/unmerge": Scope.SYNC,
     "/v1/events": Scope.INGEST,
     "/v1/evidence": Scope.INGEST,
     "/v1/feedback": Scope.INGEST,

@@ -7,6 +7,7 @@ happened is made by a `TenantSession`, so a query without a tenant cannot be wri
 from features.store.catalogue import StoredRow, VersionError, stored_row
 from features.store.erasure import Erased
 from features.store.keys import KeyRows, UnknownKeyError
+from features.store.merges import Merge, Merged, MergeError, NotMergedError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
@@ -28,6 +29,10 @@ __all__ = [
     "Erased",
     "EventStore",
     "KeyRows",
+    "Merge",
+    "MergeError",
+    "Merged",
+    "NotMergedError",
     "Outcome",
     "Place",
     "Progress",

@@ -1,7 +1,5 @@
 """How much is stored for one tenant, stubs included."""
 
-from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +8,13 @@ import sqlalchemy as sa
 from features.catalogue import KINDS, Item, Learner, Skill
 from features.columns import instant
 from features.events import SKILL_PREFIX, Evidence, Verb
-from features.store.catalogue import CatalogueRows
 from features.store.events import STANDS
+from features.store.merges import MergeRows
 from features.store.outcomes import Counts, Stub
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, OPEN, count_of
 
 
-class CountRows(CatalogueRows):
+class CountRows(MergeRows):
     """The counting part of a session."""
 
     def counts(self) -> Counts:
@@ -34,8 +32,8 @@ class CountRows(CatalogueRows):
             decisions=decisions,
             learners_with_events=len(learners),
             objects_with_events=len(objects),
-            unknown_learners=len(learners - self._names(Learner)),
-            unknown_objects=len(objects - self._names(Item) - {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}),
+            unknown_learners=len(learners - self._known_learners()),
+            unknown_objects=len(objects - self._item_names() - {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}),
             catalogue=kinds,
             verbs=dict(sorted(verbs.items())),
         )
@@ -45,25 +43,28 @@ class CountRows(CatalogueRows):
 
         Reads all events: not for the hot path.
         """
-        things = self._names(Item) | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
-        return self._stubs(EVENTS.c.learner_id, self._names(Learner)), self._stubs(EVENTS.c.object_id, things)
+        things = self._item_names() | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
+        return self._stubs(EVENTS.c.learner_id, self._known_learners()), self._stubs(EVENTS.c.object_id, things)
 
     def shared_names(self) -> list[str]:
-        """Names that more than one learner goes by now, sorted: of their events only one of them has the history."""
-        rows = self._rows(Learner, None).values()
-        counted = Counter(name for row in rows for name in {row.id, *row.aliases})
-        return sorted(name for name, count in counted.items() if count > 1)
+        """Names that more than one learner goes by who has not left, sorted: only one of them has the history."""
+        whose: dict[str, set[str]] = {}
+        person_of = self.people()
+        for row in self._rows(Learner, None).values():
+            for name in {row.id, *row.aliases} if row.status != "ended" else ():
+                whose.setdefault(name, set()).add(person_of.get(row.id, row.id))
+        return sorted(name for name, people in whose.items() if len(people) > 1)
 
     def learners_by_evidence(self) -> dict[Evidence, int]:
-        """How many learners have an event of each strength of evidence; `NONE`: any event. Reads all events."""
+        """How many people have an event of each strength of evidence; `NONE`: any event. Reads all events."""
         strength = sa.case({verb.value: int(verb.evidence) for verb in Verb}, value=EVENTS.c.verb, else_=0)
-        mine = sa.and_(EVENTS.c.tenant == self.tenant, STANDS)
-        each = sa.select(strength.label("strength"), EVENTS.c.learner_id).where(mine).distinct().subquery()
-        query = sa.select(each.c.strength, sa.func.count()).group_by(each.c.strength)
-        total = sa.select(sa.func.count(EVENTS.c.learner_id.distinct())).where(mine)
+        query = sa.select(strength, EVENTS.c.learner_id).where(EVENTS.c.tenant == self.tenant, STANDS).distinct()
+        person_of, found = self.people(), {one: set[str]() for one in Evidence}
         with self._engine.connect() as connection:
-            found = {Evidence(level): int(count) for level, count in connection.execute(query)}
-            return dict.fromkeys(Evidence, 0) | found | {Evidence.NONE: int(connection.execute(total).scalar_one())}
+            for level, name in connection.execute(query):
+                for one in (Evidence(level), Evidence.NONE):
+                    found[one].add(person_of.get(name, name))
+        return {one: len(people) for one, people in found.items()}
 
     def _stubs(self, column: sa.Column[str], known: set[str]) -> list[Stub]:
         count, last = sa.func.count().label("events"), sa.func.max(EVENTS.c.recorded_at)
@@ -79,9 +80,13 @@ class CountRows(CatalogueRows):
             row = connection.execute(query.order_by(EVENTS.c.seq.desc()).limit(1)).first()
         return None if row is None else (instant(row[0]), instant(row[1]))
 
-    def _names(self, kind: type[Item] | type[Learner]) -> set[str]:
-        rows: Iterable[Item | Learner] = self._rows(kind, None).values()
-        return {name for row in rows for name in (row.id, *row.aliases)}
+    def _item_names(self) -> set[str]:
+        return {name for row in self._rows(Item, None).values() for name in (row.id, *row.aliases)}
+
+    def _known_learners(self) -> set[str]:
+        """Every name that leads to a learner of the catalogue."""
+        rows = self._rows(Learner, None)
+        return {*rows, *(name for name, person in self.people().items() if person in rows)}
 
     def _count_valid(self, kind: str) -> Any:
         return count_of(CATALOGUE).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind, OPEN)

@@ -8,7 +8,7 @@ from features.store.locks import writing
 from features.store.opening import shown
 from features.store.tables import EVENTS, METADATA, VERSION
 
-KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
 """All versions, oldest first; `features/store/migrations` holds the way from each to the next."""
 NEWEST: Final = KNOWN[-1]
 UNNUMBERED: Final = KNOWN[0]

@@ -65,6 +65,7 @@ def fill(url: str) -> None:
         session.void(["e0", "to come"], by="v", at=NOON)
         session.record([decision(tenant)])
         session.record_import({"source": "logs.csv"})
+        session.merge("zoe", "ann", occurred_at=NOON, at=NOON)
         session.erase("gone", at=NOON)
         opened.keys().add(tenant, "lms", [Scope.RANK, Scope.INGEST], at=NOON)
     with opened.engine.begin() as connection:  # the last event was erased: its number must not come again
@@ -78,6 +79,7 @@ def everything(url: str, tenant: str = "acme") -> list[object]:
     found = [list(session.events()), session.catalogue(), session.learners(), session.learner("Ä"), session.imports()]
     found += [list(session.voidings()), session.known_items(["xl"])]
     found += [list(session.decisions()), session.progress("logs.csv"), session.counts(), session.history("a-1")]
+    found += [list(session.merges()), session.people()]
     found += [opened.keys().listed(tenant), session.last_erasure()]
     opened.close()
     return found
@@ -103,6 +105,7 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
         "import_progress": 2,
         "statements": 0,
         "mentions": 0,
+        "merges": 2,
         "intake": 0,
         "api_keys": 2,
         "erasure_keys": 2,

@@ -200,6 +200,21 @@ def test_interactions_are_what_was_taken_up_of_known_items(acme: TenantSession, 
     assert found.known_at.tolist() == [t.replace(tzinfo=None) for t in (NOON, NOON + DAY, NOON + 3 * DAY, NOON)]
 
 
+def test_merged_ids_are_one_learner_until_they_are_not(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("1", "ann", "a"), event("2", "x", "b"), event("3", "y", "c", at=NOON + DAY)])
+    acme.merge("x", "ann", occurred_at=NOON, at=NOON)
+    acme.merge("y", "x", occurred_at=NOON, at=NOON)
+    digest = lake.materialize(acme, tmp_path).digest
+    learners, items, found, groups = lake.interactions(tmp_path, "acme")
+    assert (learners.ids, [items.ids[i] for i in found[0]]) == (("ann",), ["a", "b", "c"])
+    assert groups.audiences[found.audience[0]] == "staff"
+    acme.unmerge("x", "ann", occurred_at=NOON + DAY, at=NOON + DAY)
+    again = lake.materialize(acme, tmp_path)
+    assert (again.days_written, again.digest == digest) == (0, False)
+    learners, items, found, _ = lake.interactions(tmp_path, "acme")
+    assert (learners.ids, [[items.ids[i] for i in found[row]] for row in range(2)]) == (("ann", "x"), [["a"], ["b", "c"]])
+
+
 def test_a_repeat_that_was_known_sooner_does_not_date_the_first_one_back(acme: TenantSession, tmp_path: Path) -> None:
     late = event("late", "ann", "a", recorded_at=NOON + 3 * DAY)
     imported = event("imported", "ann", "b", recorded_at=NOON + 9 * DAY, backfill=True)

@@ -46,6 +46,7 @@ CALLS: dict[tuple[str, str], Any] = {
         {"event_id": "v", "learner_id": "ana", "skill": "data", "kind": "attested", "by": "ben", "level": 2, "occurred_at": AT}
     ],
     ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
+    ("POST", "/v1/learners/guest/merge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/xapi/statements"): [STATEMENT],
     ("PUT", "/xapi/statements?statementId=8f87ccde-bb56-4c2e-ab83-44982ef22df0"): STATEMENT,
     ("PUT", "/v1/items"): [{"id": "n", "title": "New", "skills": {"data": 1}, "valid_for": "P1Y", "available_from": AT}],
