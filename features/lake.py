@@ -35,6 +35,7 @@ from features.interactions import NAT, Groups, Histories, Interactions
 from features.partitions import SCHEMA, LakeError, schema
 from features.store import TenantSession
 from features.vocabulary import Vocabulary
+from features.xapi.tables import resolved_table
 
 FORMAT: Final = 1
 SNAPSHOTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -164,14 +165,14 @@ def _people(lake: Path, tenant: str) -> dict[str, str]:
 def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Interactions, Groups]:
     """(learners, items, interactions, groups): who took up which known item, by (occurred_at, seq).
 
-    Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name, and
-    merged ids as the person that they are now. A learner's audience is the first one of today, whatever it was at the time of
-    an event (-1: none), and so are role and org unit; `until` is the latest time at which an event became known, `known_at`
-    that of the first interaction of learner and item, `recommended` says whether that one followed a recommendation: see
-    `_flagged`.
+    Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name,
+    merged ids as the person that they are now, and parts as the item that they are within. A learner's audience is the first
+    one of today, whatever it was at the time of an event (-1: none), and so are role and org unit; `until` is the latest time
+    at which an event became known, `known_at` that of the first interaction of learner and item, `recommended` says whether
+    that one followed a recommendation: see `_flagged`.
     """
-    events = read_events(lake, tenant)
     items, item_of = _names(_load(lake, tenant, Item))
+    events = resolved_table(read_events(lake, tenant), lambda name: name in items or name in item_of)
     known, learner_of = _load(lake, tenant, Learner), _people(lake, tenant)
     groups = _groups(known.values())
     vocabulary = Vocabulary(sorted(items))

@@ -15,6 +15,7 @@ from features.catalogue import Learner, Role
 from features.events import Event, Id
 from features.skills import LEAST_GAP, Contribution, SkillState, explain, fades_below, profile
 from features.skills import gaps as gaps_between
+from features.xapi.parts import resolved
 from serving.eligibility import Facts, eligible
 from serving.payloads import (
     MAX_WHY,
@@ -78,7 +79,7 @@ def skills_of(
     head = _head(stock, learner_id, learner, at)
     if head["fallback"] is not None:
         return SkillsAnswer(**head, skills=())
-    known = explain(events, stock.names, at, stock.bundle.proposals)
+    known = explain(resolved(events, stock.names.__contains__), stock.names, at, stock.bundle.proposals)
     role = _role(stock, learner)
     found = [_skill(stock, skill, *shown, role, at) for skill, shown in known.items() if not wanted or skill in wanted]
     return SkillsAnswer(**head, skills=tuple(sorted(found, key=lambda one: (-one.level, one.skill))))
@@ -92,6 +93,7 @@ def gaps_of(
     role = _role(stock, learner)
     if head["fallback"] is not None or role is None:
         return GapsAnswer(**head, gaps=())
+    events = resolved(events, stock.names.__contains__)
     known = profile(events, stock.names, at, stock.bundle.proposals)
     facts = Facts(at, Filters(learner_id=learner_id), learner, standing(events, stock))
     open_items, _ = eligible(stock, facts, np.arange(len(stock), dtype=np.int32))

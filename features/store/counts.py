@@ -1,5 +1,7 @@
 """How much is stored for one tenant, stubs included."""
 
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,8 @@ from features.store.events import STANDS
 from features.store.merges import MergeRows
 from features.store.outcomes import Counts, Stub
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, OPEN, count_of
+from features.xapi.meaning import SOURCE
+from features.xapi.parts import WRITTEN, whole_of
 
 
 class CountRows(MergeRows):
@@ -33,7 +37,7 @@ class CountRows(MergeRows):
             learners_with_events=len(learners),
             objects_with_events=len(objects),
             unknown_learners=len(learners - self._known_learners()),
-            unknown_objects=len(objects - self._item_names() - {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}),
+            unknown_objects=len(self._unknown_objects()),
             catalogue=kinds,
             verbs=dict(sorted(verbs.items())),
         )
@@ -43,8 +47,7 @@ class CountRows(MergeRows):
 
         Reads all events: not for the hot path.
         """
-        things = self._item_names() | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
-        return self._stubs(EVENTS.c.learner_id, self._known_learners()), self._stubs(EVENTS.c.object_id, things)
+        return self._unknown_learners(), self._unknown_objects()
 
     def shared_names(self) -> list[str]:
         """Names that more than one learner goes by who has not left, sorted: only one of them has the history."""
@@ -66,12 +69,26 @@ class CountRows(MergeRows):
                     found[one].add(person_of.get(name, name))
         return {one: len(people) for one, people in found.items()}
 
-    def _stubs(self, column: sa.Column[str], known: set[str]) -> list[Stub]:
-        count, last = sa.func.count().label("events"), sa.func.max(EVENTS.c.recorded_at)
-        query = sa.select(column, count, last).where(EVENTS.c.tenant == self.tenant, STANDS).group_by(column)
+    def _unknown_learners(self) -> list[Stub]:
+        known = self._known_learners()
+        return _stubs(row for row in self._tally([EVENTS.c.learner_id]) if row[0] not in known)
+
+    def _unknown_objects(self) -> list[Stub]:
+        """Without the parts of what the catalogue knows by now, whose events say what they are within."""
+        known = self._item_names() | {SKILL_PREFIX + skill for skill in self._rows(Skill, None)}
+        part = sa.and_(EVENTS.c.source == SOURCE, EVENTS.c.context.contains(WRITTEN, autoescape=True))
+        whole = [row for row in self._tally([EVENTS.c.object_id], ~part) if row[0] not in known]
+        parts = self._tally([EVENTS.c.object_id, EVENTS.c.context], part)
+        left = [
+            row for row in parts if row[0] not in known and whole_of(row[0], json.loads(row[1]), known.__contains__) is None
+        ]
+        return _stubs([*whole, *left])
+
+    def _tally(self, columns: Sequence[sa.Column[str]], *where: sa.ColumnElement[bool]) -> Sequence[Any]:
+        """(*columns, events, when the last was recorded) of events that stand."""
+        query = sa.select(*columns, sa.func.count(), sa.func.max(EVENTS.c.recorded_at)).group_by(*columns)
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(count.desc(), column)).all()
-        return [Stub(name, events, instant(at)) for name, events, at in rows if name not in known]
+            return connection.execute(query.where(EVENTS.c.tenant == self.tenant, STANDS, *where)).all()
 
     def newest_event(self) -> tuple[datetime, datetime] | None:
         """(recorded_at, occurred_at) of the event that arrived last; None without one."""
@@ -90,3 +107,13 @@ class CountRows(MergeRows):
 
     def _count_valid(self, kind: str) -> Any:
         return count_of(CATALOGUE).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind, OPEN)
+
+
+def _stubs(rows: Iterable[Any]) -> list[Stub]:
+    """By name, the most frequent first. `rows`: (name, ..., events, last)."""
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        events, last = found.get(row[0], (0, 0))
+        found[row[0]] = events + row[-2], max(last, row[-1])
+    ordered = sorted(found.items(), key=lambda one: (-one[1][0], one[0]))
+    return [Stub(name, events, instant(last)) for name, (events, last) in ordered]

@@ -200,6 +200,26 @@ def test_interactions_are_what_was_taken_up_of_known_items(acme: TenantSession, 
     assert found.known_at.tolist() == [t.replace(tzinfo=None) for t in (NOON, NOON + DAY, NOON + 3 * DAY, NOON)]
 
 
+def test_parts_count_as_the_item_that_comes_later(acme: TenantSession, tmp_path: Path) -> None:
+    part = {"source": "xapi", "context": {"within": ["module", "urn:course"]}}
+    acme.append(
+        [
+            event("1", "ann", "quiz", verb=Verb.COMPLETED, **part),
+            event("2", "bob", "quiz", verb=Verb.ENROLLED, **part),  # of a part it says that the whole goes on
+            event("3", "cem", "quiz", verb=Verb.COMPLETED),
+            event("4", "ann", "a", at=NOON + DAY),
+        ]
+    )
+    lake.materialize(acme, tmp_path)
+    assert lake.interactions(tmp_path, "acme")[0].ids == ("ann",)
+    acme.put([Item(id="course", title="Course", aliases=("urn:course",))], at=NOON)
+    assert lake.materialize(acme, tmp_path).days_written == 0
+    people, items, found, _ = lake.interactions(tmp_path, "acme")
+    assert people.ids == ("ann", "bob")
+    assert [[items.ids[i] for i in found[row]] for row in range(2)] == [["course", "a"], ["course"]]
+    assert lake.read_events(tmp_path, "acme")["object_id"].to_pylist() == ["quiz", "quiz", "quiz", "a"]
+
+
 def test_merged_ids_are_one_learner_until_they_are_not(acme: TenantSession, tmp_path: Path) -> None:
     acme.append([event("1", "ann", "a"), event("2", "x", "b"), event("3", "y", "c", at=NOON + DAY)])
     acme.merge("x", "ann", occurred_at=NOON, at=NOON)
