@@ -15,7 +15,7 @@ from features.ingest_csv import ingest_csv
 from features.readers import read
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap, MapError, pairs, read_map
-from features.store import VersionError
+from features.store import TakenError, VersionError
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 
 
@@ -130,6 +130,8 @@ def _ingest(
             fail(f"{error}. Rows that were stored until then stay; run the same command again.")
         except KeyboardInterrupt:
             fail("interrupted. Rows that were stored until then stay; run the same command again.", code=130)
+        except TakenError as error:
+            fail(f"{error}. Rows that were stored until then stay; mend the file and run the same command again.")
         except VersionError as error:
             fail(f"{error}: somebody else wrote it meanwhile. Run the same command again.")
         if found.stored:

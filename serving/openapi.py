@@ -216,7 +216,8 @@ def _catalogue() -> Document:
                     "200": _response("What became of the rows, and which names lead nowhere", _json(_ref(CatalogueAnswer))),
                     **_problems(*_ERRORS),
                     "409": _response(
-                        "The snapshot would retire too much, or a clock went back; nothing was stored", _problem()
+                        "The snapshot retires too much, a name is another learner's, or a clock went back; nothing was stored",
+                        _problem(),
                     ),
                     "413": _response(f"More than {MAX_BYTES:,} bytes", _problem()),
                 },

@@ -21,6 +21,7 @@ from features.store import (
     EventStore,
     MergeError,
     NotMergedError,
+    TakenError,
     TenantSession,
     VanishError,
     VersionError,
@@ -43,7 +44,7 @@ REST_S: Final = 1.0
 LONG: Final = 500
 """Events of a learner from which on an answer is worked out beside the event loop: ten thousand take a tenth of a second."""
 
-_REFUSALS: Final = (ConflictError, MergeError, NotMergedError, VanishError, VersionError)
+_REFUSALS: Final = (ConflictError, MergeError, NotMergedError, TakenError, VanishError, VersionError)
 _LOG = logging.getLogger("nextwise")
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from features.store.snapshots import MOST_VANISH, VanishError
 from features.store.statements import ConflictError, Counted, Received, VoidingError
 from features.store.store import EventStore, Place
 from features.store.tables import EVENTS, STORED, StoredEvent
+from features.store.taken import TakenError
 from features.store.versions import SchemaError
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "SchemaError",
     "StoredEvent",
     "StoredRow",
+    "TakenError",
     "TenantSession",
     "UnknownKeyError",
     "VanishError",

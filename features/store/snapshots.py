@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from features.catalogue import CatalogueRow
 from features.columns import microseconds
-from features.store.catalogue import CURRENT, CatalogueRows, Standing, StoredRow, stored_row
+from features.store.catalogue import CURRENT, CatalogueRows, Standing, StoredRow, learners_of, stored_row
 from features.store.outcomes import PutResult
 from features.store.rows import among
 from features.store.tables import CATALOGUE, OPEN
@@ -49,8 +49,8 @@ class SnapshotRows(CatalogueRows):
         """Makes these rows all that stand of a kind as of `at`, in one transaction: the others are retired.
 
         Errors, after which nothing is changed: VanishError when more than the share `most_vanish` (0..1) of the current rows
-        would be retired, and always when `rows` is empty and the catalogue is not; VersionError as `put`; ValueError
-        for a row of another kind.
+        would be retired, and always when `rows` is empty and the catalogue is not; VersionError and TakenError as `put`;
+        ValueError for a row of another kind.
         """
         given = [stored_row(row) for row in rows]
         for row in given:
@@ -63,7 +63,9 @@ class SnapshotRows(CatalogueRows):
             if gone and (not given or len(gone) / len(standing) > most_vanish):
                 raise VanishError(kind, len(standing), [row_id for _, row_id in gone], len(given), most_vanish)
             self._end(connection, gone, microseconds(at))
-            done = self._put(connection, given, self._with_ended(connection, given, standing), microseconds(at))
+            done = self._put(
+                connection, given, learners_of(given), self._with_ended(connection, given, standing), microseconds(at)
+            )
         return done + PutResult(retired=len(gone))
 
     def _all_current(self, connection: sa.Connection, kind: str) -> Standing:

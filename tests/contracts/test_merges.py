@@ -13,7 +13,7 @@ from features.catalogue import Item, Learner
 from features.decisions import Decision, Randomisation
 from features.erasures import erasures_of, replay
 from features.events import Event, Evidence, Verb
-from features.store import EventStore, MergeError, NotMergedError, TenantSession
+from features.store import EventStore, MergeError, NotMergedError, TakenError, TenantSession
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -259,6 +259,8 @@ class Model:
         if what == "event":
             self.events.append((str(number), one))
         elif what == "put":
+            if any(set(other) & set(aliases) - set(self.rows.get(one, "")) for row, aliases in self.rows.items() if row != one):
+                return False
             self.rows[one] = other
         else:
             one, other = self.owner(one), self.owner(other)
@@ -289,13 +291,14 @@ def test_any_walk_of_events_merges_and_aliases_gives_the_histories_of_a_plain_mo
         allowed = model.take(what, one, other, number)
         if what == "event":
             session.append([event(str(number), one, at=at, tenant=session.tenant)])
-        elif what == "put":
-            session.put([Learner(id=one, aliases=tuple(other))], at=at)
         else:
             try:
-                (merge if what == "merge" else unmerge)(session, one, other, at)
+                if what == "put":
+                    session.put([Learner(id=one, aliases=tuple(other))], at=at)
+                else:
+                    (merge if what == "merge" else unmerge)(session, one, other, at)
                 assert allowed
-            except (MergeError, NotMergedError):
+            except (MergeError, NotMergedError, TakenError):
                 assert not allowed
         wanted.append((at, model.histories()))
     for at, histories in wanted[::3] + wanted[-1:]:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from features.catalogue import Item, Learner
 from features.keys import Scope
-from features.store import EventStore
+from features.store import EventStore, catalogue
 from serving import service, xapi
 from serving.doctor import examine
 from serving.prepared import Prepared
@@ -225,7 +225,8 @@ def test_a_part_that_came_before_its_item_counts_from_the_bundle_that_knows_it(
     assert (again.removed, again.features, again.rows) == (logged.removed, logged.features, logged.rows)
 
 
-def test_a_name_of_two_learners_is_named(client: TestClient, store: EventStore) -> None:
+def test_a_name_of_two_learners_is_named(client: TestClient, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "check_names", lambda *_: None)  # as an older program stored them
     assert client.get("/v1/ingest/health").json()["shared_names"] == []
     people = [Learner(id="one", aliases=("shared", "own")), Learner(id="two", aliases=("shared", "two")), Learner(id="own")]
     store.tenant(TENANT).put(people, at=NOW)
