@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import catalogue, health, merges, metrics, openapi, reference, rights, skills, xapi
+from serving import catalogue, duties, health, merges, metrics, openapi, reference, rights, skills, xapi
 from serving.feedback import feedback
 from serving.ingest import ingest, record
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
@@ -67,6 +67,7 @@ class Pages:
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/duties", self._duties, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/merge", self._merge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/unmerge", self._unmerge, methods=["POST"]),
@@ -121,6 +122,9 @@ class Pages:
 
     async def _gaps(self, request: Request) -> Response:
         return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
+    async def _duties(self, request: Request) -> Response:
+        return _json(await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
 
     async def _export(self, request: Request) -> Response:
         return JSONResponse(await rights.export(self.runtime, TENANT.get(), request.path_params["learner_id"]))

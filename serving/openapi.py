@@ -12,6 +12,8 @@ from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.payloads import (
     MAX_EVENTS,
     CatalogueAnswer,
+    DutiesAnswer,
+    DutiesQuery,
     EventIn,
     EventResult,
     EventsAnswer,
@@ -64,6 +66,7 @@ _SKILLS: Final = (
     "A learner's skills: level, confidence, half-life, and the events that say so. `at` a past moment: as known then."
 )
 _GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
+_DUTIES: Final = "What is assigned to a learner or their audiences, until when it is due, and what of it is done."
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
 _STATEMENTS: Final = (
     "Store a statement, or all of a batch of up to 1,000 or none. Stored means synced; the learner's next answer knows it."
@@ -114,6 +117,7 @@ def _schemas() -> Document:
         EventsAnswer,
         SkillsAnswer,
         GapsAnswer,
+        DutiesAnswer,
         HealthAnswer,
         CatalogueAnswer,
         LearnerExport,
@@ -182,6 +186,7 @@ def _mounted() -> Document:
         "/xapi/statements": _statements(),
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
+        "/v1/learners/{learner_id}/duties": _of_learner("duties", _DUTIES, DutiesQuery, DutiesAnswer),
         "/v1/learners/{learner_id}/export": {"get": _export()},
         "/v1/learners/{learner_id}/merge": {"post": _joined("merge", _MERGE)},
         "/v1/learners/{learner_id}/unmerge": {"post": _joined("unmerge", _UNMERGE)},

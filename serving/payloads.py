@@ -207,6 +207,10 @@ class GapsQuery(_Query):
     limit: Annotated[int, Field(ge=1, le=50, description="Items a gap.")] = 5
 
 
+class DutiesQuery(_Query):
+    """What `GET /v1/learners/{learner_id}/duties` may be asked."""
+
+
 class Why(BaseModel):
     """What one event gives to a skill: the level it showed, and that level and its confidence as they are now.
 
@@ -287,6 +291,30 @@ class GapsAnswer(_OfLearner):
     """A learner's gaps, the largest first; none without a role, or with personalisation off (`fallback` says so)."""
 
     gaps: tuple[Gap, ...]
+
+
+class LearnerDuty(BaseModel):
+    """One assignment that is a learner's. `due_at`: until when, without the time on leave where that pauses it; of what is
+    done until when that holds; null where no time is set or it holds always. `paused`: its time stands still, on leave.
+    """
+
+    assignment_id: str
+    item_id: str
+    title: str | None
+    mandatory: bool
+    urgent: bool
+    state: Literal["open", "overdue", "done"]
+    due_at: datetime | None
+    paused: bool
+
+
+class DutiesAnswer(BaseModel):
+    """What a learner has to do, what is due next first; what is done comes last."""
+
+    learner_id: str
+    at: datetime
+    bundle: str
+    duties: tuple[LearnerDuty, ...]
 
 
 class MergeIn(_In):

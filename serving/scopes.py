@@ -18,6 +18,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/rank": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
+    "/v1/learners/{learner_id}/duties": Scope.RANK,
     "/v1/learners/{learner_id}/export": Scope.ADMIN,
     "/v1/learners/{learner_id}/merge": Scope.SYNC,
     "/v1/learners/{learner_id}/unmerge": Scope.SYNC,

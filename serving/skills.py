@@ -112,18 +112,14 @@ async def _answer(
     of: Callable[[Prepared, Learner | None, Sequence[Event], datetime], A],
 ) -> A:
     check_id(learner_id)
-    now = runtime.clock()
-    if at is not None and at > now:
-        raise RefusedError(400, f"at: {at.isoformat()} lies in the future; it is {now.isoformat()}", field="at")
-    moment = at or now
+    moment = moment_of(runtime, at)
     try:
         stock = runtime.stock(tenant)
         learner, events = await runtime.known(tenant, learner_id, moment)
     except (NotReadyError, StoreDownError) as error:
         raise RefusedError(503, str(error), headers={"Retry-After": "5"}) from None
     if learner is None and not events:
-        words = f"learner {learner_id!r} was never heard of by {moment.isoformat()}: neither in the catalogue nor in an event"
-        raise RefusedError(404, words, field="learner_id")
+        raise never_heard_of(learner_id, moment)
     return await runtime.worked_out(len(events), lambda: of(stock, learner, events, moment))
 
 
@@ -137,6 +133,20 @@ def read_query(kind: type[Q], asked: Asked) -> Q:
         return kind.model_validate({name: values if name in lists else values[0] for name, values in asked.items()})
     except ValidationError as error:
         raise invalid(error) from None
+
+
+def moment_of(runtime: Runtime, at: datetime | None) -> datetime:
+    """The moment that is asked for, now where none is. Raises RefusedError (400) for one that lies in the future."""
+    now = runtime.clock()
+    if at is not None and at > now:
+        raise RefusedError(400, f"at: {at.isoformat()} lies in the future; it is {now.isoformat()}", field="at")
+    return at or now
+
+
+def never_heard_of(learner_id: str, at: datetime) -> RefusedError:
+    """The 404 for somebody who is neither in the catalogue nor in an event."""
+    words = f"learner {learner_id!r} was never heard of by {at.isoformat()}: neither in the catalogue nor in an event"
+    return RefusedError(404, words, field="learner_id")
 
 
 def check_id(learner_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from features.store.counts import CountRows
 from features.store.decisions import DecisionRows
+from features.store.duties import DutyRows
 from features.store.erasure import ErasureRows
 from features.store.export import ExportRows
 from features.store.histories import HistoryRows
@@ -10,5 +11,7 @@ from features.store.snapshots import SnapshotRows
 from features.store.statements import StatementRows
 
 
-class TenantSession(StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows):
+class TenantSession(
+    StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows, DutyRows
+):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""
