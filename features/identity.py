@@ -4,7 +4,7 @@ A merge says that two ids are one person, and goes before an alias. So every nam
 follows these comes to the person.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from features.catalogue import Learner
@@ -12,11 +12,15 @@ from features.catalogue import Learner
 
 @dataclass(frozen=True)
 class Name:
-    """What is said of one name at one moment: what it was merged into, the learner of this id, those who have it as alias."""
+    """What is said of one name at one moment: what it was merged into, the learner of this id, those who have it as alias.
+
+    `merged`: ids that were merged into it at any time, whether or not they are at this one.
+    """
 
     into: str | None = None
     row: Learner | None = None
     owners: tuple[Learner, ...] = ()
+    merged: tuple[str, ...] = ()
 
     @property
     def above(self) -> str | None:
@@ -48,15 +52,16 @@ def root(name: str, said: Said) -> str:
     return walked[-1]
 
 
-def joined(top: str, said: Said, merged: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
-    """All names of a person, given their `root`, which comes first. `merged`: those that were ever merged into a name."""
+def joined(top: str, said: Said) -> tuple[str, ...]:
+    """All names of a person, given their `root`, which comes first."""
     found, left = dict[str, None](), [top]
     while left:
         name = left.pop(0)
         if name not in found:
             found[name] = None
-            row = said(name).row
-            left += [one for one in (*(row.aliases if row else ()), *merged(name)) if said(one).above == name]
+            own = said(name)
+            below = (*(own.row.aliases if own.row else ()), *own.merged)
+            left += [one for one in below if said(one).above == name]
     return tuple(found)
 
 

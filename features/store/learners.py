@@ -46,7 +46,7 @@ class LearnerRows(TenantRows):
         if not self._fetch(_named_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name}):
             return Names((name,), lambda _: Name())
         said = self._said(at)
-        return Names(joined(root(name, said), said, self._ever_merged), said)
+        return Names(joined(root(name, said), said), said)
 
     def _said(self, at: datetime | None) -> Callable[[str], Name]:
         """What was said of a name by `at`; each is looked up once."""
@@ -58,17 +58,13 @@ class LearnerRows(TenantRows):
             into = next((text for kind, text in rows if kind == _INTO), None)
             learners = [_learner(text) for kind, text in rows if kind == _ROW]
             row = next((one for one in learners if one.id == name), None)
-            return Name(into, row, tuple(one for one in learners if name in one.aliases))
+            owners, merged = (one for one in learners if name in one.aliases), (text for kind, text in rows if kind == _FROM)
+            return Name(into, row, tuple(owners), tuple(sorted(merged)))
 
         return said
 
-    def _ever_merged(self, name: str) -> list[str]:
-        """The ids that were merged into one at any time; whether they are still, `_said` says."""
-        found = self._fetch(_merged_statement(self._engine.dialect), {"tenant": self.tenant, "learner": name})
-        return [row[0] for row in found]
 
-
-_INTO, _ROW = "into", "row"
+_INTO, _FROM, _ROW = "into", "from", "row"
 
 
 @lru_cache
@@ -81,7 +77,9 @@ def _learner_statement(dialect: sa.Dialect) -> Compiled:
 
 @lru_cache
 def _name_statement(dialect: sa.Dialect) -> Compiled:
-    """(`into`, id) of what a name stands merged into, (`row`, body) of the learners who have this id, or ever had the alias."""
+    """(`into`, id) of what a name stands merged into, (`from`, id) of what was ever merged into it, (`row`, body) of the
+    learners who have this id, or ever had the alias.
+    """
     mine, moment = MERGES.c.tenant == sa.bindparam("tenant"), sa.bindparam("moment", type_=sa.BigInteger)
     about = MERGES.c.learner_id == sa.bindparam("learner")
     last = sa.select(sa.func.max(MERGES.c.seq)).where(mine, about, MERGES.c.recorded_at <= moment).scalar_subquery()
@@ -92,13 +90,8 @@ def _name_statement(dialect: sa.Dialect) -> Compiled:
     called = ALIASES.c.tenant == sa.bindparam("tenant"), ALIASES.c.alias == sa.bindparam("learner")
     owners = _valid_learners(), CATALOGUE.c.id.in_(sa.select(ALIASES.c.learner_id).where(*called))
     rows = [sa.select(sa.literal_column(f"'{_ROW}'"), CATALOGUE.c.body).where(*valid, which) for valid, which in (own, owners)]
-    return compiled(sa.union_all(into, *rows), dialect)
-
-
-@lru_cache
-def _merged_statement(dialect: sa.Dialect) -> Compiled:
-    where = MERGES.c.tenant == sa.bindparam("tenant"), MERGES.c.into_id == sa.bindparam("learner")
-    return compiled(sa.select(MERGES.c.learner_id).where(*where).distinct().order_by(MERGES.c.learner_id), dialect)
+    origin = sa.select(sa.literal_column(f"'{_FROM}'"), MERGES.c.learner_id).distinct()
+    return compiled(sa.union_all(into, origin.where(mine, MERGES.c.into_id == sa.bindparam("learner")), *rows), dialect)
 
 
 @lru_cache

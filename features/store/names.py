@@ -26,7 +26,7 @@ class NameRows(LearnerRows):
                 query = sa.select(ALIASES.c.alias).where(ALIASES.c.tenant == self.tenant, ALIASES.c.learner_id == one)
                 had = connection.execute(query.order_by(ALIASES.c.alias)).scalars().all()
                 left += [alias for alias in had if root(alias, said) in (alias, top)]
-                left += [other for other in self._ever_merged(one) if said(other).above == one]
+                left += [other for other in said(one).merged if said(other).above == one]
         return list(found)
 
     def _owner(self, connection: sa.Connection, name: str) -> str:

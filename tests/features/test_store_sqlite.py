@@ -8,7 +8,7 @@ import pytest
 from features.events import Event, Verb
 from features.store import EventStore
 from features.store.histories import _history_statement
-from features.store.learners import _learner_statement, _merged_statement, _name_statement, _named_statement
+from features.store.learners import _learner_statement, _name_statement, _named_statement
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -55,7 +55,7 @@ def test_history_uses_its_index(store: EventStore) -> None:
 
 
 def test_looking_for_names_reads_no_table(store: EventStore) -> None:
-    for statement in (_learner_statement, _named_statement, _name_statement, _merged_statement):
+    for statement in (_learner_statement, _named_statement, _name_statement):
         sql, order = statement(store.engine.dialect)
         with store.engine.connect() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (0,) * len(order)).all()
