@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import tempfile
 import time
 from collections import Counter
@@ -72,6 +73,7 @@ def main(
     for name in database or DATABASES:
         with tempfile.TemporaryDirectory(prefix="nw-") as folder, DATABASES[name](Path(folder)) as url:
             os.environ["NEXTWISE_RATE_PER_S"] = "0"
+            os.environ["NEXTWISE_TOKEN_SECRET"] = secrets.token_hex(32)
             _publish(Path(folder) / "bundles")
             keys = [Settings().dev_key, _compat_key(url)]
             with service(url, Path(folder)) as (where, process):

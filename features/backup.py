@@ -24,6 +24,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events": ("seq",),
     "catalogue": ("version",),
     "aliases": ("tenant", "alias", "learner_id"),
+    "merges": ("seq",),
     "item_aliases": ("tenant", "alias", "item_id"),
     "voidings": ("seq",),
     "statements": ("seq",),

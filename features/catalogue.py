@@ -48,7 +48,11 @@ class Skill(_Row):
 
 
 class Item(_Row):
-    """A learning item. `duration_s` in seconds; `skills` maps a skill id to the level a learner has after it."""
+    """A learning item. `duration_s` in seconds; `skills` maps a skill id to the level a learner has after it.
+
+    `equivalent_to`: whoever finished one of these has finished this, and the other way round; with `equivalent_for` only
+    learners of these audiences have.
+    """
 
     id: Id
     title: str = Field(min_length=1, max_length=500)
@@ -64,6 +68,7 @@ class Item(_Row):
     version: str = Field(default="1", max_length=64)
     replaces: Id | None = None
     equivalent_to: tuple[Id, ...] = ()
+    equivalent_for: tuple[str, ...] = ()  # empty: every audience
     valid_for: str | None = Field(default=None, pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$")
     recertify_window: str | None = Field(default=None, pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$")
     available_from: Instant | None = None

@@ -1,7 +1,7 @@
 """Checks of what is stored for a tenant: can anything be learned from it, and does it hang together?"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +10,7 @@ from features.catalogue import Catalogue, Learner
 from features.columns import EPOCH
 from features.events import EARLIEST, INTERACTION_VERBS, MAX_CLOCK_SKEW, SKILL_PREFIX, ZERO, Event
 from features.store import TenantSession
+from features.xapi.parts import resolved
 
 FAR: Final = datetime(9999, 1, 1, tzinfo=UTC)
 MAX_UNKNOWN: Final = 0.5
@@ -63,16 +64,17 @@ class Tally:
 
 def check(session: TenantSession, *, now: datetime, may_begin: bool = False) -> list[Check]:
     """All checks of one tenant, in a fixed order. Reads every event once. `may_begin`: a catalogue without events is well."""
-    tally = Tally()
+    catalogue, tally = session.catalogue(), Tally()
+    names = {name for item in catalogue.items.values() for name in (item.id, *item.aliases)}
     for _, event in session.events():
-        tally.add(event)
+        tally.add(*resolved([event], names.__contains__))
     if not tally.events:
-        items = len(session.catalogue().items) if may_begin else 0
+        items = len(catalogue.items) if may_begin else 0
         if items:
             words = f"{items:,} items and no events yet: `python -m training start --tenant {session.tenant}` serves them"
             return [Check("catalogue", True, words)]
         return [Check("events", False, f"no events of tenant {session.tenant!r} are stored: ingest some first")]
-    catalogue, learners = session.catalogue(), session.learners()
+    learners = session.learners()
     return [
         Check("events", True, f"{tally.events:,} events of {len(tally.learners):,} learners"),
         verbs(tally),
@@ -81,7 +83,7 @@ def check(session: TenantSession, *, now: datetime, may_begin: bool = False) -> 
             "learners", len(tally.takers), "learner took up an item", "from one learner nothing can be learned about others"
         ),
         enough("items", len(tally.taken), "item was taken up", "with one item there is nothing to choose from"),
-        known_learners(tally, learners),
+        known_learners(tally, learners, session.people()),
         known_objects(tally, catalogue),
         repeats(tally),
         references(catalogue, learners),
@@ -115,9 +117,9 @@ def enough(name: str, count: int, what: str, why: str) -> Check:
     return Check(name, False, f"only {count} {what}: {why if count else 'there is nothing to learn from'}")
 
 
-def known_learners(tally: Tally, learners: dict[str, Learner]) -> Check:
-    """Most events are of learners that the catalogue knows, unless it knows none at all."""
-    names = {name for row in learners.values() for name in (row.id, *row.aliases)}
+def known_learners(tally: Tally, learners: dict[str, Learner], people: Mapping[str, str]) -> Check:
+    """Most events are of learners that the catalogue knows, unless it knows none at all. `people`: aliases and merged ids."""
+    names = {*learners, *(name for name, person in people.items() if person in learners)}
     if not names:
         return Check("known learners", True, "no learner file: all learners are stubs, without role, audience or language")
     return _known("known learners", tally.learners, names)

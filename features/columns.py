@@ -46,6 +46,7 @@ ROW: Final[Mapping[str, str]] = {"id": "string", "body": "string"}
 ITEM: Final[Mapping[str, str]] = {**ROW, "title": "string", "type": "string", "difficulty": "string", "duration_s": "float64"}
 ITEM_SKILL: Final[Mapping[str, str]] = {"item_id": "string", "skill_id": "string", "level": "float64"}
 LEARNER: Final[Mapping[str, str]] = {**ROW, "status": "string", "role_id": "string", "org_unit": "string", "audience": "string"}
+PERSON: Final[Mapping[str, str]] = {"name": "string", "learner_id": "string"}
 SKILL: Final[Mapping[str, str]] = {**ROW, "name": "string", "family": "string"}
 ROLE: Final[Mapping[str, str]] = {**ROW, "name": "string"}
 ROLE_SKILL: Final[Mapping[str, str]] = {"role_id": "string", "skill_id": "string", "level": "float64"}

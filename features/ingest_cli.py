@@ -16,7 +16,7 @@ from features.readers import read
 from features.readers.base import Import, Reading
 from features.readers.csv_events import CsvFile
 from features.readers.csv_map import CsvMap, MapError, pairs, read_map
-from features.store import GrantedError, VersionError
+from features.store import GrantedError, TakenError, VersionError
 from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, progress, session
 from features.work_cli import dry_run as show
 from features.work_cli import strangers, work_reading
@@ -150,6 +150,8 @@ def _store(
             fail("interrupted. Rows that were stored until then stay; run the same command again.", code=130)
         except GrantedError as error:
             fail(str(error))
+        except TakenError as error:
+            fail(f"{error}. Rows that were stored until then stay; mend the file and run the same command again.")
         except VersionError as error:
             fail(f"{error}: somebody else wrote it meanwhile. Run the same command again.")
         if found.stored:

@@ -2,7 +2,7 @@
 
     events/tenant=T/day=YYYY-MM-DD/part.parquet     in order of (occurred_at, seq), microseconds UTC: what is written anew
     months/tenant=T/month=YYYY-MM/part.parquet      the same rows, in few files: what is read
-    items|item_skills|skills|roles|role_skills|learners/tenant=T/part.parquet
+    items|item_skills|skills|roles|role_skills|learners|people/tenant=T/part.parquet
     manifests/T.json                                when it was read, watermark, imports with their time zones, counts and
                                                     digests of all files
 
@@ -36,6 +36,7 @@ from features.interactions import NAT, Groups, Histories, Interactions
 from features.partitions import SCHEMA, LakeError, schema
 from features.store import TenantSession
 from features.vocabulary import Vocabulary
+from features.xapi.tables import resolved_table
 
 FORMAT: Final = 1
 SNAPSHOTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -45,6 +46,7 @@ SNAPSHOTS: Final[Mapping[str, Mapping[str, str]]] = {
     "roles": columns.ROLE,
     "role_skills": columns.ROLE_SKILL,
     "learners": columns.LEARNER,
+    "people": columns.PERSON,
 }
 R = TypeVar("R", bound=CatalogueRow)
 
@@ -139,6 +141,8 @@ def snapshot_file(lake: Path, tenant: str, name: str) -> Path:
     """The verified file of a catalogue table. Errors as `read_events`."""
     described = _current(lake, tenant).get("snapshots", {}).get(name)
     path = _snapshot_path(lake, tenant, name)
+    if described is None and not path.is_file():  # the lake is of a program that had no such table
+        raise LakeError(f"{path} is missing: run `python -m features materialize --tenant {tenant}`")
     if described is not None:
         partitions.verify(path, described, SNAPSHOTS[name], tenant=tenant)
     return path
@@ -154,18 +158,24 @@ def learners(lake: Path, tenant: str) -> dict[str, Learner]:
     return _load(lake, tenant, Learner)
 
 
+def _people(lake: Path, tenant: str) -> dict[str, str]:
+    """Alias or merged id -> the learner that it leads to, as of the last snapshot."""
+    table = snapshot(lake, tenant, "people")
+    return dict(zip(table["name"].to_pylist(), table["learner_id"].to_pylist(), strict=True))
+
+
 def interactions(lake: Path, tenant: str) -> tuple[Vocabulary, Vocabulary, Interactions, Groups]:
     """(learners, items, interactions, groups): who took up which known item, by (occurred_at, seq).
 
-    Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name.
-    A learner's audience is the first one of today, whatever it was at the time of an event (-1: none), and so are role and
-    org unit; `until` is the
-    latest time at which an event became known, `known_at` that of the first interaction of learner and item, `recommended`
-    says whether that one followed a recommendation: see `_flagged`.
+    Items are all of the catalogue, learners all with an interaction, both sorted by id; aliases count as the row they name,
+    merged ids as the person that they are now, and parts as the item that they are within. A learner's audience is the first
+    one of today, whatever it was at the time of an event (-1: none), and so are role and org unit; `until` is the latest time
+    at which an event became known, `known_at` that of the first interaction of learner and item, `recommended` says whether
+    that one followed a recommendation: see `_flagged`.
     """
-    events = read_events(lake, tenant)
     items, item_of = _names(_load(lake, tenant, Item))
-    known, learner_of = _names(_load(lake, tenant, Learner))
+    events = resolved_table(read_events(lake, tenant), lambda name: name in items or name in item_of)
+    known, learner_of = _load(lake, tenant, Learner), _people(lake, tenant)
     groups = _groups(known.values())
     vocabulary = Vocabulary(sorted(items))
     taken = _read(
@@ -247,8 +257,8 @@ def _until(events: pa.Table) -> np.datetime64:
     return NAT if last is None else np.datetime64(last.replace(tzinfo=None), "us")
 
 
-def _names(rows: Mapping[str, R]) -> tuple[Mapping[str, R], dict[str, str]]:
-    aliases = {alias: row.id for row in rows.values() for alias in getattr(row, "aliases", ())}
+def _names(rows: Mapping[str, Item]) -> tuple[Mapping[str, Item], dict[str, str]]:
+    aliases = {alias: row.id for row in rows.values() for alias in row.aliases}
     return rows, {alias: name for alias, name in aliases.items() if alias not in rows}
 
 
@@ -343,7 +353,7 @@ def _event_row(seq: int, event: Event) -> dict[str, Any]:
 
 
 def _write_snapshots(session: TenantSession, lake: Path) -> dict[str, Any]:
-    found, people = session.catalogue(), session.learners()
+    found, learners = session.catalogue(), session.learners()
     tables = {
         "items": [_row(item) | _fields(item, columns.ITEM) for item in found.items.values()],
         "item_skills": _levels("item_id", ((item.id, item.skills) for item in found.items.values())),
@@ -351,8 +361,9 @@ def _write_snapshots(session: TenantSession, lake: Path) -> dict[str, Any]:
         "roles": [_row(role) | _fields(role, columns.ROLE) for role in found.roles.values()],
         "role_skills": _levels("role_id", ((role.id, role.expects) for role in found.roles.values())),
         "learners": [
-            _row(x) | _fields(x, columns.LEARNER) | {"audience": next(iter(x.audiences), None)} for x in people.values()
+            _row(x) | _fields(x, columns.LEARNER) | {"audience": next(iter(x.audiences), None)} for x in learners.values()
         ],
+        "people": [{"name": name, "learner_id": person} for name, person in sorted(session.people().items())],
     }
     paths = {name: _snapshot_path(lake, session.tenant, name) for name in tables}
     for name, rows in tables.items():
@@ -400,7 +411,7 @@ def _current(lake: Path, tenant: str) -> dict[str, Any]:
 
 
 def snapshot(lake: Path, tenant: str, name: str) -> pa.Table:
-    """One catalogue table: `items`, `item_skills`, `skills`, `roles`, `role_skills` or `learners`, sorted by id."""
+    """One catalogue table: `items`, `item_skills`, `skills`, `roles`, `role_skills`, `learners` or `people`, sorted by id."""
     return ds.dataset(str(snapshot_file(lake, tenant, name)), schema=schema(SNAPSHOTS[name]), format="parquet").to_table()
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of the columns of `features.columns` in the lake: raised with every change of a name or type there."""
 
 _ROW_GROUP: Final = 200_000

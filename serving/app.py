@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import catalogue, health, metrics, openapi, reference, rights, skills, tokens, xapi
+from serving import catalogue, duties, health, merges, metrics, openapi, reference, rights, skills, tokens, xapi
 from serving.audit import audit
 from serving.evidence import evidence
 from serving.feedback import feedback
@@ -69,7 +69,10 @@ class Pages:
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/duties", self._duties, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/merge", self._merge, methods=["POST"]),
+                Route("/v1/learners/{learner_id:path}/unmerge", self._unmerge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
                 *catalogue.routes(lambda: self.runtime),
                 Route("/v1/tokens", self._tokens, methods=["POST"]),
@@ -124,8 +127,21 @@ class Pages:
     async def _gaps(self, request: Request) -> Response:
         return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
 
+    async def _duties(self, request: Request) -> Response:
+        return _json(await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
     async def _export(self, request: Request) -> Response:
         return JSONResponse(await rights.export(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"]))
+
+    async def _merge(self, request: Request) -> Response:
+        return await self._joined(request, joined=True)
+
+    async def _unmerge(self, request: Request) -> Response:
+        return await self._joined(request, joined=False)
+
+    async def _joined(self, request: Request, *, joined: bool) -> Response:
+        learner_id, body = request.path_params["learner_id"], await request.json()
+        return _json(await merges.merge(self.runtime, CREDENTIAL.get(), learner_id, body, joined=joined))
 
     async def _erase(self, request: Request) -> Response:
         await rights.erase(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"])

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.events import Id
-from features.store import GrantedError, PutResult, TenantSession, VanishError, VersionError
+from features.store import GrantedError, PutResult, TakenError, TenantSession, VanishError, VersionError
 from serving.body import unpacked
 from serving.keys import Credential
 from serving.middleware import CREDENTIAL, TENANT
@@ -69,8 +69,8 @@ async def put(
     runtime: Runtime, asks: Credential, kind: str, headers: Mapping[str, str], body: bytes, query: SyncQuery
 ) -> CatalogueAnswer:
     """Store the rows of a body as one. RefusedError, after which nothing is changed: 400 for a wrong row, 409 for a snapshot
-    without too many of the rows that stand, for an item that another tenant grants and for a clock that went back, 503 while
-    the store is down.
+    without too many of the rows that stand, for an item that another tenant grants, for a learner under another's name, and
+    for a clock that went back, 503 while the store is down.
     """
     if "most_vanish" in query.model_fields_set and not query.snapshot:
         raise RefusedError(400, "most_vanish: it goes with snapshot=true; without it nothing vanishes", field="most_vanish")
@@ -81,7 +81,11 @@ async def put(
 
     async with runtime.large_body if large else nullcontext():
         rows = await runtime.apart(read) if large else read()
-        done, unknown = await _written(runtime, asks, lambda session: _stored(session, runtime, kind, rows, query))
+        try:
+            done, unknown = await _written(runtime, asks, lambda session: _stored(session, runtime, kind, rows, query))
+        except TakenError as error:
+            place = rows.place(error.row_id, error.field)
+            raise RefusedError(409, f"{place}: {str(error).removeprefix(error.field + ': ')}", field=place) from error
     return CatalogueAnswer(
         inserted=done.inserted,
         changed=done.changed,

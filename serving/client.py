@@ -25,6 +25,8 @@ from features.catalogue import CatalogueRow
 from serving.payloads import (
     MAX_EVENTS,
     CatalogueAnswer,
+    DutiesAnswer,
+    DutiesQuery,
     EventIn,
     EventResult,
     EventsAnswer,
@@ -32,6 +34,8 @@ from serving.payloads import (
     GapsAnswer,
     GapsQuery,
     HealthAnswer,
+    MergeAnswer,
+    MergeIn,
     Problem,
     RankAnswer,
     RankRequest,
@@ -138,6 +142,18 @@ class Client:
     def gaps(self, learner_id: str, query: GapsQuery | None = None) -> GapsAnswer:
         """What a learner's role expects beyond their skills, and what closes it."""
         return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/gaps", GapsAnswer, query=query)
+
+    def duties(self, learner_id: str, query: DutiesQuery | None = None) -> DutiesAnswer:
+        """What a learner has to do, and until when."""
+        return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/duties", DutiesAnswer, query=query)
+
+    def merge(self, learner_id: str, given: MergeIn) -> MergeAnswer:
+        """Say that two ids are one person. ProblemError 409 where that contradicts what stands."""
+        return self._ask("POST", f"/v1/learners/{quote(learner_id, safe='')}/merge", MergeAnswer, _body(given))
+
+    def unmerge(self, learner_id: str, given: MergeIn) -> MergeAnswer:
+        """Take a merge back. ProblemError 404 where there never was one."""
+        return self._ask("POST", f"/v1/learners/{quote(learner_id, safe='')}/unmerge", MergeAnswer, _body(given))
 
     def health(self) -> HealthAnswer:
         """How the intake stands: what was understood, repaired, refused, and what the catalogue does not know."""

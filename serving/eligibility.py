@@ -111,11 +111,11 @@ def _excluded(stock: Prepared, facts: Facts) -> Mask:
 
 
 def _finished(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(still_valid(facts.standing.finished, stock, facts.at))
+    return stock.mask(still_valid(facts.standing.finished, stock, facts.at, facts.audiences))
 
 
 def _known(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(still_valid(facts.standing.known, stock, facts.at))
+    return stock.mask(still_valid(facts.standing.known, stock, facts.at, facts.audiences))
 
 
 def _in_progress(stock: Prepared, facts: Facts) -> Mask:
@@ -125,12 +125,12 @@ def _in_progress(stock: Prepared, facts: Facts) -> Mask:
 def _dismissed(stock: Prepared, facts: Facts) -> Mask:
     """What the learner sent away, for as long as they said, and whatever is the same thing by another name."""
     away = {item for item, until in facts.standing.dismissed.items() if facts.at < until}
-    return stock.mask(twins(away, stock)) if away else np.zeros(len(stock), dtype=bool)
+    return stock.mask(twins(away, stock, facts.audiences)) if away else np.zeros(len(stock), dtype=bool)
 
 
 def _prerequisites(stock: Prepared, facts: Facts) -> Mask:
     """Something that must come first is neither finished nor known; an expired completion still counts here."""
-    done = stock.mask(with_equivalents({*facts.standing.finished, *facts.standing.known}, stock))
+    done = stock.mask(with_equivalents({*facts.standing.finished, *facts.standing.known}, stock, facts.audiences))
     item, needed = stock.requires[:, 0], stock.requires[:, 1]
     removed = np.zeros(len(stock), dtype=bool)
     removed[item[(needed < 0) | ~done[needed]]] = True

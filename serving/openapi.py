@@ -14,6 +14,8 @@ from serving.payloads import (
     AuditAnswer,
     AuditQuery,
     CatalogueAnswer,
+    DutiesAnswer,
+    DutiesQuery,
     EventIn,
     EventResult,
     EventsAnswer,
@@ -23,6 +25,8 @@ from serving.payloads import (
     GapsQuery,
     HealthAnswer,
     LearnerExport,
+    MergeAnswer,
+    MergeIn,
     Problem,
     RankAnswer,
     RankRequest,
@@ -66,6 +70,7 @@ _SKILLS: Final = (
     "A learner's skills: level, confidence, half-life, and the events that say so. `at` a past moment: as known then."
 )
 _GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
+_DUTIES: Final = "What is assigned to a learner or their audiences, until when it is due, and what of it is done."
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
 _TOKENS: Final = (
     "A short-lived token for one learner's browser or phone: rankings, skills, gaps and feedback of theirs, and nothing else."
@@ -81,6 +86,11 @@ _ERASE: Final = (
     "Erase a learner under every name they have. What happened until then and is sent again is suppressed; what happens later "
     "starts an empty learner."
 )
+_MERGE: Final = (
+    "Say that two ids are one person, whose row is that of `into`: every later answer reads both histories as one. No event is "
+    "rewritten, earlier decisions are replayed as they were."
+)
+_UNMERGE: Final = "Take a merge back: each id has again what was said of it, before and meanwhile."
 _UNKNOWN: Final = "Never heard of: neither in the catalogue nor in an event"
 
 
@@ -113,7 +123,16 @@ def _schemas() -> Document:
     """Requests as they are validated, answers as they are serialised."""
     asked = [
         (model, "validation")
-        for model in (RecommendationsRequest, RankRequest, EventIn, EvidenceIn, FeedbackIn, TokenRequest, *KINDS.values())
+        for model in (
+            RecommendationsRequest,
+            RankRequest,
+            EventIn,
+            EvidenceIn,
+            FeedbackIn,
+            TokenRequest,
+            MergeIn,
+            *KINDS.values(),
+        )
     ]
     answers = (
         RecommendationsAnswer,
@@ -121,11 +140,13 @@ def _schemas() -> Document:
         EventsAnswer,
         SkillsAnswer,
         GapsAnswer,
+        DutiesAnswer,
         HealthAnswer,
         CatalogueAnswer,
         LearnerExport,
         AuditAnswer,
         TokenAnswer,
+        MergeAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -209,7 +230,10 @@ def _mounted() -> Document:
         "/xapi/statements": _statements(),
         "/v1/learners/{learner_id}/skills": _of_learner("skills", _SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": _of_learner("gaps", _GAPS, GapsQuery, GapsAnswer),
+        "/v1/learners/{learner_id}/duties": _of_learner("duties", _DUTIES, DutiesQuery, DutiesAnswer),
         "/v1/learners/{learner_id}/export": {"get": _export()},
+        "/v1/learners/{learner_id}/merge": {"post": _joined("merge", _MERGE)},
+        "/v1/learners/{learner_id}/unmerge": {"post": _joined("unmerge", _UNMERGE)},
         "/livez": _get("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": _get("metrics", "Prometheus metrics", "text/plain"),
@@ -241,7 +265,7 @@ def _catalogue() -> Document:
                     "200": _response("What became of the rows, and which names lead nowhere", _json(_ref(CatalogueAnswer))),
                     **_problems(*_ERRORS),
                     "409": _response(
-                        "The snapshot would retire too much, another tenant grants an item, or a clock went back",
+                        "The snapshot retires too much, an item is granted, a name is another learner's, or a clock went back",
                         _problem(),
                     ),
                     "413": _response(f"More than {MAX_BYTES:,} bytes", _problem()),
@@ -342,6 +366,23 @@ def _export() -> Document:
             **_problems("400", "401", "403", "429", "503"),
             "404": _response("Nothing is stored of them", _problem()),
         },
+    }
+
+
+def _joined(name: str, summary: str) -> Document:
+    answers = {
+        "200": _response("What became of it", _json(_ref(MergeAnswer))),
+        **_problems(*_ERRORS),
+        "409": _response("It contradicts what stands; `field` and `detail` say what. Nothing was stored", _problem()),
+    }
+    never = {"404": _response("They were never merged", _problem())} if name == "unmerge" else {}
+    return {
+        "summary": summary,
+        "operationId": f"{name}_learner",
+        "security": _security(f"/v1/learners/{{learner_id}}/{name}"),
+        "parameters": [_LEARNER],
+        "requestBody": {"required": True, "content": _json(_ref(MergeIn))},
+        "responses": answers | never,
     }
 
 

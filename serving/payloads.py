@@ -231,6 +231,10 @@ class GapsQuery(_Query):
     limit: Annotated[int, Field(ge=1, le=50, description="Items a gap.")] = 5
 
 
+class DutiesQuery(_Query):
+    """What `GET /v1/learners/{learner_id}/duties` may be asked."""
+
+
 class Why(BaseModel):
     """What one event gives to a skill: the level it showed, and that level and its confidence as they are now.
 
@@ -313,6 +317,47 @@ class GapsAnswer(_OfLearner):
     gaps: tuple[Gap, ...]
 
 
+class LearnerDuty(BaseModel):
+    """One assignment that is a learner's. `due_at`: until when, without the time on leave where that pauses it; of what is
+    done until when that holds; null where no time is set or it holds always. `paused`: its time stands still, on leave.
+    """
+
+    assignment_id: str
+    item_id: str
+    title: str | None
+    mandatory: bool
+    urgent: bool
+    state: Literal["open", "overdue", "done"]
+    due_at: datetime | None
+    paused: bool
+
+
+class DutiesAnswer(BaseModel):
+    """What a learner has to do, what is due next first; what is done comes last."""
+
+    learner_id: str
+    at: datetime
+    bundle: str
+    duties: tuple[LearnerDuty, ...]
+
+
+class MergeIn(_In):
+    """That a learner is the person of another id, or no longer is."""
+
+    into: Annotated[Id, Field(description="Whose row counts for both.")]
+    occurred_at: Annotated[LogTime | None, Field(description="When that was found out; absent: now.")] = None
+
+
+class MergeAnswer(BaseModel):
+    """The two ids (of aliases those of their learners), and what became of it: stored, no news, or about somebody who was
+    erased since.
+    """
+
+    learner_id: str
+    into: str
+    outcome: Literal["accepted", "duplicate", "suppressed"]
+
+
 class LearnerVersion(BaseModel):
     """A row of the catalogue and from when until when it was so; `valid_to` is null for the one that is."""
 
@@ -324,7 +369,8 @@ class LearnerVersion(BaseModel):
 class LearnerExport(BaseModel):
     """All that is stored of a learner, under every name they have or had, in the order of arrival.
 
-    `events`: those that were taken back too, with `voided_at`. `statements`: as they came. `decisions`: what was shown to them
+    `merges`: that ids were joined, and that they were no longer. `events`: those that were taken back too, with `voided_at`.
+    `statements`: as they came. `decisions`: what was shown to them
     and why.
     """
 
@@ -333,6 +379,7 @@ class LearnerExport(BaseModel):
     names: tuple[str, ...]
     learner: tuple[LearnerVersion, ...]
     assignments: tuple[LearnerVersion, ...]
+    merges: tuple[dict[str, JsonValue], ...]
     events: tuple[dict[str, JsonValue], ...]
     statements: tuple[dict[str, JsonValue], ...]
     decisions: tuple[dict[str, JsonValue], ...]

@@ -23,6 +23,7 @@ from features.grants import Grant
 from features.interactions import Histories
 from features.ranking import FEATURES, Context, features, gap_closed
 from features.skills import SkillState, gaps, profile
+from features.xapi.parts import resolved
 from serving.cold import GAPS, by_skills
 from serving.diversity import POOL, Above, Diverse
 from serving.eligibility import RULES_VERSION, Facts, eligible
@@ -150,6 +151,7 @@ def hydrate(stock: Prepared, learner: Learner | None, events: Sequence[Event], a
 
     With personalisation off only the standing is taken from them, for the rules to apply: no history, no skills, no role.
     """
+    events = resolved(events, stock.names.__contains__)
     personal = learner is None or learner.personalisation
     telling = events if personal else ()
     role = stock.bundle.catalogue.roles.get(learner.role_id) if personal and learner and learner.role_id else None

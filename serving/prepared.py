@@ -20,6 +20,8 @@ from training.models.linear import FittedLinear
 from training.models.ranker import FittedRanker
 
 Mask = NDArray[np.bool_]
+Equivalent = tuple[str, tuple[str, ...]]
+"""An item's id, and the audiences for which it is the same as another; none: for all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +32,8 @@ class Prepared:
     listed: bool[m], in the catalogue. audiences, languages, types: bool[m] by name, with `unrestricted` and `any_language`
     for items that name none. since, until: float64[m] seconds since 1970, the time an item is available. requires:
     int64[p, 2], pairs (item, prerequisite), -1 for one that the bundle does not know. replaced: int64[r, 2], pairs (old,
-    new). equivalents: ids that a finished item also stands for. proposed: skill id -> (index, proposal) of the items that a
-    text model says teach it.
+    new). equivalents: what a finished item also stands for, and for learners of which audiences (empty: all). proposed: skill
+    id -> (index, proposal) of the items that a text model says teach it.
     """
 
     bundle: Bundle
@@ -49,7 +51,7 @@ class Prepared:
     until: NDArray[np.float64]
     requires: NDArray[np.int64]
     replaced: NDArray[np.int64]
-    equivalents: Mapping[str, frozenset[str]]
+    equivalents: Mapping[str, frozenset[Equivalent]]
     proposed: Mapping[str, tuple[tuple[int, Proposal], ...]]
 
     def __len__(self) -> int:
@@ -204,13 +206,13 @@ def _replaced(rows: list[Item | None], index: Callable[[str], int]) -> NDArray[n
     return np.array([pair for pair in pairs if pair[0] >= 0], dtype=np.int64).reshape(-1, 2)
 
 
-def _equivalents(items: Iterable[Item]) -> dict[str, frozenset[str]]:
+def _equivalents(items: Iterable[Item]) -> dict[str, frozenset[Equivalent]]:
     """Both ways: whoever finished one has finished the other."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[Equivalent]] = {}
     for item in items:
         for other in item.equivalent_to:
-            found.setdefault(item.id, set()).add(other)
-            found.setdefault(other, set()).add(item.id)
+            found.setdefault(item.id, set()).add((other, item.equivalent_for))
+            found.setdefault(other, set()).add((item.id, item.equivalent_for))
     return {item_id: frozenset(others) for item_id, others in found.items()}
 
 

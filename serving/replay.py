@@ -37,10 +37,8 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
 
 
 def _events_read(session: TenantSession, decision: Decision) -> list[Event]:
-    """The events of the log, in its order."""
-    if not decision.events_read:
-        return []
-    held = {event.event_id: event for event in session.history(decision.learner_id)}
+    """The events of the log, in its order, whoever they belong to by now."""
+    held = session.named(decision.events_read)
     gone = [event_id for event_id in decision.events_read if event_id not in held]
     if gone:
         raise ValueError(f"decision {decision.decision_id} read {len(gone)} events that are no longer stored, {gone[0]} first")

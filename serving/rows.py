@@ -34,6 +34,12 @@ class Rows:
 
     stored: Sequence[StoredRow]
     references: Sequence[Reference]
+    single: bool
+
+    def place(self, row_id: str, field: str) -> str:
+        """Where in the body a field of a row stands, as problems name it."""
+        index = next(index for index, row in enumerate(self.stored) if row.id == row_id)
+        return _place(None if self.single else index, field)
 
 
 def read_rows(kind: str, body: bytes, *, snapshot: bool, now: datetime) -> Rows:
@@ -55,7 +61,7 @@ def read_rows(kind: str, body: bytes, *, snapshot: bool, now: datetime) -> Rows:
         more = f" (and {len(wrong) - 1:,} more rows are wrong)" if len(wrong) > 1 else ""
         place = _place(None if single else index, first.field)
         raise RefusedError(400, f"{place}: {first}{more}", field=place)
-    return Rows(_distinct([stored_row(row) for row in read]), _references(read))
+    return Rows(_distinct([stored_row(row) for row in read]), _references(read), single)
 
 
 class _WrongError(ValueError):

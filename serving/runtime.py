@@ -16,7 +16,18 @@ from features.decisions import Decision
 from features.events import Event
 from features.grants import Grant
 from features.keys import Key
-from features.store import Appended, ConflictError, EventStore, GrantedError, TenantSession, VanishError, VersionError
+from features.store import (
+    Appended,
+    ConflictError,
+    EventStore,
+    GrantedError,
+    MergeError,
+    NotMergedError,
+    TakenError,
+    TenantSession,
+    VanishError,
+    VersionError,
+)
 from serving.bundles import Bundles
 from serving.claims import Signer
 from serving.cors import Origins
@@ -43,7 +54,7 @@ LONG: Final = 500
 
 TOKEN_PER_S: Final = 10.0
 """Requests a second that the tokens of one learner may send to one worker, twice as many in a burst."""
-
+_REFUSALS: Final = (ConflictError, GrantedError, MergeError, NotMergedError, TakenError, VanishError, VersionError)
 _LOG = logging.getLogger("nextwise")
 T = TypeVar("T")
 
@@ -176,13 +187,13 @@ class Runtime:
     async def write(self, tenant: str, work: Callable[[TenantSession], T], *, by: str = SERVICE) -> T:
         """What `work` says of its writing, which is durable then. `by`: the id of the key whose work it is.
 
-        Raises StoreDownError, at the latest after `APPEND_S` seconds, and the ConflictError, GrantedError, VanishError and
-        VersionError of `work`.
+        Raises StoreDownError, at the latest after `APPEND_S` seconds, and those errors of `work` by which the store refuses
+        what it is given.
         """
         try:
             writing = self._in(self._writer, lambda: self._storage.write(lambda store: work(store.tenant(tenant, by=by))))
             return await asyncio.wait_for(writing, APPEND_S)
-        except (ConflictError, GrantedError, VanishError, VersionError):
+        except _REFUSALS:
             raise
         except TimeoutError as error:
             raise StoreDownError(

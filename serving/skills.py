@@ -16,6 +16,7 @@ from features.events import Event, Id
 from features.grants import Grant
 from features.skills import LEAST_GAP, Contribution, SkillState, explain, fades_below, profile
 from features.skills import gaps as gaps_between
+from features.xapi.parts import resolved
 from serving.eligibility import Facts, eligible
 from serving.payloads import (
     MAX_WHY,
@@ -79,7 +80,7 @@ def skills_of(
     head = _head(stock, learner_id, learner, at)
     if head["fallback"] is not None:
         return SkillsAnswer(**head, skills=())
-    known = explain(events, stock.names, at, stock.bundle.proposals)
+    known = explain(resolved(events, stock.names.__contains__), stock.names, at, stock.bundle.proposals)
     role = _role(stock, learner)
     found = [_skill(stock, skill, *shown, role, at) for skill, shown in known.items() if not wanted or skill in wanted]
     return SkillsAnswer(**head, skills=tuple(sorted(found, key=lambda one: (-one.level, one.skill))))
@@ -99,6 +100,7 @@ def gaps_of(
     role = _role(stock, learner)
     if head["fallback"] is not None or role is None:
         return GapsAnswer(**head, gaps=())
+    events = resolved(events, stock.names.__contains__)
     known = profile(events, stock.names, at, stock.bundle.proposals)
     facts = Facts(at, Filters(learner_id=learner_id), learner, standing(events, stock), grants)
     open_items, _ = eligible(stock, facts, np.arange(len(stock), dtype=np.int32))
@@ -117,18 +119,14 @@ async def _answer(
     of: Callable[[Prepared, Known, datetime], A],
 ) -> A:
     check_id(learner_id)
-    now = runtime.clock()
-    if at is not None and at > now:
-        raise RefusedError(400, f"at: {at.isoformat()} lies in the future; it is {now.isoformat()}", field="at")
-    moment = at or now
+    moment = moment_of(runtime, at)
     try:
         stock = runtime.stock(tenant)
         found = await runtime.known(tenant, learner_id, moment, stock)
     except (NotReadyError, StoreDownError) as error:
         raise RefusedError(503, str(error), headers={"Retry-After": "5"}) from None
     if found.learner is None and not found.history:
-        words = f"learner {learner_id!r} was never heard of by {moment.isoformat()}: neither in the catalogue nor in an event"
-        raise RefusedError(404, words, field="learner_id")
+        raise never_heard_of(learner_id, moment)
     return await runtime.worked_out(len(found.history), lambda: of(stock, found, moment))
 
 
@@ -142,6 +140,20 @@ def read_query(kind: type[Q], asked: Asked) -> Q:
         return kind.model_validate({name: values if name in lists else values[0] for name, values in asked.items()})
     except ValidationError as error:
         raise invalid(error) from None
+
+
+def moment_of(runtime: Runtime, at: datetime | None) -> datetime:
+    """The moment that is asked for, now where none is. Raises RefusedError (400) for one that lies in the future."""
+    now = runtime.clock()
+    if at is not None and at > now:
+        raise RefusedError(400, f"at: {at.isoformat()} lies in the future; it is {now.isoformat()}", field="at")
+    return at or now
+
+
+def never_heard_of(learner_id: str, at: datetime) -> RefusedError:
+    """The 404 for somebody who is neither in the catalogue nor in an event."""
+    words = f"learner {learner_id!r} was never heard of by {at.isoformat()}: neither in the catalogue nor in an event"
+    return RefusedError(404, words, field="learner_id")
 
 
 def check_id(learner_id: str) -> None:

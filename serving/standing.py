@@ -1,7 +1,7 @@
 """Where a learner stands with each item: finished, known, in progress or dismissed. A pure function of their events."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +20,7 @@ _MOVES = INTERACTION_VERBS | FINISHING_VERBS | {Verb.REVOKED, Verb.WITHDRAWN, Ve
 
 UNTIL: Final = "until"
 """In the context of a `dismissed` event: until when the item stays away (an ISO 8601 time). Without it, always."""
+Audiences = Collection[str]
 ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -78,30 +79,34 @@ def _until(event: Event) -> datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def twins(items: set[str], prepared: Prepared) -> set[str]:
+def twins(items: set[str], prepared: Prepared, audiences: Audiences) -> set[str]:
     """The items, what they also stand for, and their older and newer versions: who rejects one wants none of them."""
     found, new = set[str](), set(items)
     while new:
         found |= new
-        new = (with_equivalents(new, prepared) | {one for item in new for one in prepared.versions.get(item, ())}) - found
+        versions = {one for item in new for one in prepared.versions.get(item, ())}
+        new = (with_equivalents(new, prepared, audiences) | versions) - found
     return found
 
 
-def still_valid(done: Mapping[str, datetime], prepared: Prepared, at: datetime) -> set[str]:
+def still_valid(done: Mapping[str, datetime], prepared: Prepared, at: datetime, audiences: Audiences) -> set[str]:
     """Items of `done` whose completion holds at `at`, and their equivalents; past its period an item is due again."""
-    return with_equivalents({item for item, when in done.items() if _holds(prepared, item, when, at)}, prepared)
+    holding = {item for item, when in done.items() if at < valid_until(prepared, item, when)}
+    return with_equivalents(holding, prepared, audiences)
 
 
-def with_equivalents(items: set[str], prepared: Prepared) -> set[str]:
-    """The items and those that they also stand for."""
+def with_equivalents(items: set[str], prepared: Prepared, audiences: Audiences) -> set[str]:
+    """The items and those that they also stand for, to a learner of these audiences."""
     if not prepared.equivalents:
         return items
-    return items.union(*(prepared.equivalents.get(item, frozenset()) for item in items))
+    also = (other for item in items for other in prepared.equivalents.get(item, ()))
+    return items.union(name for name, only in also if not only or not set(only).isdisjoint(audiences))
 
 
-def _holds(prepared: Prepared, item_id: str, when: datetime, at: datetime) -> bool:
+def valid_until(prepared: Prepared, item_id: str, when: datetime) -> datetime:
+    """Until when a completion at `when` holds, `ALWAYS` where the item has no period."""
     item = prepared.names.get(item_id)
-    return item is None or item.valid_for is None or at < add_period(when, item.valid_for)
+    return ALWAYS if item is None or item.valid_for is None else add_period(when, item.valid_for)
 
 
 def add_period(start: datetime, period: str) -> datetime:

@@ -9,6 +9,7 @@ from features.store.erasure import Erased
 from features.store.grants import GrantRows, UnknownGrantError
 from features.store.keys import KeyRows, UnknownKeyError
 from features.store.lent import GrantedError
+from features.store.merges import Merge, Merged, MergeError, NotMergedError
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult, Version
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
@@ -16,6 +17,7 @@ from features.store.snapshots import MOST_VANISH, VanishError
 from features.store.statements import ConflictError, Counted, Received, VoidingError
 from features.store.store import EventStore, Place
 from features.store.tables import EVENTS, STORED, StoredEvent
+from features.store.taken import TakenError
 from features.store.versions import SchemaError
 
 __all__ = [
@@ -32,6 +34,10 @@ __all__ = [
     "GrantRows",
     "GrantedError",
     "KeyRows",
+    "Merge",
+    "MergeError",
+    "Merged",
+    "NotMergedError",
     "Outcome",
     "Place",
     "Progress",
@@ -40,6 +46,7 @@ __all__ = [
     "SchemaError",
     "StoredEvent",
     "StoredRow",
+    "TakenError",
     "TenantSession",
     "UnknownGrantError",
     "UnknownKeyError",

@@ -20,7 +20,7 @@ class AuditRows(NameRows):
     def tell(self, action: Act, learner_id: str, details: Details = NOTHING, *, outcome: str = "done") -> None:
         """Tells of what leaves no other row: an export, a token. `learner_id`: id or alias of whom it is about."""
         with writing(self._engine, AUDIT.name, self.tenant) as connection:
-            owner = self._owner(connection, learner_id)
+            owner, *_ = self._every_name(connection, learner_id)
             tell(connection, self.tenant, self.by, action, details, learner=owner, outcome=outcome)
 
     def audit(self, *, after: int = 0, limit: int | None = None, learner_id: str | None = None) -> Iterator[AuditRow]:
@@ -29,9 +29,9 @@ class AuditRows(NameRows):
         if learner_id is not None:
             with self._engine.connect() as connection:
                 key = audit_key(connection, self.tenant)
-                owner = self._owner(connection, learner_id)
+                names = self._every_name(connection, learner_id)
             if key is None:
                 return
-            query = query.where(AUDIT.c.subject == pseudonym(key, owner))
+            query = query.where(AUDIT.c.subject.in_([pseudonym(key, name) for name in names]))
         for _, *row in self._pages(query, AUDIT.c.seq, after, limit):
             yield AuditRow(*row)

@@ -14,6 +14,7 @@ from features.columns import instant, microseconds
 from features.store.outcomes import PutResult, Version
 from features.store.rows import MAX_BATCH, TenantRows, among
 from features.store.tables import ALIASES, CATALOGUE, ITEM_ALIASES, OPEN
+from features.store.taken import check_names
 
 R = TypeVar("R", bound=CatalogueRow)
 CURRENT: Final = (
@@ -43,6 +44,8 @@ class StoredRow(NamedTuple):
     body: str
     digest: str
     aliases: tuple[str, ...]
+    living: bool
+    """Whether it is a learner who has not left."""
 
 
 def stored_row(row: CatalogueRow | StoredRow) -> StoredRow:
@@ -53,7 +56,8 @@ def stored_row(row: CatalogueRow | StoredRow) -> StoredRow:
         raise ValueError(f"item {row.id!r} is granted by tenant {row.granted_by}, and stored there: leave it out")
     body = canonical_json(row)
     aliases = row.aliases if isinstance(row, Item | Learner) else ()
-    return StoredRow(kind_of(row), row.id, body, sha256(body.encode()).hexdigest(), aliases)
+    living = isinstance(row, Learner) and row.status != "ended"
+    return StoredRow(kind_of(row), row.id, body, sha256(body.encode()).hexdigest(), aliases, living)
 
 
 class CatalogueRows(TenantRows):
@@ -62,12 +66,14 @@ class CatalogueRows(TenantRows):
     def put(self, rows: Iterable[CatalogueRow | StoredRow], *, at: datetime) -> PutResult:
         """Stores catalogue rows as of `at`: equal content is a no-op, other content closes the old version and opens a new one.
 
-        Each `MAX_BATCH` rows are one transaction. VersionError when `at` lies before a version that stands already.
+        Each `MAX_BATCH` rows are one transaction. VersionError when `at` lies before a version that stands already, TakenError
+        for a learner under a name of another (`features.store.taken`); nothing of the transaction is stored then.
         """
-        total, source = PutResult(), map(stored_row, rows)
+        given = list(map(stored_row, rows))
+        together, total, source = learners_of(given), PutResult(), iter(given)
         while batch := list(islice(source, MAX_BATCH)):
             with self._writing(CATALOGUE) as connection:
-                done = self._put(connection, batch, self._current(connection, batch), microseconds(at))
+                done = self._put(connection, batch, together, self._current(connection, batch), microseconds(at))
                 if done.inserted or done.changed:
                     kinds = sorted({row.kind for row in batch})
                     counts = {"inserted": done.inserted, "changed": done.changed}
@@ -115,7 +121,7 @@ class CatalogueRows(TenantRows):
         ids, aliases = self._called(kind, names)
         return {*ids, *aliases}
 
-    def named(self, kind: str, names: Collection[str]) -> dict[str, CatalogueRow]:
+    def by_name(self, kind: str, names: Collection[str]) -> dict[str, CatalogueRow]:
         """The row of each of those of these names that are known."""
         ids, aliases = self._called(kind, names)
         return {**aliases, **{row_id: KINDS[kind].model_validate_json(body) for row_id, body in ids.items()}}
@@ -149,8 +155,17 @@ class CatalogueRows(TenantRows):
         found = [cast(R, kind.model_validate_json(body)) for body in bodies]
         return {row.id: row for row in found}
 
-    def _put(self, connection: sa.Connection, rows: Sequence[StoredRow], current: Standing, at: int) -> PutResult:
-        """`current`: what stands of these rows; it is brought up to date."""
+    def _put(
+        self,
+        connection: sa.Connection,
+        rows: Sequence[StoredRow],
+        together: Mapping[str, StoredRow],
+        current: Standing,
+        at: int,
+    ) -> PutResult:
+        """`together`: the learners that are put with these rows. `current`: what stands of these rows; it is brought up to
+        date.
+        """
         fresh: dict[_Key, StoredRow] = {}
         closed: list[int] = []
         inserted = unchanged = 0
@@ -166,6 +181,7 @@ class CatalogueRows(TenantRows):
             inserted += version is None and key not in fresh
             fresh[key] = row
             current[key] = (None, row.digest, at)
+        check_names(connection, self.tenant, learners_of(fresh.values()), together)
         self._close(connection, closed, at)
         if fresh:
             connection.execute(sa.insert(CATALOGUE), [self._version(row, at) for row in fresh.values()])
@@ -204,6 +220,11 @@ class CatalogueRows(TenantRows):
         if versions:
             query = sa.update(CATALOGUE).where(CATALOGUE.c.version == sa.bindparam("closed")).values(valid_to=at)
             connection.execute(query, [{"closed": version} for version in versions])
+
+
+def learners_of(rows: Iterable[StoredRow]) -> dict[str, StoredRow]:
+    """The learners among rows, by id."""
+    return {row.id: row for row in rows if row.kind == "learner"}
 
 
 def _ids(rows: Iterable[StoredRow]) -> dict[str, list[str]]:

@@ -1,22 +1,25 @@
 """How much is stored for one tenant, stubs included."""
 
-from collections import Counter
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from features.catalogue import KINDS, Item, Learner
+from features.catalogue import KINDS, Learner
 from features.columns import instant
 from features.events import SKILL_PREFIX, Evidence, Verb
 from features.store.events import STANDS
 from features.store.lent import LentRows
+from features.store.merges import MergeRows
 from features.store.outcomes import Counts, Stub
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, OPEN, count_of
+from features.xapi.meaning import SOURCE
+from features.xapi.parts import WRITTEN, whole_of
 
 
-class CountRows(LentRows):
+class CountRows(MergeRows, LentRows):
     """The counting part of a session."""
 
     def counts(self) -> Counts:
@@ -34,8 +37,8 @@ class CountRows(LentRows):
             decisions=decisions,
             learners_with_events=len(learners),
             objects_with_events=len(objects),
-            unknown_learners=len(learners - self._learners()),
-            unknown_objects=len(objects - self._things()),
+            unknown_learners=len(learners - self._known_learners()),
+            unknown_objects=len(self._unknown_objects()),
             catalogue=kinds,
             verbs=dict(sorted(verbs.items())),
         )
@@ -45,31 +48,48 @@ class CountRows(LentRows):
 
         Reads all events: not for the hot path.
         """
-        return self._stubs(EVENTS.c.learner_id, self._learners()), self._stubs(EVENTS.c.object_id, self._things())
+        return self._unknown_learners(), self._unknown_objects()
 
     def shared_names(self) -> list[str]:
-        """Names that more than one learner goes by now, sorted: of their events only one of them has the history."""
-        rows = self._rows(Learner, None).values()
-        counted = Counter(name for row in rows for name in {row.id, *row.aliases})
-        return sorted(name for name, count in counted.items() if count > 1)
+        """Names that more than one learner goes by who has not left, sorted: only one of them has the history."""
+        whose: dict[str, set[str]] = {}
+        person_of = self.people()
+        for row in self._rows(Learner, None).values():
+            for name in {row.id, *row.aliases} if row.status != "ended" else ():
+                whose.setdefault(name, set()).add(person_of.get(row.id, row.id))
+        return sorted(name for name, people in whose.items() if len(people) > 1)
 
     def learners_by_evidence(self) -> dict[Evidence, int]:
-        """How many learners have an event of each strength of evidence; `NONE`: any event. Reads all events."""
+        """How many people have an event of each strength of evidence; `NONE`: any event. Reads all events."""
         strength = sa.case({verb.value: int(verb.evidence) for verb in Verb}, value=EVENTS.c.verb, else_=0)
-        mine = sa.and_(EVENTS.c.tenant == self.tenant, STANDS)
-        each = sa.select(strength.label("strength"), EVENTS.c.learner_id).where(mine).distinct().subquery()
-        query = sa.select(each.c.strength, sa.func.count()).group_by(each.c.strength)
-        total = sa.select(sa.func.count(EVENTS.c.learner_id.distinct())).where(mine)
+        query = sa.select(strength, EVENTS.c.learner_id).where(EVENTS.c.tenant == self.tenant, STANDS).distinct()
+        person_of, found = self.people(), {one: set[str]() for one in Evidence}
         with self._engine.connect() as connection:
-            found = {Evidence(level): int(count) for level, count in connection.execute(query)}
-            return dict.fromkeys(Evidence, 0) | found | {Evidence.NONE: int(connection.execute(total).scalar_one())}
+            for level, name in connection.execute(query):
+                for one in (Evidence(level), Evidence.NONE):
+                    found[one].add(person_of.get(name, name))
+        return {one: len(people) for one, people in found.items()}
 
-    def _stubs(self, column: sa.Column[str], known: set[str]) -> list[Stub]:
-        count, last = sa.func.count().label("events"), sa.func.max(EVENTS.c.recorded_at)
-        query = sa.select(column, count, last).where(EVENTS.c.tenant == self.tenant, STANDS).group_by(column)
+    def _unknown_learners(self) -> list[Stub]:
+        known = self._known_learners()
+        return _stubs(row for row in self._tally([EVENTS.c.learner_id]) if row[0] not in known)
+
+    def _unknown_objects(self) -> list[Stub]:
+        """Without the parts of what the catalogue knows by now, whose events say what they are within."""
+        known = self._things()
+        part = sa.and_(EVENTS.c.source == SOURCE, EVENTS.c.context.contains(WRITTEN, autoescape=True))
+        whole = [row for row in self._tally([EVENTS.c.object_id], ~part) if row[0] not in known]
+        parts = self._tally([EVENTS.c.object_id, EVENTS.c.context], part)
+        left = [
+            row for row in parts if row[0] not in known and whole_of(row[0], json.loads(row[1]), known.__contains__) is None
+        ]
+        return _stubs([*whole, *left])
+
+    def _tally(self, columns: Sequence[sa.Column[str]], *where: sa.ColumnElement[bool]) -> Sequence[Any]:
+        """(*columns, events, when the last was recorded) of events that stand."""
+        query = sa.select(*columns, sa.func.count(), sa.func.max(EVENTS.c.recorded_at)).group_by(*columns)
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(count.desc(), column)).all()
-        return [Stub(name, events, instant(at)) for name, events, at in rows if name not in known]
+            return connection.execute(query.where(EVENTS.c.tenant == self.tenant, STANDS, *where)).all()
 
     def newest_event(self) -> tuple[datetime, datetime] | None:
         """(recorded_at, occurred_at) of the event that arrived last; None without one."""
@@ -78,17 +98,28 @@ class CountRows(LentRows):
             row = connection.execute(query.order_by(EVENTS.c.seq.desc()).limit(1)).first()
         return None if row is None else (instant(row[0]), instant(row[1]))
 
-    def _learners(self) -> set[str]:
-        return _names(self._rows(Learner, None).values())
-
     def _things(self) -> set[str]:
         """What an event may be about: items, the granted ones among them, and skills."""
-        catalogue = self.catalogue()
-        return _names(catalogue.items.values()) | {SKILL_PREFIX + skill for skill in catalogue.skills}
+        found = self.catalogue()
+        return {
+            *(name for row in found.items.values() for name in (row.id, *row.aliases)),
+            *(SKILL_PREFIX + skill for skill in found.skills),
+        }
+
+    def _known_learners(self) -> set[str]:
+        """Every name that leads to a learner of the catalogue."""
+        rows = self._rows(Learner, None)
+        return {*rows, *(name for name, person in self.people().items() if person in rows)}
 
     def _count_valid(self, kind: str) -> Any:
         return count_of(CATALOGUE).where(CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == kind, OPEN)
 
 
-def _names(rows: Iterable[Item | Learner]) -> set[str]:
-    return {name for row in rows for name in (row.id, *row.aliases)}
+def _stubs(rows: Iterable[Any]) -> list[Stub]:
+    """By name, the most frequent first. `rows`: (name, ..., events, last)."""
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        events, last = found.get(row[0], (0, 0))
+        found[row[0]] = events + row[-2], max(last, row[-1])
+    ordered = sorted(found.items(), key=lambda one: (-one[1][0], one[0]))
+    return [Stub(name, events, instant(last)) for name, (events, last) in ordered]

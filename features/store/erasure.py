@@ -14,7 +14,7 @@ from features.columns import microseconds
 from features.store.locks import hold
 from features.store.names import NameRows
 from features.store.suppression import mark_names
-from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, STATEMENTS
+from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, MERGES, STATEMENTS
 from features.store.vouching import forget_vouchers
 from features.xapi.mentions import without
 
@@ -33,6 +33,7 @@ class Erased:
     catalogue: int = 0
     aliases: int = 0
     references: int = 0
+    merges: int = 0
 
     def __add__(self, other: "Erased") -> "Erased":
         return Erased(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -42,9 +43,9 @@ class ErasureRows(NameRows):
     """The erasing part of a session."""
 
     def erase(self, learner_id: str, *, at: datetime) -> Erased:
-        """Erases a learner, asked for by id or alias, and keeps a keyed hash of each name with the moment.
+        """Erases a person, asked for by any name, under all ids that are merged now; a keyed hash of each name stays.
 
-        What happened until then and comes again is suppressed; what happens later starts an empty learner. Erasing again, or
+        What happened until `at` and comes again is suppressed; what happens later starts an empty learner. Erasing again, or
         somebody never heard of, does no harm, and moves the moment. What they voided stays void: of that only ids are kept.
         """
         with self._writing(EVENTS) as connection:
@@ -89,6 +90,7 @@ def _remove(connection: sa.Connection, tenant: str, names: Sequence[str]) -> Era
         references=_forget_manager(connection, tenant, names)
         + _forget_mentions(connection, tenant, names)
         + forget_vouchers(connection, tenant, names),
+        merges=of(MERGES, sa.or_(MERGES.c.learner_id.in_(names), MERGES.c.into_id.in_(names))),
     )
 
 

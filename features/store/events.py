@@ -42,6 +42,7 @@ STANDS: Final = EVENTS.c.voided_at.is_(None)
 """Of an event that nobody took back."""
 
 _KNOWN: Final = "SELECT event_id, content_hash FROM events WHERE tenant = {} AND event_id {}"
+_EVENTS: Final = f"SELECT {', '.join(column.name for column in READ)} FROM events WHERE tenant = {{}} AND event_id {{}}"
 _VOIDED: Final = "SELECT event_id FROM voidings WHERE tenant = {} AND event_id {}"
 _DAY: Final = 86_400_000_000
 """Microseconds."""
@@ -164,6 +165,14 @@ class EventRows(TenantRows):
         query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant, STANDS).order_by(EVENTS.c.seq)
         for row in self._pages(query, EVENTS.c.seq, after, limit):
             yield row[0], event_of(self.tenant, row)
+
+    def named(self, event_ids: Sequence[str]) -> dict[str, Event]:
+        """The events of these ids that are stored, also those that were taken back."""
+        if not event_ids:
+            return {}
+        with self._engine.connect() as connection:
+            rows = list(among(connection, _EVENTS, (self.tenant,), event_ids))
+        return {row[1]: event_of(self.tenant, row) for row in rows}
 
     def between(self, since: datetime, until: datetime) -> list[tuple[int, Event]]:
         """(seq, event) with since <= occurred_at < until that were not taken back, by (occurred_at, seq)."""

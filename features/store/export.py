@@ -1,6 +1,7 @@
 """All that is stored of one learner, as one document."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from features.columns import instant
 from features.store.erasure import naming
 from features.store.events import READ, event_of
+from features.store.merges import Merge, facts_of
 from features.store.names import NameRows
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, STATEMENTS
 
@@ -16,10 +18,10 @@ class ExportRows(NameRows):
     """The exporting part of a session."""
 
     def export(self, learner_id: str) -> dict[str, Any] | None:
-        """What is stored of a learner, asked for by id or alias, JSON-ready; None where there is nothing.
+        """What is stored of a person, asked for by any name, under all ids that are merged now; None where there is nothing.
 
-        `names`, `learner` and `assignments` in all versions, `events` (the voided ones with when), `statements` as they came,
-        `decisions`: each list in the order of arrival.
+        JSON-ready. `names`, `learner` and `assignments` in all versions, `merges` (and un-merges) of their ids, `events` (the
+        voided ones with when), `statements` as they came, `decisions`: each list in the order of arrival.
         """
         with self._engine.connect() as connection:
             names = self._every_name(connection, learner_id)
@@ -30,6 +32,7 @@ class ExportRows(NameRows):
                     "assignment",
                     CATALOGUE.c.version.in_(naming(connection, self.tenant, "assignment", "learner_id", names)),
                 ),
+                "merges": [_told(one) for one in facts_of(connection, self.tenant, names)],
                 "events": self._events_of(connection, names),
                 "statements": self._bodies(connection, STATEMENTS, names),
                 "decisions": self._bodies(connection, DECISIONS, names),
@@ -51,6 +54,10 @@ class ExportRows(NameRows):
     def _bodies(self, connection: sa.Connection, table: sa.Table, names: list[str]) -> list[Any]:
         query = sa.select(table.c.body).where(table.c.tenant == self.tenant, table.c.learner_id.in_(names))
         return [json.loads(body) for body in connection.execute(query.order_by(table.c.seq)).scalars()]
+
+
+def _told(fact: Merge) -> dict[str, Any]:
+    return {name: said.isoformat() if isinstance(said, datetime) else said for name, said in vars(fact).items()}
 
 
 def _said(moment: int | None) -> str | None:

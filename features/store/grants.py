@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.audit import COMMAND_LINE, Act
 from features.columns import instant, microseconds
 from features.grants import Grant
+from features.store.chain import tell
 from features.store.locks import writing
 from features.store.tables import GRANTS
 from features.store.wall import across
@@ -49,8 +51,9 @@ class GrantRows:
         row = {"tenant": tenant, "grantor": grantor, "provider": provider, "valid_from": microseconds(at), "valid_to": None}
         row["item_ids"] = None if ids is None else json.dumps(ids, ensure_ascii=False)
         with writing(self._engine, GRANTS.name) as connection:
-            found = connection.execute(sa.insert(GRANTS).values(row).returning(*GRANT)).one()
-        return grant_of(tuple(found))
+            grant = grant_of(tuple(connection.execute(sa.insert(GRANTS).values(row).returning(*GRANT)).one()))
+            _tell(connection, Act.GRANT_ADDED, grant)
+        return grant
 
     def listed(self, tenant: str | None = None) -> list[Grant]:
         """The grants to and from a tenant, or all: the oldest first, the ended ones too."""
@@ -70,7 +73,14 @@ class GrantRows:
             if grant.until is None:
                 grant = replace(grant, until=at)
                 connection.execute(sa.update(GRANTS).where(one).values(valid_to=microseconds(at)))
+                _tell(connection, Act.GRANT_REVOKED, grant)
         return grant
+
+
+def _tell(connection: sa.Connection, action: Act, grant: Grant) -> None:
+    """To both who grants and who may use it."""
+    for chain in sorted((grant.grantor, grant.tenant)):
+        tell(connection, chain, COMMAND_LINE, action, {"grant": grant.grant_id, "from": grant.grantor, "to": grant.tenant})
 
 
 @lru_cache(maxsize=1_000)

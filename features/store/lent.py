@@ -95,7 +95,7 @@ class LentRows(CatalogueRows):
         """The granted item of each of these names that are not the tenant's own."""
         found: dict[str, Item] = {}
         for lender, grants in self._lenders(None):
-            for name, row in lender.named("item", set(names) - found.keys()).items():
+            for name, row in lender.by_name("item", set(names) - found.keys()).items():
                 item = cast(Item, row)
                 if any(grant.covers(item) for grant in grants):
                     found[name] = lent(item, lender.tenant)

@@ -3,6 +3,7 @@
 from features.store.audit import AuditRows
 from features.store.counts import CountRows
 from features.store.decisions import DecisionRows
+from features.store.duties import DutyRows
 from features.store.erasure import ErasureRows
 from features.store.export import ExportRows
 from features.store.histories import HistoryRows
@@ -12,6 +13,6 @@ from features.store.statements import StatementRows
 
 
 class TenantSession(
-    StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows, AuditRows
+    StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows, AuditRows, DutyRows
 ):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""

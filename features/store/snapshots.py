@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from features.audit import Act
 from features.catalogue import CatalogueRow
 from features.columns import microseconds
-from features.store.catalogue import CURRENT, Standing, StoredRow, stored_row
+from features.store.catalogue import CURRENT, Standing, StoredRow, learners_of, stored_row
 from features.store.lent import LentRows
 from features.store.outcomes import PutResult
 from features.store.rows import among
@@ -57,7 +57,8 @@ class SnapshotRows(LentRows):
         """Makes these rows all that stand of a kind as of `at`, in one transaction: the others are retired.
 
         Errors, after which nothing is changed: VanishError when more than the share `most_vanish` (0..1) of the current rows
-        would be retired, and always when `rows` is empty and the catalogue is not; VersionError and GrantedError as `put`;
+        would be retired, and always when `rows` is empty and the catalogue is not; VersionError, GrantedError and TakenError as
+        `put`;
         ValueError for a row of another kind.
         """
         given = [stored_row(row) for row in rows]
@@ -72,8 +73,8 @@ class SnapshotRows(LentRows):
             if gone and (not given or len(gone) / len(standing) > most_vanish):
                 raise VanishError(kind, len(standing), [row_id for _, row_id in gone], len(given), most_vanish)
             self._end(connection, gone, microseconds(at))
-            done = self._put(connection, given, self._with_ended(connection, given, standing), microseconds(at))
-            done += PutResult(retired=len(gone))
+            current = self._with_ended(connection, given, standing)
+            done = self._put(connection, given, learners_of(given), current, microseconds(at)) + PutResult(retired=len(gone))
             self._tell(connection, Act.CATALOGUE_SYNCED, {"kind": kind, **asdict(done)})
         return done
 

@@ -73,6 +73,22 @@ ALIASES: Final = sa.Table(
     sa.Column("learner_id", _TEXT, primary_key=True),
     sa.Index("aliases_learner", "tenant", "learner_id"),
 )
+# That two ids are one person (`joined` 1), and that they no longer are (0). Rows are added only: the last one holds.
+MERGES: Final = sa.Table(
+    "merges",
+    METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("learner_id", _TEXT, nullable=False),
+    sa.Column("into_id", _TEXT, nullable=False),
+    sa.Column("joined", sa.Integer, nullable=False),
+    sa.Column("occurred_at", sa.BigInteger, nullable=False),
+    sa.Column("recorded_at", sa.BigInteger, nullable=False),
+    sa.Index("merges_learner", "tenant", "learner_id", "seq"),
+    sa.Index("merges_into", "tenant", "into_id", "learner_id"),
+    sa.Index("merges_order", "tenant", "seq"),
+    sqlite_autoincrement=True,
+)
 ITEM_ALIASES: Final = sa.Table(
     "item_aliases",
     METADATA,

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from features.events import MAX_CLOCK_SKEW, Event
 from features.xapi.activities import Activity
 from features.xapi.actors import Agent
-from features.xapi.meaning import Known, NotUnderstood, bounded, event, learner_of
+from features.xapi.meaning import Known, NotUnderstood, bounded, event, learner_of, wholes
 from features.xapi.mentions import mentioned
 from features.xapi.repair import repaired
 from features.xapi.statement import Statement
@@ -52,9 +52,7 @@ class Checked:
         """The activities that may be, or contain, a known item: the object, its parents, its groupings."""
         if not isinstance(self.statement.object, Activity):
             return ()
-        above = self.statement.context.context_activities if self.statement.context is not None else None
-        wholes = () if above is None else (*(above.parent or ()), *(above.grouping or ()))
-        return (bounded(self.statement.object.id), *(bounded(whole.id) for whole in wholes))
+        return (bounded(self.statement.object.id), *wholes(self.statement.object, self.statement.context))
 
 
 @dataclass(frozen=True)

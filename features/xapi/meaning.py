@@ -76,6 +76,8 @@ _OF_A_WHOLE = frozenset(
 )
 _UNDER_WAY = frozenset({Verb.STARTED, Verb.PROGRESSED})
 _LONGEST = 256
+WITHIN = "within"
+"""In the context of an event about an activity that is no known item: the activities that it is part of, nearest first."""
 SOURCE = "xapi"
 """The `source` of events that were statements, whichever way these came."""
 
@@ -107,6 +109,7 @@ def event(
 ) -> Event | NotUnderstood:
     """The event of a statement with an id; a statement about a part of a known item is one about that item.
 
+    One about a part of what is not known yet says in its context what it is within: `features.xapi.parts` reads it later on.
     Without a timestamp it happened when it was stored, or else now. Errors: ValidationError for a time that no log has.
     """
     verb = verb_of(statement.verb.id)
@@ -118,6 +121,9 @@ def event(
         return NotUnderstood("no activity is the object", statement.object.object_type)
     item = item_of(statement.object, statement.context, known)
     part = item != statement.object.id
+    context = _context(statement, part=part)
+    if not part and not known(bounded(item)) and (above := wholes(statement.object, statement.context)):
+        context[WITHIN] = list(above)
     happened = statement.timestamp or statement.stored
     return Event(
         tenant=tenant,
@@ -128,7 +134,7 @@ def event(
         occurred_at=recorded_at if happened is None else moment(happened),
         recorded_at=recorded_at,
         result=_result(statement, part=part),
-        context=_context(statement, part=part),
+        context=context,
         source=source,
         backfill=backfill,
     )
@@ -137,9 +143,14 @@ def event(
 def _verb(verb: Verb, statement: Statement, *, part: bool) -> Verb:
     """A part moves the whole and decides nothing about it; what was begun or attended and says that it is complete, is."""
     if part:
-        return Verb.PROGRESSED if verb in _OF_A_WHOLE else verb
+        return moved(verb)
     complete = statement.result is not None and statement.result.completion is True
     return Verb.COMPLETED if complete and verb in _UNDER_WAY else verb
+
+
+def moved(verb: Verb) -> Verb:
+    """What a verb about a part says of the whole."""
+    return Verb.PROGRESSED if verb in _OF_A_WHOLE else verb
 
 
 def verb_of(iri: str) -> Verb | None:
@@ -174,11 +185,18 @@ def learner_of(agent: Agent) -> str:
 
 def item_of(activity: Activity, context: Context | None, known: Known) -> str:
     """The activity's id, or that of the nearest known activity that it is part of (its parent, then its grouping)."""
-    above = context.context_activities if context is not None else None
-    if above is None or known(bounded(activity.id)):
+    if known(bounded(activity.id)):
         return activity.id
-    wholes = (*(above.parent or ()), *(above.grouping or ()))
-    return next((whole.id for whole in wholes if known(bounded(whole.id))), activity.id)
+    return next((whole for whole in wholes(activity, context) if known(whole)), activity.id)
+
+
+def wholes(activity: Activity, context: Context | None) -> tuple[str, ...]:
+    """What an activity is part of, as ids: its parents, then its groupings, each once."""
+    above = context.context_activities if context is not None else None
+    named = () if above is None else (*(above.parent or ()), *(above.grouping or ()))
+    found = dict.fromkeys(bounded(whole.id) for whole in named)
+    found.pop(bounded(activity.id), None)
+    return tuple(found)
 
 
 def bounded(name: str) -> str:
@@ -222,7 +240,7 @@ def _context(statement: Statement, *, part: bool) -> dict[str, Any]:
     context = statement.context
     found = {
         "verb": statement.verb.id,
-        "activity": statement.object.id if part and isinstance(statement.object, Activity) else None,
+        "activity": bounded(statement.object.id) if part and isinstance(statement.object, Activity) else None,
         "registration": context.registration if context is not None else None,
         "platform": context.platform if context is not None else None,
     }

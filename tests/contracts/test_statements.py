@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from features.catalogue import Item
+from features.catalogue import Item, Learner
 from features.events import Event, Verb
 from features.store import ConflictError, EventStore, TenantSession, VoidingError
 from features.store.statements import MOST_COUNTED, OTHERS
@@ -169,6 +169,25 @@ def test_a_part_of_a_known_item_speaks_of_the_item(acme: TenantSession) -> None:
     acme.receive(take_in(given, tenant="acme", now=NOON, known=known.__contains__, authority="key", compat=False))
     (event,) = acme.history("mailto:ann@acme.example")
     assert (event.object_id, event.verb) == (EXCEL, Verb.PROGRESSED)
+
+
+def test_parts_and_stubs_are_resolved_when_the_catalogue_comes(acme: TenantSession) -> None:
+    context = {"contextActivities": {"parent": [{"id": f"{EXCEL}/module"}], "grouping": [{"id": EXCEL}]}}
+    parts = [said(n, "completed", object={"id": f"{EXCEL}/{n}"}, context=context) for n in (1, 2)]
+    acme.receive(batch(*parts, said(3, "completed", object={"id": f"{EXCEL}/2"}), said(4)))
+
+    def unresolved() -> tuple[dict[str, int], dict[str, int], tuple[int, int]]:
+        learners, objects = ({one.name: one.events for one in stubs} for stubs in acme.unresolved())
+        return learners, objects, (acme.counts().unknown_learners, acme.counts().unknown_objects)
+
+    ann = "mailto:ann@acme.example"
+    assert unresolved() == ({ann: 4}, {f"{EXCEL}/1": 1, f"{EXCEL}/2": 2, EXCEL: 1}, (1, 3))
+    acme.put([Item(id="excel", title="Excel", aliases=(EXCEL,))], at=NOON)
+    assert unresolved() == ({ann: 4}, {f"{EXCEL}/2": 1}, (1, 1))  # the one that says nothing of the course
+    acme.put([Item(id="two", title="Two", aliases=(f"{EXCEL}/2",)), Learner(id="ann", aliases=(ann,))], at=NOON)
+    assert unresolved() == ({}, {}, (0, 0))
+    assert seen(acme) == [number(n) for n in (1, 2, 3, 4)]
+    assert [one.event_id for one in acme.history("ann")] == seen(acme)
 
 
 def test_a_reason_as_long_as_an_iri_may_be_is_counted(acme: TenantSession) -> None:

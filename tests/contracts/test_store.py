@@ -18,6 +18,7 @@ from features.store import (
     Progress,
     PutResult,
     TenantSession,
+    catalogue,
 )
 from features.store.tables import DECISIONS
 
@@ -294,7 +295,10 @@ def test_an_alias_holds_while_its_learner_has_it(acme: TenantSession) -> None:
     assert ids(acme.history("zoe")) == ["2"]
 
 
-def test_an_alias_that_others_have_too_is_read_as_the_lake_reads_it(acme: TenantSession) -> None:
+def test_an_alias_that_others_have_too_is_read_as_the_lake_reads_it(
+    acme: TenantSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "check_names", lambda *_: None)  # as an older program stored them
     acme.append([event("1", learner_id="x"), event("2", learner_id="bob"), event("3", learner_id="cem")])
     acme.put([Learner(id="ann", aliases=("x", "bob")), Learner(id="bob"), Learner(id="cem", aliases=("x",))], at=NOON)
     assert [ids(acme.history(name)) for name in ("ann", "bob", "cem", "x")] == [[], ["2"], ["1", "3"], ["1", "3"]]

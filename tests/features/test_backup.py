@@ -67,6 +67,7 @@ def fill(url: str) -> None:
         session.void(["e0", "to come"], by="v", at=NOON)
         session.record([decision(tenant)])
         session.record_import({"source": "logs.csv"})
+        session.merge("zoe", "ann", occurred_at=NOON, at=NOON)
         session.erase("gone", at=NOON)
         opened.keys().add(tenant, "lms", [Scope.RANK, Scope.INGEST], at=NOON)
         opened.grants().add("lender", tenant, at=NOON)
@@ -81,6 +82,7 @@ def everything(url: str, tenant: str = "acme") -> list[object]:
     found = [list(session.events()), session.catalogue(), session.learners(), session.learner("Ä"), session.imports()]
     found += [list(session.voidings()), session.known_items(["xl"]), session.grants()]
     found += [list(session.decisions()), session.progress("logs.csv"), session.counts(), session.history("a-1")]
+    found += [list(session.merges()), session.people()]
     found += [opened.keys().listed(tenant), session.last_erasure()]
     opened.close()
     return found
@@ -114,16 +116,17 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
         "import_progress": 2,
         "statements": 0,
         "mentions": 0,
+        "merges": 2,
         "intake": 0,
         "api_keys": 2,
         "grants": 2,
         "erasure_keys": 2,
         "erasures": 2,
-        "audit": 10,
+        "audit": 18,
         "audit_keys": 2,
     }
     assert made.rows == filled
-    assert again.rows == made.rows | {"audit": 11}
+    assert again.rows == made.rows | {"audit": 19}
     assert next_seq(second_url) == next_seq(store_url) == 7
 
 
@@ -140,7 +143,7 @@ def test_the_audit_log_goes_along_and_tells_of_the_backup_and_of_the_restore(
     assert json.loads(told.details) == {"rows": sum(made.rows.values()), "sha256": made.sha256, "erased": 0}
     rows = list(old.tenant("acme").audit())
     assert list(new.tenant("acme").audit()) == rows[:-1]
-    assert [row.action for row in rows[-2:]] == ["key added", "backed up"]
+    assert [row.action for row in rows[-2:]] == ["grant added", "backed up"]
     assert [row.action for row in old.tenant(INSTALLATION).audit()] == ["backed up"]
     new.tenant("acme").erase("ann", at=NOON)  # the chain goes on, with the pseudonyms that it had
     assert verify(new.tenant("acme").audit()).broken is None

@@ -354,6 +354,16 @@ def test_a_catalogue_that_somebody_changed_meanwhile() -> None:
     assert "Run the same command again" in done.stderr
 
 
+def test_two_learners_of_one_name_are_refused_by_name() -> None:
+    Path("org").mkdir()
+    events(GOOD, name="org/events.jsonl")
+    events({"id": "ann", "aliases": ["mail"]}, {"id": "bob", "aliases": ["mail"]}, name="org/learners.jsonl")
+    done = ingest("org")
+    assert done.exit_code == 1
+    assert "'mail' of learner 'ann' is an alias of learner 'bob', and a name leads to one" in done.stderr
+    assert "mend the file and run the same command again" in done.stderr
+
+
 def test_one_learner_or_one_item_fails_the_check() -> None:
     ingest(events(GOOD))
     for command in ("check", "materialize"):

@@ -224,6 +224,41 @@ def test_interactions_are_what_was_taken_up_of_known_items(acme: TenantSession, 
     assert found.known_at.tolist() == [t.replace(tzinfo=None) for t in (NOON, NOON + DAY, NOON + 3 * DAY, NOON)]
 
 
+def test_parts_count_as_the_item_that_comes_later(acme: TenantSession, tmp_path: Path) -> None:
+    part = {"source": "xapi", "context": {"within": ["module", "urn:course"]}}
+    acme.append(
+        [
+            event("1", "ann", "quiz", verb=Verb.COMPLETED, **part),
+            event("2", "bob", "quiz", verb=Verb.ENROLLED, **part),  # of a part it says that the whole goes on
+            event("3", "cem", "quiz", verb=Verb.COMPLETED),
+            event("4", "ann", "a", at=NOON + DAY),
+        ]
+    )
+    lake.materialize(acme, tmp_path)
+    assert lake.interactions(tmp_path, "acme")[0].ids == ("ann",)
+    acme.put([Item(id="course", title="Course", aliases=("urn:course",))], at=NOON)
+    assert lake.materialize(acme, tmp_path).days_written == 0
+    people, items, found, _ = lake.interactions(tmp_path, "acme")
+    assert people.ids == ("ann", "bob")
+    assert [[items.ids[i] for i in found[row]] for row in range(2)] == [["course", "a"], ["course"]]
+    assert lake.read_events(tmp_path, "acme")["object_id"].to_pylist() == ["quiz", "quiz", "quiz", "a"]
+
+
+def test_merged_ids_are_one_learner_until_they_are_not(acme: TenantSession, tmp_path: Path) -> None:
+    acme.append([event("1", "ann", "a"), event("2", "x", "b"), event("3", "y", "c", at=NOON + DAY)])
+    acme.merge("x", "ann", occurred_at=NOON, at=NOON)
+    acme.merge("y", "x", occurred_at=NOON, at=NOON)
+    digest = lake.materialize(acme, tmp_path).digest
+    learners, items, found, groups = lake.interactions(tmp_path, "acme")
+    assert (learners.ids, [items.ids[i] for i in found[0]]) == (("ann",), ["a", "b", "c"])
+    assert groups.audiences[found.audience[0]] == "staff"
+    acme.unmerge("x", "ann", occurred_at=NOON + DAY, at=NOON + DAY)
+    again = lake.materialize(acme, tmp_path)
+    assert (again.days_written, again.digest == digest) == (0, False)
+    learners, items, found, _ = lake.interactions(tmp_path, "acme")
+    assert (learners.ids, [[items.ids[i] for i in found[row]] for row in range(2)]) == (("ann", "x"), [["a"], ["b", "c"]])
+
+
 def test_a_repeat_that_was_known_sooner_does_not_date_the_first_one_back(acme: TenantSession, tmp_path: Path) -> None:
     late = event("late", "ann", "a", recorded_at=NOON + 3 * DAY)
     imported = event("imported", "ann", "b", recorded_at=NOON + 9 * DAY, backfill=True)
@@ -360,7 +395,7 @@ def test_an_older_schema_is_not_read_and_written_anew(acme: TenantSession, tmp_p
     acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY)])
     report = lake.materialize(acme, tmp_path)
     change_manifest(tmp_path, schema=0)
-    with pytest.raises(LakeError, match=r"has schema 0, not 1: run `python -m features materialize --tenant acme`"):
+    with pytest.raises(LakeError, match=r"has schema 0, not 2: run `python -m features materialize --tenant acme`"):
         lake.read_events(tmp_path, "acme")
     again = lake.materialize(acme, tmp_path)
     assert (again.days_written, again.digest) == (2, report.digest)
@@ -375,17 +410,18 @@ def test_a_newer_schema_is_neither_read_nor_overwritten(acme: TenantSession, tmp
             use()
 
 
-def test_a_manifest_from_before_months_and_schemas_still_reads(acme: TenantSession, tmp_path: Path) -> None:
+def test_a_lake_from_before_months_and_schemas_is_written_anew(acme: TenantSession, tmp_path: Path) -> None:
     acme.append([event("e1", "ann", "a"), event("e2", "ann", "b", at=NOON + DAY)])
     report = lake.materialize(acme, tmp_path)
     written = json.loads((tmp_path / "manifests/acme.json").read_text())["files"]
     bare = {day: {"rows": file["rows"], "sha256": file["sha256"]} for day, file in written.items()}
     change_manifest(tmp_path, schema=None, months=None, snapshots=None, files=bare)
     shutil.rmtree(tmp_path / "months")
-    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e2"]
-    assert len(lake.learners(tmp_path, "acme")) == 3
+    with pytest.raises(LakeError, match="has schema 1, not 2"):
+        lake.read_events(tmp_path, "acme")
     again = lake.materialize(acme, tmp_path)
-    assert (again.days_written, again.digest) == (0, report.digest)
+    assert (again.days_written, again.digest) == (2, report.digest)
+    assert lake.read_events(tmp_path, "acme")["event_id"].to_pylist() == ["e1", "e2"]
     assert of_day(tmp_path, "months").is_file()
 
 

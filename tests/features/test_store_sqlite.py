@@ -8,7 +8,7 @@ import pytest
 from features.events import Event, Verb
 from features.store import EventStore
 from features.store.histories import _history_statement
-from features.store.learners import _alias_statement, _named_statement
+from features.store.learners import _learner_statement, _name_statement, _named_statement
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -54,10 +54,12 @@ def test_history_uses_its_index(store: EventStore) -> None:
     assert "TEMP B-TREE" not in plan
 
 
-def test_looking_for_aliases_reads_no_table(store: EventStore) -> None:
-    for sql, order in (_named_statement(store.engine.dialect), _alias_statement(store.engine.dialect)):
+def test_looking_for_names_reads_no_table(store: EventStore) -> None:
+    for statement in (_learner_statement, _named_statement, _name_statement):
+        sql, order = statement(store.engine.dialect)
         with store.engine.connect() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (0,) * len(order)).all()
-        searches = [step[-1] for step in plan if "aliases" in step[-1]]
+        searches = [step[-1] for step in plan if "aliases" in step[-1] or "merges" in step[-1]]
         assert searches
-        assert all("(tenant=? AND learner_id=?)" in step or "(tenant=? AND alias=?)" in step for step in searches)
+        by = ("(tenant=? AND learner_id=?", "(tenant=? AND alias=?", "(tenant=? AND into_id=?", "(rowid=?")
+        assert all(any(key in step for key in by) for step in searches)

@@ -54,6 +54,7 @@ def publish(
     recipe: Mapping[str, Any] | None = None,
     previous: str | None = None,
     proposals: Proposals | None = None,
+    roles: tuple[Role, ...] = (ROLE,),
     retrain_by: date | None = None,
 ) -> Path:
     """Fit popularity on `TAKEN`, write the bundle and point to it."""
@@ -64,7 +65,7 @@ def publish(
         tenant=tenant,
         model=Popularity().fit(interactions, rng=np.random.default_rng(0)),
         vocabulary=Vocabulary([item.id for item in items]),
-        catalogue=Catalogue({i.id: i for i in items}, {s.id: s for s in SKILLS}, {ROLE.id: ROLE}),
+        catalogue=Catalogue({i.id: i for i in items}, {s.id: s for s in SKILLS}, {role.id: role for role in roles}),
         audiences=(CUSTOMERS, "leaders"),
         population={"popularity": interactions.item_counts().astype(np.float32)},
         provenance=Provenance(recipe=dict(recipe or {}), data_digest="d", split_digest="s", data_until=NOW),

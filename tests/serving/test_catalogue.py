@@ -308,6 +308,21 @@ def test_a_clock_that_went_back_is_a_conflict(client: TestClient, store: EventSt
     assert store.tenant(TENANT).catalogue().items["excel"].title == "Excel"
 
 
+@pytest.mark.parametrize("query", ["", "?snapshot=true&most_vanish=1"])
+def test_a_learner_under_anothers_name_is_refused_by_its_field(
+    client: TestClient, store: EventStore, later: Callable[[float], None], query: str
+) -> None:
+    client.put("/v1/learners", json={"id": "old", "aliases": ["mailto:old@acme.example"]})
+    later(1)
+    old, rows = {"id": "old", "aliases": ["mailto:Old@acme.example"]}, [{"id": "zoe"}, {"id": "new"}]
+    rows[1] |= {"aliases": ["mailto:old@acme.example"]}  # type: ignore[dict-item]
+    words = refused(client.put(f"/v1/learners{query}", json=[old, *rows]), 409, "2.aliases")
+    assert words.startswith("2.aliases: 'mailto:old@acme.example' of learner 'new' is an alias of learner 'old', and a name")
+    assert {"zoe", "new"}.isdisjoint(store.tenant(TENANT).learners())
+    refused(client.put("/v1/learners", json=rows[1]), 409, "aliases")
+    assert client.put(f"/v1/learners{query}", json=[*rows, {"id": "old"}]).status_code == 200
+
+
 def test_a_store_that_is_down_is_a_503_that_says_when_to_come_again(client: TestClient, settings: Settings) -> None:
     file = Path(settings.store.removeprefix("sqlite:///"))
     client.put("/v1/items", json=EXCEL)

@@ -14,11 +14,13 @@ import pytest
 from acme import NOW, TENANT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from benchmarks.hostile_requests import CALLS, FORGED, Hostile, fault_of, hostile, places, routes
 from features.keys import Scope
 from features.store import EventStore
+from serving.settings import Settings
 
 HOSTILE = st.one_of(
     st.none(),
@@ -47,6 +49,12 @@ def attacks(draw: st.DrawFn) -> tuple[str, str, Any]:
         else:
             spot[last] = deepcopy(draw(HOSTILE))
     return method, path, body
+
+
+@pytest.fixture(name="settings")
+def with_secret(settings: Settings) -> Settings:
+    """With a secret, so that tokens are given too."""
+    return settings.model_copy(update={"token_secret": SecretStr("a secret of forty letters, for tokens too")})
 
 
 def test_the_calls_are_right_as_they_are(client: TestClient) -> None:

@@ -47,6 +47,7 @@ def test_replay_equals_the_log_and_late_events_change_nothing(client: TestClient
             event("ana", Verb.STARTED, "lead", at=NOW - timedelta(days=8), recorded_at=NOW - timedelta(days=8)),
         ]
     )
+    session.void([event("ana", Verb.COMPLETED, "data").event_id], by="v", at=NOW + timedelta(minutes=2))
     policy = service.pages.runtime.policy
     assert len(logged) == 20
     for decision in logged:

@@ -33,8 +33,8 @@ def test_a_period_must_be_one() -> None:
 
 def test_a_completion_holds_for_its_period_and_is_due_after_it(stock: Prepared) -> None:
     done = {"safe": datetime(2025, 6, 2, tzinfo=UTC), "calm": datetime(2020, 1, 1, tzinfo=UTC)}
-    assert still_valid(done, stock, datetime(2026, 6, 1, tzinfo=UTC)) == {"safe", "calm"}
-    assert still_valid(done, stock, datetime(2026, 6, 2, tzinfo=UTC)) == {"calm"}
+    assert still_valid(done, stock, datetime(2026, 6, 1, tzinfo=UTC), ()) == {"safe", "calm"}
+    assert still_valid(done, stock, datetime(2026, 6, 2, tzinfo=UTC), ()) == {"calm"}
 
 
 def test_revoking_undoes_everything_before_it(stock: Prepared) -> None:

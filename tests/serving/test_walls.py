@@ -32,6 +32,7 @@ from walls import (
     Seen,
     Watch,
     World,
+    at,
     event,
     evidence,
     feedback,
@@ -65,6 +66,11 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("POST", "/v1/feedback"): [Ask("POST", "/v1/feedback", feedback(name)) for name in (FEEDBACK, EVENT, "own-feedback")],
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
+        ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),
+        ("POST", "/v1/learners/{learner_id}/merge"): [Ask("POST", at(name, end="/merge"), {"into": "bo"}) for name in LEARNERS],
+        ("POST", "/v1/learners/{learner_id}/unmerge"): [
+            Ask("POST", at("bo", end="/unmerge"), {"into": name}) for name in LEARNERS
+        ],
         ("GET", "/v1/learners/{learner_id}/export"): for_each(LEARNERS, "GET", end="/export"),
         ("DELETE", "/v1/learners/{learner_id}"): for_each(LEARNERS, "DELETE"),
         ("POST", "/v1/tokens"): [Ask("POST", "/v1/tokens", {"learner_id": name}) for name in LEARNERS],

@@ -1,0 +1,45 @@
+"""Until when a duty is due, for somebody who was on leave meanwhile."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from features.catalogue import Assignment
+
+
+@dataclass(frozen=True)
+class Leave:
+    """A time away, half-open [since, until); None while it lasts."""
+
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Duty:
+    """An assignment that is a learner's, and since when it stands."""
+
+    assignment: Assignment
+    since: datetime
+
+
+def due(duty: Duty, leaves: Iterable[Leave], at: datetime) -> datetime | None:
+    """When a duty is due as of `at`; None for one without a time. `leaves`: the learner's, none within another.
+
+    With `pause_on_leave` the time away between its start and its end does not count; while a leave lasts, the end moves on.
+    """
+    end = duty.assignment.due_at
+    if end is None or not duty.assignment.pause_on_leave:
+        return end
+    for leave in sorted(leaves, key=lambda one: one.since):
+        start, back = max(leave.since, duty.since), at if leave.until is None else min(leave.until, at)
+        if start < min(end, back):
+            end += back - start
+    return end
+
+
+def paused(duty: Duty, leaves: Iterable[Leave], at: datetime) -> bool:
+    """Whether the time of a duty stands still at `at`."""
+    end = due(duty, leaves, at)
+    away = any(leave.since <= at and (leave.until is None or at < leave.until) for leave in leaves)
+    return away and duty.assignment.pause_on_leave and end is not None and at < end
