@@ -218,6 +218,15 @@ def leave_last(interactions: Interactions, steps: int) -> tuple[Interactions, Ta
     return interactions.holding(interactions.drop_last(steps)), _joined(asked)
 
 
+def hold_out(interactions: Interactions, held: NDArray[np.bool_], newest: int) -> tuple[Interactions, Task]:
+    """(past, task): the table without these learners (bool[n_learners]), and what they took up as questions.
+
+    Each of a learner's `newest` items that has another before it is asked after all that came before it.
+    """
+    theirs = np.repeat(held, interactions.lengths)
+    return interactions.holding(interactions.where(~theirs)), _asking(interactions, theirs & (interactions.age() < newest))
+
+
 def before_every_test(interactions: Interactions, *, cuts: int = 8, ask: Ask = "every") -> tuple[Interactions, Task]:
     """What to choose on so that neither protocol's test has been seen: (train, validation).
 

@@ -15,6 +15,7 @@ from features.interactions import Histories, Interactions
 from features.side import SideInformation
 from features.vocabulary import Vocabulary
 from training.bundle import BundleError, Provenance, load_bundle, write_bundle
+from training.models import rehearsal
 from training.models.item_knn import ItemKNN
 from training.models.popularity import Popularity
 from training.models.ranker import FittedRanker, Ranker, RankerConfig, _steps
@@ -83,16 +84,30 @@ def test_a_table_without_some_times_is_rehearsed_by_order() -> None:
     assert len(past.items) < len(table.items)
 
 
-@pytest.mark.parametrize("times", [True, False])
-def test_a_second_rehearsal_knows_nothing_of_what_the_first_one_asked(times: bool) -> None:
-    (late, asked), (early, before) = rehearse(walks(times=times), np.random.default_rng(0), 10_000, 2)
+def test_a_second_rehearsal_knows_nothing_of_what_the_first_one_asked() -> None:
+    (late, asked), (early, before) = rehearse(walks(times=True), np.random.default_rng(0), 10_000, 2)
     assert 0 < len(early.items) < len(late.items)
     assert len(before) > 0
     for learner in range(len(late)):
         assert early[learner].tolist() == late[learner].tolist()[: len(early[learner])]
         told = before.histories.items[np.repeat(before.learners == learner, before.histories.lengths)]
         assert set(told.tolist()) | set(before.targets[before.learners == learner].tolist()) <= set(late[learner].tolist())
-    assert sum(len(task) for _, task in rehearse(walks(), np.random.default_rng(0), len(asked) + 5, 9)) <= len(asked) + 5
+    found = rehearse(walks(times=True), np.random.default_rng(0), len(asked) + 5, 9)
+    assert sum(len(task) for _, task in found) <= len(asked) + 5
+
+
+def test_few_learners_of_order_alone_are_asked_in_turns_after_a_fit_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "_NEWEST", 5)
+    table, whole = walks(times=False), {}
+    for past, task in rehearse(table, np.random.default_rng(0), 10_000, 9):
+        assert not set(task.learners.tolist()) & set(np.flatnonzero(past.lengths).tolist())
+        for learner in np.unique(task.learners).tolist():
+            assert learner not in whole
+            whole[learner] = task.targets[task.learners == learner].tolist()
+        for at, (who, target) in enumerate(zip(task.learners.tolist(), task.targets.tolist(), strict=True)):
+            told = [*task.histories[at].tolist(), target]
+            assert told == table[who].tolist()[: len(told)]
+    assert whole == {who: table[who].tolist()[1:][-5:] for who in range(len(table)) if len(table[who]) > 1}
 
 
 def test_the_bundle_ranks_as_the_fit_did(fitted: FittedRanker, tmp_path: Path) -> None:
