@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import grimp
@@ -87,3 +88,9 @@ def test_the_service_runs_without_training_libraries() -> None:
     code = f"import serving.service, sys; print([m for m in {LIGHT!r} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_wheel_holds_every_package() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    made = [file.parent.relative_to(ROOT) for room in ROOMS for file in (ROOT / room).rglob("__init__.py")]
+    assert sorted(listed) == sorted(".".join(path.parts) for path in made)
