@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from features.catalogue import Learner
 from features.decisions import Decision
-from features.events import Event
+from features.events import MAX_CLOCK_SKEW, Event
 from features.grants import Grant
 from features.keys import Key
 from features.store import (
@@ -149,7 +149,8 @@ class Runtime:
         stock, now = self.stock(tenant), self.clock()
         if self._log is None:
             raise NotReadyError("the service is starting")
-        found = await self._known(tenant, request.learner_id, now, stock)
+        # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
+        found = await self._known(tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock)
         decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
         try:
             await self._log.record(decision)
@@ -237,6 +238,7 @@ class Runtime:
 
     def _rank(self, stock: Prepared, request: Request, found: Known, now: datetime) -> Decision:
         decision_id = str(uuid.uuid4())
+        now = max(now, *(event.recorded_at for event in found.history)) if found.history else now  # never before what it knows
 
         def ranked(fallback: str | None) -> Decision:
             return rank(
