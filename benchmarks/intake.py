@@ -46,11 +46,11 @@ def main(
 ) -> None:
     """Measure, print, and write the result with the machine it was measured on; exit 1 when a target is missed."""
     console, found = Console(), dict[str, Any]()
-    for name, database in (("sqlite", _sqlite), ("postgresql", _postgresql)):
+    for name, database in (("sqlite", sqlite), ("postgresql", postgresql)):
         with (
             tempfile.TemporaryDirectory(prefix="nw-") as folder,
             database(Path(folder)) as url,
-            _service(url, Path(folder)) as made,
+            running(url, Path(folder)) as made,
         ):
             found[name] = asyncio.run(_measure(*made, batches, connections))
         console.print(f"{name}: {found[name]}  (target {TARGETS[name]:,} events/s)", markup=False)
@@ -125,7 +125,7 @@ def _statement(number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _service(store: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+def running(store: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -154,12 +154,12 @@ async def _alive(url: str, log: Path) -> None:
 
 
 @contextmanager
-def _sqlite(folder: Path) -> Iterator[str]:
+def sqlite(folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder}/events.db"
 
 
 @contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path) -> Iterator[str]:
     server = get_server(folder / "pg", cleanup_mode="delete", postgres_version=18)
     try:
         yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

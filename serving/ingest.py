@@ -1,8 +1,9 @@
 """`POST /v1/events`: one event or a batch, each with its own result, durable when acknowledged."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -10,6 +11,11 @@ from features.events import Event
 from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer, EvidenceIn
 from serving.problems import RefusedError, first_error, later
 from serving.runtime import Runtime, StoreDownError
+
+GROUP: Final = 100
+"""Rows that are stored in one transaction: how long a small request waits for a large one at the writer."""
+PIECE: Final = 20
+"""Rows that are read in one go: how long a small request waits for a large one on the event loop."""
 
 
 async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
@@ -23,23 +29,36 @@ async def record(runtime: Runtime, tenant: str, body: Any, kind: type[EventIn] |
     rows = [body] if single else body
     if not isinstance(rows, list) or not rows or len(rows) > MAX_EVENTS:
         raise RefusedError(400, f"body: send one row or an array of 1 to {MAX_EVENTS:,}", field="body")
-    now = runtime.clock()
-    read = [_read(row, index, tenant, now, kind) for index, row in enumerate(rows)]
+    results: list[EventResult] = []
+    for start in range(0, len(rows), GROUP):
+        results += await _group(runtime, tenant, rows[start : start + GROUP], start, kind)
+    if single:
+        _refuse_single(results[0])
+    return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
+
+
+async def _group(
+    runtime: Runtime, tenant: str, rows: Sequence[Any], start: int, kind: type[EventIn] | type[EvidenceIn]
+) -> list[EventResult]:
+    now, read = runtime.clock(), list[Event | EventResult]()
+    for index, row in enumerate(rows, start):
+        if index % PIECE == 0:
+            await runtime.turns.give_way()
+        read.append(_read(row, index, tenant, now, kind))
     events = [one for one in read if isinstance(one, Event)]
     try:
-        outcomes = iter((await runtime.append(tenant, events)).outcomes)
+        async with runtime.turns.in_line():
+            outcomes = iter((await runtime.append(tenant, events)).outcomes)
     except StoreDownError as error:
         raise later(error) from error
     results = []
-    for index, one in enumerate(read):
+    for index, one in enumerate(read, start):
         result = one if isinstance(one, EventResult) else _stored(index, one, next(outcomes))
         results.append(result)
         runtime.metrics.events.labels(result.outcome).inc()
         if isinstance(one, Event) and result.outcome == "accepted":
             runtime.metrics.recorded(one)
-    if single:
-        _refuse_single(results[0])
-    return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
+    return results
 
 
 def _read(row: Any, index: int, tenant: str, now: datetime, kind: type[EventIn] | type[EvidenceIn]) -> Event | EventResult:

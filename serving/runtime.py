@@ -27,6 +27,7 @@ from serving.prepared import Prepared
 from serving.rates import Rates
 from serving.settings import Settings
 from serving.storage import Storage
+from serving.turns import Turns
 
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
@@ -58,6 +59,7 @@ class Runtime:
         self.clock = clock
         self.keys = Keys.of(settings, self._key, clock=clock)
         self.rates = Rates(settings.rate_per_s)
+        self.turns = Turns()
         self.policy = load_policy(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(lambda: self.bundles.served, settings.prometheus_dir)

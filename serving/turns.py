@@ -1,0 +1,58 @@
+"""Turns: small requests go first, and what is large is worked through in pieces while none of them is being answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from typing import Final
+
+SMALL: Final = 10_000
+"""Bytes of a body up to which a request goes first: some fifty events."""
+LONGEST_S: Final = 0.05
+"""How long a piece of a large request waits for small ones: where these never end, the large one gets on as well."""
+IN_LINE: Final = 2
+"""Pieces that are written or wait for it at once: the writer has work, and a small request waits for two of them at most."""
+
+_GOES_FIRST: ContextVar[bool] = ContextVar("goes_first", default=False)
+
+
+class Turns:
+    """Of one worker, on its event loop."""
+
+    def __init__(self) -> None:
+        self._answering = 0
+        self._free = asyncio.Event()
+        self._line = asyncio.Semaphore(IN_LINE)
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """While a small request is answered. It gives way to nobody."""
+        self._answering += 1
+        self._free.clear()
+        before = _GOES_FIRST.set(True)
+        try:
+            yield
+        finally:
+            _GOES_FIRST.reset(before)
+            self._answering -= 1
+            if not self._answering:
+                self._free.set()
+
+    async def give_way(self) -> None:
+        """Called between the pieces of a large request: returns once no small one is being answered, or after `LONGEST_S`."""
+        if _GOES_FIRST.get():
+            return
+        await asyncio.sleep(0)  # a request that has just come is seen
+        if self._answering:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._free.wait(), LONGEST_S)
+
+    @asynccontextmanager
+    async def in_line(self) -> AsyncIterator[None]:
+        """While a piece of a large request is written; a small one is not kept waiting."""
+        if _GOES_FIRST.get():
+            yield
+            return
+        async with self._line:
+            await self.give_way()
+            yield
