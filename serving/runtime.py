@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from features.catalogue import Learner
 from features.decisions import Decision
-from features.events import Event
+from features.events import MAX_CLOCK_SKEW, Event
 from features.keys import Key
 from features.store import Appended, ConflictError, EventStore, TenantSession, VanishError, VersionError
 from serving.bundles import Bundles
@@ -116,7 +116,8 @@ class Runtime:
         stock, now = self.stock(tenant), self.clock()
         if self._log is None:
             raise NotReadyError("the service is starting")
-        learner, history, fallback = await self._known(tenant, request.learner_id, now)
+        # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
+        learner, history, fallback = await self._known(tenant, request.learner_id, now + MAX_CLOCK_SKEW)
         decision = await self.worked_out(len(history), lambda: self._rank(stock, request, learner, history, now, fallback))
         try:
             await self._log.record(decision)
@@ -205,6 +206,7 @@ class Runtime:
         fallback: str | None,
     ) -> Decision:
         decision_id = str(uuid.uuid4())
+        now = max(now, *(event.recorded_at for event in history)) if history else now  # never before what it knows
         try:
             return rank(
                 stock, request, learner, history, at=now, decision_id=decision_id, policy=self.policy, fallback=fallback
