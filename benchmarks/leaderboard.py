@@ -48,7 +48,9 @@ def main(
     settings: Annotated[int, typer.Option(min=1, help="Settings of a peer that are tried on validation.")] = 6,
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, help="Processor seconds a peer may search in, over all rounds (default: 600, Beauty 1200)."),
+        typer.Option(
+            min=1, help="Processor seconds a peer may search in, over all rounds (default: 600, Beauty 1200)."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the relabelling, our models and the intervals.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is kept.")] = False,
