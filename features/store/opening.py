@@ -70,7 +70,9 @@ def for_reading(engine: sa.Engine) -> sa.Engine:
     """An engine for single statements. On PostgreSQL they open no transaction: that would be two more ways to the server."""
     if engine.dialect.name == "sqlite":
         return engine
-    return sa.create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    reading = sa.create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    sa.event.listen(reading, "connect", _plan_each_time)
+    return reading
 
 
 def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
@@ -88,7 +90,14 @@ def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
         connection.commit()
 
     sa.event.listen(engine, "connect", configure)
+    sa.event.listen(engine, "connect", _plan_each_time)
     return engine
+
+
+def _plan_each_time(connection: Any, _record: Any) -> None:
+    """A plan that is kept from when a table had a few rows reads all of it for each id when an import has filled it."""
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.commit()
 
 
 def _configure_sqlite(checkpoint: int, connection: Any, _record: Any) -> None:
