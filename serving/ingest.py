@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from time import monotonic
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -31,7 +32,11 @@ async def record(runtime: Runtime, tenant: str, body: Any, kind: type[EventIn] |
         raise RefusedError(400, f"body: send one row or an array of 1 to {MAX_EVENTS:,}", field="body")
     results: list[EventResult] = []
     for start in range(0, len(rows), GROUP):
+        began = monotonic()
         results += await _group(runtime, tenant, rows[start : start + GROUP], start, kind)
+        await runtime.turns.rest(monotonic() - began)
+    if len(rows) > GROUP:
+        await runtime.settle(tenant)
     if single:
         _refuse_single(results[0])
     return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
+from time import monotonic
 from typing import Final
 
 SMALL: Final = 10_000
 """Bytes of a body up to which a request goes first: some fifty events."""
 LONGEST_S: Final = 0.05
 """How long a piece of a large request waits for small ones: where these never end, the large one gets on as well."""
+BESIDE_S: Final = 1.0
+"""How long after a small request a large one goes on in half of the time only."""
 IN_LINE: Final = 2
 """Pieces that are written or wait for it at once: the writer has work, and a small request waits for two of them at most."""
 
@@ -20,7 +23,7 @@ class Turns:
     """Of one worker, on its event loop."""
 
     def __init__(self) -> None:
-        self._answering = 0
+        self._answering, self._last = 0, -BESIDE_S
         self._free = asyncio.Event()
         self._line = asyncio.Semaphore(IN_LINE)
 
@@ -34,7 +37,7 @@ class Turns:
             yield
         finally:
             _GOES_FIRST.reset(before)
-            self._answering -= 1
+            self._answering, self._last = self._answering - 1, monotonic()
             if not self._answering:
                 self._free.set()
 
@@ -46,6 +49,11 @@ class Turns:
         if self._answering:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._free.wait(), LONGEST_S)
+
+    async def rest(self, took_s: float) -> None:
+        """After a piece of a large request: as long again, where a small one was answered a short while ago."""
+        if not _GOES_FIRST.get() and monotonic() - self._last < BESIDE_S:
+            await asyncio.sleep(min(took_s, LONGEST_S))
 
     @asynccontextmanager
     async def in_line(self) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from acme import TENANT
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from features.store import EventStore
 from serving import ingest as ingest_module
 from serving import turns as turns_module
+from serving.settings import Settings
 from serving.turns import IN_LINE, Turns
 
 EVENT = {"learner_id": "ana", "verb": "started", "object_id": "calm", "occurred_at": "2026-05-31T09:00:00Z"}
@@ -67,6 +69,27 @@ def test_a_large_request_gets_on_where_small_ones_never_end(monkeypatch: pytest.
     asyncio.run(scene())
 
 
+def test_a_large_request_takes_half_of_the_time_while_small_ones_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    async def scene() -> None:
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        turns = Turns()
+        await turns.rest(0.01)  # nobody else is there
+        with turns.first():
+            await turns.rest(0.02)  # it is small itself
+        await turns.rest(0.03)
+        await turns.rest(60)
+        monkeypatch.setattr(turns_module, "BESIDE_S", 0.0)
+        await turns.rest(0.04)  # the small one was long ago
+
+    asyncio.run(scene())
+    assert rests == [0.03, turns_module.LONGEST_S]
+
+
 def test_few_large_pieces_stand_before_a_small_one_at_the_writer() -> None:
     async def scene() -> int:
         turns, end, most = Turns(), asyncio.Event(), 0
@@ -105,6 +128,14 @@ def test_an_event_sent_after_a_large_batch_is_stored_before_its_end(client: Test
     order = [event.event_id for _, event in session.events()]
     assert len(order) == 1_001
     assert order.index("live") < 1_000
+
+
+def test_after_a_large_batch_a_commit_has_nothing_left_to_move(client: TestClient, settings: Settings) -> None:
+    file = Path(settings.store.removeprefix("sqlite:///"))
+    for size, moved in ((ingest_module.GROUP, False), (ingest_module.GROUP + 1, True)):
+        batch = [{**EVENT, "event_id": f"of-{size}-{number}-x"} for number in range(size)]
+        assert client.post("/v1/events", json=batch).json()["accepted"] == size
+        assert (f"of-{size}-0-x".encode() in file.read_bytes()) is moved
 
 
 def test_a_batch_of_several_groups_answers_row_by_row(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
