@@ -155,12 +155,12 @@ async def _alive(url: str, log: Path) -> None:
 
 
 @contextmanager
-def _sqlite(folder: Path) -> Iterator[str]:
+def sqlite(folder: Path) -> Iterator[str]:
     yield f"sqlite:///{folder}/events.db"
 
 
 @contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path) -> Iterator[str]:
     server = get_server(folder / "pg", cleanup_mode="delete", postgres_version=18)
     base = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(base, isolation_level="AUTOCOMMIT")
@@ -174,7 +174,7 @@ def _postgresql(folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-DATABASES = {"sqlite": _sqlite, "postgresql": _postgresql}
+DATABASES = {"sqlite": sqlite, "postgresql": postgresql}
 """Each gives the URL of an empty database in a folder."""
 
 

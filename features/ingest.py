@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from features.catalogue import CatalogueRow, canonical_json, kind_of
+from features.pace import Pace
 from features.readers.base import Reading, Refusal
 from features.seen import Seen, key
 from features.store import MAX_BATCH, STORED, PutResult, StoredEvent, TenantSession
@@ -77,9 +78,12 @@ def ingest(
         found.notes = tuple(reading.notes)
         if (found.bad and not skip_bad) or not (good or catalogue):
             return found
-        found.catalogue = session.put(catalogue, at=now)
+        pace = Pace(session)
+        for part in pace.parts(len(catalogue)):
+            found.catalogue += session.put(catalogue[part], at=now)
         for batch in _batches(spool):
-            _append(session, batch, found, refusals, advance)
+            for part in pace.parts(len(batch)):
+                _append(session, batch[part], found, refusals, advance)
         found.stored = True
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from features.ingest import OTHER_CONTENT, Advance, Ingested, Refusals, summary
+from features.pace import Pace
 from features.readers.base import Refusal
 from features.readers.csv_events import Batch, CsvFile
 from features.readers.csv_process import read_apart, read_here
@@ -113,16 +114,22 @@ class _Run:
         found = self._found
         if found.bad and not self._skip_bad and not self.after:
             return
+        pace = Pace(self._session)
         with closing(self._read(self._given, ids=True, after=self.after)) as batches:
             for batch in batches:
                 self._unchanged()
-                self._refuse(batch)
                 found.notes = [*found.notes, *batch.notes]
                 if batch.line > self.after:
-                    self._append(batch)
+                    self._store(batch.beyond(self.after), pace)
                 self._advance(batch.good)
         self.complete = True
         found.stored = bool(found.accepted or found.duplicates or found.suppressed)
+
+    def _store(self, batch: Batch, pace: Pace) -> None:
+        for rows in pace.parts(len(batch.rows)):
+            part = batch.part(rows)
+            self._refuse(part)
+            self._append(part)
 
     def _append(self, batch: Batch) -> None:
         found = self._found

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from features.events import Id
 from features.store import GrantedError, PutResult, TakenError, TenantSession, VanishError, VersionError
-from serving.body import unpacked
+from serving.body import is_large, unpacked
 from serving.keys import Credential
 from serving.middleware import CREDENTIAL, TENANT
 from serving.payloads import CatalogueAnswer, SyncQuery, UnknownName
@@ -32,8 +32,6 @@ NOT_RETIRED: Final = frozenset({"learner"})
 """Who leaves has the status `ended`: a learner without a row would be shown what is open to everybody."""
 SHOWN: Final = 20
 """Unknown names that are listed; the count is of all."""
-LARGE: Final = 50_000
-"""Bytes from which on a body is read beside the event loop (a hundred rows take 10 ms)."""
 
 _ID: Final = TypeAdapter[str](Id)
 
@@ -74,7 +72,7 @@ async def put(
     """
     if "most_vanish" in query.model_fields_set and not query.snapshot:
         raise RefusedError(400, "most_vanish: it goes with snapshot=true; without it nothing vanishes", field="most_vanish")
-    large = len(body) > LARGE or "content-encoding" in headers
+    large = is_large(headers, body)
 
     def read() -> Rows:
         return read_rows(kind, unpacked(headers, body, MAX_BYTES), snapshot=query.snapshot, now=runtime.clock())

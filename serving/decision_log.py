@@ -27,11 +27,11 @@ Record = Callable[[str, Sequence[Decision]], None]
 class DecisionLog:
     """One writer task. While a commit runs, decisions queue; the next commit takes what queued, at most 64.
 
-    A commit that takes longer than `deadline_s` is not waited for: its decisions go to the spool as well, and storing a
-    decision twice is storing it once.
+    A commit that takes longer than `deadline_s` (the writer is busy with a whole catalogue, say) is not waited for: its
+    decisions go to the spool as well, and storing a decision twice is storing it once.
     """
 
-    def __init__(self, record: Record, spool: "Spool", executor: Executor, *, deadline_s: float = 2.0) -> None:
+    def __init__(self, record: Record, spool: "Spool", executor: Executor, *, deadline_s: float = 0.25) -> None:
         self._record = record
         self._deadline_s = deadline_s
         self._running: asyncio.Future[None] | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final, Literal
 
 import httpx
@@ -39,11 +40,18 @@ def examine(
         return
     yield Finding("service", "ok", "answers")
     yield _clock(alive, now())
+    try:
+        yield from _inside(http, key, learner, now())
+    except httpx.HTTPError as error:
+        yield Finding("service", "bad", f"it stopped answering ({type(error).__name__}: {error}): what does its log say?")
+
+
+def _inside(http: httpx.Client, key: str, learner: str | None, now: datetime) -> Iterator[Finding]:
     ready = http.get("/readyz")
     words = "a bundle is loaded and the store is writable" if ready.status_code == 200 else _said(ready)
     yield Finding("ready", "ok" if ready.status_code == 200 else "bad", words)
     client = Client("", key, attempts=1, http=http)
-    yield from _intake(client, now())
+    yield from _intake(client, now)
     yield _ranking(client, learner)
 
 
@@ -56,9 +64,9 @@ def _clock(answer: httpx.Response, now: datetime) -> Finding:
     if abs(ahead) > limit / 5:
         verdict: Verdict = "bad" if ahead > limit else "look"
         way = "ahead of" if ahead > 0 else "behind"
-        return Finding(
-            "clock", verdict, f"this machine is {abs(ahead):.0f} s {way} the service; events {limit:.0f} s ahead are refused"
-        )
+        said = f"this machine is {abs(ahead):.0f} s {way} the service"
+        advice = f"events {limit:.0f} s ahead are refused, those of a clock behind seem older: let both follow one time server"
+        return Finding("clock", verdict, f"{said}; {advice}")
     return Finding("clock", "ok", f"within {max(abs(ahead), 1):.0f} s of this machine's")
 
 
@@ -66,7 +74,10 @@ def _intake(client: Client, now: datetime) -> Iterator[Finding]:
     try:
         found = client.health()
     except ProblemError as error:
-        yield Finding("key", "bad", f"{error.problem.detail}")
+        if error.problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            yield Finding("key", "look", f"nothing can be said of it while the store is down: {error.problem.detail}")
+        else:
+            yield Finding("key", "bad", f"{error.problem.detail}")
         return
     yield Finding("key", "ok", "opens the intake (scope ingest)")
     yield _arrivals(found, now)
@@ -110,7 +121,10 @@ def _ranking(client: Client, learner: str | None) -> Finding:
     titles = [item.item_id for row in answer.rows for item in row.items]
     if not titles:
         return Finding(
-            "ranking", "look", f"nothing to show {asked.learner_id}: every item is left out; /v1/rank names the rules"
+            "ranking",
+            "look",
+            f"nothing to show {asked.learner_id}: the bundle holds no item that they may see. Was the catalogue sent"
+            " (PUT /v1/items) before the bundle was published? `removed` of /v1/rank names the rule for each item",
         )
     fallback = f" (fallback: {answer.fallback})" if answer.fallback else ""
     whom = f"learner {learner}" if learner else "somebody unknown"

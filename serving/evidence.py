@@ -17,17 +17,17 @@ _People = Mapping[str, Learner | None]
 
 async def evidence(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
     """Validate, store and report, as `serving.ingest.ingest` does."""
-    now = runtime.clock()
-    given = parsed(body, EvidenceIn, lambda one: one)
+    given = await parsed(runtime, body, EvidenceIn)
     people = await _people(runtime, tenant, [one for one in given if isinstance(one, EvidenceIn)])
-    read = [_judged(index, one, people, tenant, now) for index, one in enumerate(given)]
-    return await store(runtime, tenant, read, single=isinstance(body, dict))
+
+    def event(index: int, one: EvidenceIn, now: datetime) -> Event | EventResult:
+        return _judged(index, one, people, tenant, now)
+
+    return await store(runtime, tenant, given, event, single=isinstance(body, dict))
 
 
-def _judged(index: int, one: EvidenceIn | EventResult, people: _People, tenant: str, now: datetime) -> Event | EventResult:
+def _judged(index: int, one: EvidenceIn, people: _People, tenant: str, now: datetime) -> Event | EventResult:
     """The event that a row is, or what is wrong with it."""
-    if isinstance(one, EventResult):
-        return one
     wrong = _wrong(index, one, people)
     if wrong is not None:
         return wrong

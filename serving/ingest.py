@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,27 +14,39 @@ from serving.payloads import MAX_EVENTS, EventIn, EventResult, EventsAnswer
 from serving.problems import RefusedError, first_error, later
 from serving.runtime import Runtime, StoreDownError
 
+GROUP: Final = 100
+"""Rows that are stored in one transaction: how long a small request waits for a large one at the writer."""
+PIECE: Final = 20
+"""Rows that are read in one go: how long a small request waits for a large one on the event loop."""
+
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 
 async def ingest(runtime: Runtime, tenant: str, body: Any) -> EventsAnswer:
     """Validate, store and report. A single event that is wrong or conflicts raises RefusedError (400, 409)."""
-    now = runtime.clock()
-    read = parsed(body, EventIn, lambda given: given.event(tenant, now))
-    return await store(runtime, tenant, read, single=isinstance(body, dict))
+
+    def event(index: int, given: EventIn, now: datetime) -> Event | EventResult:
+        return attempt(index, given.event_id, lambda: given.event(tenant, now))
+
+    return await store(runtime, tenant, await parsed(runtime, body, EventIn), event, single=isinstance(body, dict))
 
 
-def parsed(body: Any, kind: type[M], made: Callable[[M], T]) -> list[T | EventResult]:
-    """What is `made` of each row, or what is wrong with it. RefusedError (400) for a body that holds no rows, or too many."""
+async def parsed(runtime: Runtime, body: Any, kind: type[M]) -> list[M | EventResult]:
+    """Each row, or what is wrong with it. RefusedError (400) for a body that holds no rows, or too many."""
     rows = [body] if isinstance(body, dict) else body
     if not isinstance(rows, list) or not rows or len(rows) > MAX_EVENTS:
         raise RefusedError(400, f"body: send one row or an array of 1 to {MAX_EVENTS:,}", field="body")
+    read = list[M | EventResult]()
 
-    def read(row: Any) -> T:  # strict for the result as well, whose own model also reads files
-        return made(kind.model_validate_json(json.dumps(row), strict=True))
+    def given(row: Any) -> M:  # strict for the result as well, whose own model also reads files
+        return kind.model_validate_json(json.dumps(row), strict=True)
 
-    return [attempt(index, _id_of(row), partial(read, row)) for index, row in enumerate(rows)]
+    for index, row in enumerate(rows):
+        if index % PIECE == 0:
+            await runtime.turns.give_way()
+        read.append(attempt(index, _id_of(row), partial(given, row)))
+    return read
 
 
 def attempt(index: int, event_id: str | None, make: Callable[[], T]) -> T | EventResult:
@@ -44,23 +58,47 @@ def attempt(index: int, event_id: str | None, make: Callable[[], T]) -> T | Even
         return EventResult(index=index, event_id=event_id, outcome="invalid", field=field or _field_of(detail), detail=detail)
 
 
-async def store(runtime: Runtime, tenant: str, read: Sequence[Event | EventResult], *, single: bool) -> EventsAnswer:
-    """Store the events and report on all. RefusedError where the `single` one is wrong or conflicts (400, 409), or 503."""
+async def store(
+    runtime: Runtime,
+    tenant: str,
+    read: Sequence[M | EventResult],
+    event: Callable[[int, M, datetime], Event | EventResult],
+    *,
+    single: bool,
+) -> EventsAnswer:
+    """Store the `event` of each row, by its index and when it is recorded, and report on all.
+
+    RefusedError where the `single` one is wrong or conflicts (400, 409), or 503.
+    """
+    results = list[EventResult]()
+    for start in range(0, len(read), GROUP):
+        began, now = monotonic(), runtime.clock()
+        group = enumerate(read[start : start + GROUP], start)
+        events = [one if isinstance(one, EventResult) else event(index, one, now) for index, one in group]
+        results += await _stored_group(runtime, tenant, events, start)
+        await runtime.turns.rest(monotonic() - began)
+    if len(read) > GROUP:
+        await runtime.settle(tenant)
+    if single:
+        _refuse_single(results[0])
+    return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
+
+
+async def _stored_group(runtime: Runtime, tenant: str, read: Sequence[Event | EventResult], start: int) -> list[EventResult]:
     events = [one for one in read if isinstance(one, Event)]
     try:
-        outcomes = iter((await runtime.append(tenant, events)).outcomes)
+        async with runtime.turns.in_line():
+            outcomes = iter((await runtime.append(tenant, events)).outcomes)
     except StoreDownError as error:
         raise later(error) from error
     results = []
-    for index, one in enumerate(read):
+    for index, one in enumerate(read, start):
         result = one if isinstance(one, EventResult) else _stored(index, one, next(outcomes))
         results.append(result)
         runtime.metrics.events.labels(result.outcome).inc()
         if isinstance(one, Event) and result.outcome == "accepted":
             runtime.metrics.recorded(one)
-    if single:
-        _refuse_single(results[0])
-    return EventsAnswer(accepted=sum(result.outcome == "accepted" for result in results), results=tuple(results))
+    return results
 
 
 def _id_of(row: Any) -> str | None:

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import nullcontext
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
@@ -18,12 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.admission import admitted, hold_back, only_theirs, require
 from serving.answer import Answer
-from serving.body import read_body, read_json
+from serving.body import MAX_BODY, is_large, plain_json, read_body
 from serving.keys import Credential
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
 from serving.scopes import KEYED_PATHS, OPEN_PATHS
+from serving.turns import SMALL
 
 TENANT: ContextVar[str] = ContextVar("tenant")
 """The tenant of the request, from its credential."""
@@ -87,19 +89,26 @@ class FrontDoor:
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])
+        body, turns = b"", self._runtime().turns
         if scope["method"] in ("POST", "PUT"):
-            if scope["path"] in self._limits:
-                body = await read_body(headers, receive, self._limits[scope["path"]])
-            else:
-                body = await read_json(headers, receive)
+            body = await read_body(headers, receive, self._limits.get(scope["path"], MAX_BODY))
+            if scope["path"] not in self._limits:
+                body = await self._json(headers, body)
                 scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
             if credential.claim is not None:
                 only_theirs(credential.claim, _learner_in(body), self._runtime().metrics)
             if expected is not None:
                 _validate(expected, body)
             receive = _replay(body, receive)
-        await (self._pages if expected is None else self._app)(scope, receive, answer.send)
+        with turns.first() if len(body) <= SMALL else nullcontext():
+            await (self._pages if expected is None else self._app)(scope, receive, answer.send)
         await answer.finish()
+
+    async def _json(self, headers: Headers, body: bytes) -> bytes:
+        """The body, decompressed and known to be strict JSON; a large one is read beside the event loop."""
+        if not is_large(headers, body):
+            return plain_json(headers, body)
+        return await self._runtime().apart(lambda: plain_json(headers, body))
 
     async def _admitted(self, authorization: str | None, scope: Scope, found: Found) -> Credential:
         runtime, method, (sender, _) = self._runtime(), scope["method"], scope.get("client") or ("", 0)

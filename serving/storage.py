@@ -74,7 +74,7 @@ class Storage:
                 self._let_go()
             if use not in self._opened:
                 remember = REMEMBERED if use == "read" else 0
-                self._opened[use] = EventStore.open(self._url, wait_s=self._wait_s[use], remember=remember)
+                self._opened[use] = EventStore.open(self._url, wait_s=self._wait_s[use], remember=remember, live=True)
             return self._opened[use]
 
     def _let_go(self) -> None:

@@ -3,8 +3,9 @@
 Rows are put together as text, ten times as fast as through the model of an event; the two are tested to agree.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from json.encoder import encode_basestring
@@ -49,6 +50,19 @@ class Batch:
     rows: list[Prepared] = field(default_factory=list)
     refused: list[tuple[int, str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def beyond(self, line: int) -> "Batch":
+        """What of it comes after a line."""
+        first = bisect_right(self.lines, line)
+        refused = [one for one in self.refused if one[0] > line]
+        return replace(self, lines=self.lines[first:], rows=self.rows[first:], refused=refused)
+
+    def part(self, rows: slice) -> "Batch":
+        """These of its rows and what was refused before and among them; with the last ones, up to the batch's own end."""
+        lines, last = self.lines[rows], rows.stop == len(self.rows)
+        since, line = self.lines[rows.start - 1] if rows.start else 0, self.line if last else lines[-1]
+        refused = [one for one in self.refused if since < one[0] <= line]
+        return replace(self, line=line, lines=lines, rows=self.rows[rows], refused=refused)
 
 
 def batches(given: CsvFile, occurrences: Occurrences | None, *, after: int = 0) -> Iterator[Batch]:

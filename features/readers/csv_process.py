@@ -7,6 +7,7 @@ for the database. The process ends with the pipe: when this one is killed, its n
 import gc
 import marshal
 import multiprocessing
+import os
 import queue
 import signal
 import threading
@@ -20,6 +21,9 @@ from features.seen import Seen
 
 AHEAD: Final = 6
 """Batches (about 2 MB each) that are waiting at most: a commit that takes long does not stop the reading."""
+
+_NICE: Final = 10
+"""It takes the processor that others leave. The one that writes does not: it holds a lock that others wait for."""
 
 
 def read_here(given: CsvFile, *, ids: bool, after: int = 0) -> Generator[Batch, None, None]:
@@ -89,6 +93,7 @@ def _batch(message: bytes) -> Batch | None:
 
 def _send(pipe: Connection, given: CsvFile, ids: bool, after: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the writer's to hear; this process ends with it
+    os.nice(_NICE)
     gc.freeze()
     gc.set_threshold(200_000)  # rows come and go by the ten thousand and hold no cycles
     try:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -10,7 +11,8 @@ import sqlalchemy as sa
 from features.audit import Act
 from features.store.outcomes import Progress
 from features.store.rows import TenantRows
-from features.store.tables import EVENTS, IMPORT_PROGRESS, IMPORTS, insert_of
+from features.store.tables import DECISIONS, EVENTS, IMPORT_PROGRESS, IMPORTS, insert_of
+from features.store.wall import across
 
 _COUNTED: Final = ("format", "rows", "accepted", "duplicates", "refused", "suppressed")
 """What the audit log says of a file: not its name, which may be a person's."""
@@ -31,6 +33,19 @@ class ImportRows(TenantRows):
         query = sa.select(IMPORTS.c.body).where(IMPORTS.c.tenant == self.tenant).order_by(IMPORTS.c.seq)
         with self._engine.connect() as connection:
             return [json.loads(body) for body in connection.execute(query).scalars()]
+
+    def newest(self) -> tuple[int, int]:
+        """The numbers of the newest event and the newest decision, whoever's: where they move, somebody writes."""
+        numbers = (sa.select(sa.func.max(table.c.seq)).scalar_subquery() for table in (EVENTS, DECISIONS))
+        with across(self._engine).connect() as connection:
+            events, decisions = connection.execute(sa.select(*numbers)).one()
+        return events or 0, decisions or 0
+
+    def settle(self) -> None:
+        """Moves what SQLite's log holds to the file, so that no commit of others has to; a server does so by itself."""
+        if self._engine.dialect.name == "sqlite":
+            with closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def progress(self, key: str) -> Progress | None:
         """How far the reading of this key came; None when it never began, or was forgotten."""

@@ -2,7 +2,10 @@
 
 import math
 import re
+import sqlite3
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,14 +19,21 @@ SQLITE_PAGE: Final = 4_096
 times as long for two million events with random ids, half the size about the same."""
 SQLITE_CHECKPOINT: Final = 32_768
 """Pages in the log (128 MB) before they are moved to the file: pages written by many batches are moved once."""
+SQLITE_OFTEN: Final = 2_048
+"""The same where somebody waits for the commit that moves them: 8 MB take some milliseconds, 128 MB up to a second."""
+
+_LOOK_S: Final = 0.001
 
 
 class UrlError(ValueError):
     """The URL itself is wrong, whatever stands there."""
 
 
-def connect(url: str, wait_s: float) -> tuple[sa.Engine, Path | None]:
-    """The engine of a URL and its file, None for a server. UrlError for a bad URL, ImportError without its driver."""
+def connect(url: str, wait_s: float, checkpoint: int = SQLITE_CHECKPOINT) -> tuple[sa.Engine, Path | None]:
+    """The engine of a URL and its file, None for a server. UrlError for a bad URL, ImportError without its driver.
+
+    `checkpoint`: pages in the log of SQLite from which on a commit moves them to the file.
+    """
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -33,7 +43,7 @@ def connect(url: str, wait_s: float) -> tuple[sa.Engine, Path | None]:
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         return _postgresql(parsed, wait_s), None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
-        return _sqlite(parsed, wait_s)
+        return _sqlite(parsed, wait_s, checkpoint)
     raise UrlError(f"no store on {parsed.drivername!r}: write sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE")
 
 
@@ -47,14 +57,14 @@ _BEFORE_HOST: Final = re.compile(r"^((?:[^:/?#]+://)?[^:/@?]*:)(?!//).*(?=@)")
 _IN_QUERY: Final = re.compile(r"([?&][a-z]*password=)[^&]*", re.IGNORECASE)
 
 
-def _sqlite(url: sa.URL, wait_s: float) -> tuple[sa.Engine, Path | None]:
+def _sqlite(url: sa.URL, wait_s: float, checkpoint: int) -> tuple[sa.Engine, Path | None]:
     file = Path(url.database) if url.database and url.database != ":memory:" else None
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     pool = {} if file is None else {"pool_timeout": wait_s}
     engine = sa.create_engine(url, connect_args={"timeout": wait_s}, **pool)
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
+    sa.event.listen(engine, "connect", partial(_configure_sqlite, checkpoint))
+    sa.event.listen(engine, "begin", partial(_begin_sqlite, wait_s))
     return engine, file
 
 
@@ -62,7 +72,9 @@ def for_reading(engine: sa.Engine) -> sa.Engine:
     """An engine for single statements. On PostgreSQL they open no transaction: that would be two more ways to the server."""
     if engine.dialect.name == "sqlite":
         return engine
-    return sa.create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    reading = sa.create_engine(engine.url, isolation_level="AUTOCOMMIT")
+    sa.event.listen(reading, "connect", _plan_each_time)
+    return reading
 
 
 def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
@@ -81,10 +93,17 @@ def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
 
     sa.event.listen(engine, "connect", configure)
     sa.event.listen(engine, "begin", wall.enter)
+    sa.event.listen(engine, "connect", _plan_each_time)
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
+def _plan_each_time(connection: Any, _record: Any) -> None:
+    """A plan that is kept from when a table had a few rows reads all of it for each id when an import has filled it."""
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.commit()
+
+
+def _configure_sqlite(checkpoint: int, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, not in the driver
     pragmas = (
         f"page_size={SQLITE_PAGE}",
@@ -93,11 +112,33 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         "foreign_keys=ON",
         f"cache_size=-{SQLITE_CACHE_KIB}",
     )
-    for pragma in (*pragmas, f"wal_autocheckpoint={SQLITE_CHECKPOINT}"):
+    for pragma in (*pragmas, f"wal_autocheckpoint={checkpoint}"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A writer takes the lock at once: two that begin as readers could not both go on.
-    writes = connection.get_execution_options().get("nextwise_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _begin_sqlite(wait_s: float, connection: sa.Connection) -> None:
+    if not connection.get_execution_options().get("nextwise_write"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # A writer takes the lock at once: two that begin as readers could not both go on. SQLite itself would look for it ever
+    # more seldom, up to ten times a second, and so miss the moments in which an import rests.
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0").close()
+    try:
+        if not _began(driver, wait_s):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, to say in SQLAlchemy's words why not
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {int(wait_s * 1000)}").close()
+
+
+def _began(driver: Any, wait_s: float) -> bool:
+    until = monotonic() + wait_s
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                return False
+            sleep(_LOOK_S)
+        else:
+            return True

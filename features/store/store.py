@@ -12,7 +12,7 @@ from features.histories import HistoryCache
 from features.store.grants import GrantRows
 from features.store.keys import KeyRows
 from features.store.locks import writing
-from features.store.opening import connect
+from features.store.opening import SQLITE_CHECKPOINT, SQLITE_OFTEN, connect
 from features.store.reading import Readers
 from features.store.session import TenantSession
 from features.store.tables import CATALOGUE, EVENTS, HEARTBEAT, insert_of
@@ -32,15 +32,16 @@ class EventStore:
         self._file, self._identity = file, None if file is None else _identity(file)
 
     @classmethod
-    def open(cls, url: str, *, wait_s: float = 10.0, remember: int = 0) -> "EventStore":
+    def open(cls, url: str, *, wait_s: float = 10.0, remember: int = 0, live: bool = False) -> "EventStore":
         """Connects, and creates the tables in an empty database (and for SQLite the folder of the file).
 
         ValueError for a bad URL, and SchemaError, which is one, for a store of another version.
 
         `wait_s`: how long a statement waits while another writer holds a lock. `remember`: how many events of
-        histories that were read are kept in memory (about a kilobyte each).
+        histories that were read are kept in memory (about a kilobyte each). `live`: somebody waits for each commit, so that
+        none may take long.
         """
-        engine, file = connect(url, wait_s)
+        engine, file = connect(url, wait_s, SQLITE_OFTEN if live else SQLITE_CHECKPOINT)
         try:
             ready(engine)
             warn_without(engine)

@@ -168,6 +168,32 @@ def test_a_killed_run_is_taken_up_again(
     assert counted(ingest(session, file, skip_bad=skip_bad)) == (0, good, bad)
 
 
+def test_a_run_ended_between_two_parts_of_a_batch_counts_each_row_once(
+    session: TenantSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_text, "_LINES", 10)
+    monkeypatch.setattr("features.pace.MAX_BATCH", 4)
+    file = given(*("broken\n" if number % 5 == 1 else line(number) for number in range(20)))  # eight good ones a batch
+    whole, calls = TenantSession.append_values, 0
+
+    def ending(self: TenantSession, rows: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return whole(self, rows, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TenantSession, "append_values", ending)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(session, file, skip_bad=True)
+    assert session.counts().events == 12
+    found = ingest(session, file, skip_bad=True)
+    assert (counted(found), session.counts().events) == ((16, 0, 4), 16)
+    assert found.resumed_after == 16
+    assert [json.loads(one)["line"] for one in Path("bad.jsonl").read_text().splitlines()] == [3, 8, 13, 18]
+
+
 def test_a_run_may_be_ended_again_before_it_gets_on(session: TenantSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_text, "_LINES", 2)
     file = given(*map(line, range(7)), "broken\n")

@@ -144,3 +144,15 @@ def test_without_statistics_each_id_is_looked_up_by_its_index(store: EventStore)
     with store.engine.connect() as connection:
         plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters))
     assert "events_tenant_event_id_key" in plan
+
+
+def test_no_plan_is_kept_from_when_a_table_was_small(store: EventStore) -> None:
+    """Such a plan reads the whole table for each id, once an import has filled it and before it has statistics."""
+    session = store.tenant("acme")
+    for number in range(20):
+        session.append([event(f"e{number}")])
+        session.history("ann")
+    kept = "SELECT sum(custom_plans) > 0, sum(generic_plans) FROM pg_prepared_statements WHERE statement LIKE '%%FROM events%%'"
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql(kept).one() == (True, 0)
+    assert session._fetch((kept, ()), {}) == [(True, 0)]

@@ -17,8 +17,8 @@ from features.catalogue import Assignment, Item, Learner, Role, Skill
 from features.keys import Scope
 from features.store import EventStore
 from serving import catalogue, service
-from serving.body import MAX_BODY
-from serving.catalogue import LARGE, MAX_BYTES, PLURALS
+from serving.body import LARGE, MAX_BODY
+from serving.catalogue import MAX_BYTES, PLURALS
 from serving.runtime import Runtime
 from serving.settings import Settings
 

@@ -8,9 +8,11 @@ from acme import NOW, TENANT, event
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from features.catalogue import Learner
 from features.events import Verb
 from features.keys import Scope
 from features.store import EventStore
+from serving import service
 from serving.cli import app
 from serving.doctor import Finding, examine
 
@@ -50,6 +52,40 @@ def test_a_wrong_key_and_one_without_the_scope(client: TestClient, store: EventS
     half = found(client, ranks.text)
     assert (half["key"].verdict, half["ranking"].verdict) == ("bad", "ok")
     assert "--scope ingest" in half["key"].words
+
+
+def test_a_store_that_is_down_is_no_fault_of_the_key(client: TestClient) -> None:
+    found(client)  # the key is known from now on
+
+    def down(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    storage = service.pages.runtime._storage
+    storage.read = storage.write = down  # type: ignore[method-assign, assignment]
+    seen = found(client)
+    assert (seen["ready"].verdict, seen["key"].verdict, seen["ranking"].verdict) == ("bad", "look", "look")
+    assert "the disk is gone" in seen["ready"].words
+    assert "while the store is down" in seen["key"].words
+    assert "fallback: history_unavailable" in seen["ranking"].words
+
+
+def test_a_service_that_stops_answering() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/livez":
+            return httpx.Response(200)
+        raise httpx.ReadTimeout("timed out")
+
+    http = httpx.Client(base_url="http://x.example", transport=httpx.MockTransport(answer))
+    last = list(examine(http, "k", learner=None))[-1]
+    assert (last.check, last.verdict) == ("service", "bad")
+    assert "it stopped answering (ReadTimeout: timed out)" in last.words
+
+
+def test_somebody_who_may_see_nothing(client: TestClient, store: EventStore) -> None:
+    store.tenant(TENANT).put([Learner(id="gone", status="ended")], at=NOW - timedelta(days=1))
+    seen = found(client, learner="gone")
+    assert seen["ranking"].verdict == "look"
+    assert "PUT /v1/items" in seen["ranking"].words
 
 
 @pytest.mark.parametrize(("ahead", "verdict"), [(0, "ok"), (90, "look"), (400, "bad"), (-400, "look")])
