@@ -26,6 +26,7 @@ ACROSS = {
     "features/backup.py": "restore: one file of all tenants",
     "features/migrate.py": "a version of the tables is one for all",
     "features/store/grants.py": "a grant joins two tenants, and belongs to who runs the installation",
+    "features/store/imports.py": "whether anybody writes at the moment, for an import to make room",
     "features/store/keys.py": "a key is looked up before its tenant is known",
     "features/store/store.py": "which tenants there are",
     "features/view.py": "backup, and the erasures of a whole store",

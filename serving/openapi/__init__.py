@@ -1,0 +1,228 @@
+"""One OpenAPI document of all routes: BentoML's own for its APIs, ours for what is mounted, problem+json for every error."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from features.catalogue import KINDS
+from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
+from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
+from serving.openapi.parts import (
+    ERRORS,
+    REF,
+    Document,
+    get_of,
+    json_of,
+    parameters_of,
+    problem,
+    problems,
+    ref,
+    response,
+    security,
+)
+from serving.openapi.rows import of_rows
+from serving.openapi.statements import of_statements
+from serving.payloads import (
+    MAX_EVENTS,
+    AuditAnswer,
+    AuditQuery,
+    CatalogueAnswer,
+    DutiesAnswer,
+    DutiesQuery,
+    EventIn,
+    EventResult,
+    EventsAnswer,
+    EvidenceIn,
+    FeedbackIn,
+    GapsAnswer,
+    GapsQuery,
+    HealthAnswer,
+    LearnerExport,
+    MergeAnswer,
+    MergeIn,
+    Problem,
+    RankAnswer,
+    RankRequest,
+    RecommendationsAnswer,
+    RecommendationsRequest,
+    SkillsAnswer,
+    SkillsQuery,
+    SyncQuery,
+    TokenAnswer,
+    TokenRequest,
+)
+from serving.rows import MAX_ROWS
+from serving.scopes import scope_of, token_scope_of
+from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
+
+_APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
+    "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
+    "/v1/rank": (RankRequest, RankAnswer),
+}
+_ABOUT: Final = (
+    "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
+    "password, with every request under /v1 and /xapi; the key says which organisation it is. Errors are problem details "
+    "(RFC 9457)."
+)
+_HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
+_TOKENS: Final = (
+    "A short-lived token for one learner's browser or phone: rankings, skills, gaps and feedback of theirs, and nothing else."
+)
+_AUDIT: Final = (
+    "Who did what to the tenant's keys, catalogue and people: rows that hold pseudonyms, each with the hash of the last."
+)
+
+
+def merged(bento: Document) -> Document:
+    """The complete document. `bento`: what BentoML says of its own APIs."""
+    paths = {path: {"post": _api(path, bento["paths"][path]["post"])} for path in sorted(_APIS)}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Nextwise", "version": _version(), "description": _ABOUT},
+        "paths": {**paths, **_mounted()},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer", "description": "A learner token of `/v1/tokens`"},
+            },
+        },
+    }
+
+
+def _version() -> str:
+    try:
+        return version("nextwise")
+    except PackageNotFoundError:  # a Bento carries the folders, not the distribution
+        return "0"
+
+
+def _schemas() -> Document:
+    """Requests as they are validated, answers as they are serialised."""
+    asked = [
+        (model, "validation")
+        for model in (
+            RecommendationsRequest,
+            RankRequest,
+            EventIn,
+            EvidenceIn,
+            FeedbackIn,
+            TokenRequest,
+            MergeIn,
+            *KINDS.values(),
+        )
+    ]
+    answers = (
+        RecommendationsAnswer,
+        RankAnswer,
+        EventsAnswer,
+        SkillsAnswer,
+        GapsAnswer,
+        DutiesAnswer,
+        HealthAnswer,
+        CatalogueAnswer,
+        LearnerExport,
+        AuditAnswer,
+        TokenAnswer,
+        MergeAnswer,
+        Problem,
+    )
+    given = [(model, "serialization") for model in answers]
+    _, found = models_json_schema([*asked, *given], ref_template=REF)  # type: ignore[list-item]
+    return dict(found["$defs"])
+
+
+def _api(path: str, said: Document) -> Document:
+    request, answer = _APIS[path]
+    return {
+        "summary": said["description"],
+        "operationId": said["x-bentoml-name"],
+        "security": security(path),
+        "requestBody": {"required": True, "content": json_of(ref(request))},
+        "responses": {"200": response("The decision, which is recorded", json_of(ref(answer))), **problems(*ERRORS)},
+    }
+
+
+def _mounted() -> Document:
+    events = {
+        "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
+        "operationId": "events",
+        "security": security("/v1/events"),
+        "requestBody": {"required": True, "content": json_of(_one_or_many(EventIn))},
+        "responses": {
+            "200": response("One result per event", json_of(ref(EventsAnswer))),
+            **problems(*ERRORS),
+            "409": response("An event of this id is stored with other content", problem()),
+        },
+    }
+    evidence = events | {
+        "summary": "Record that a skill was used: one piece of evidence, or up to 1,000, each with a result.",
+        "operationId": "evidence",
+        "security": security("/v1/evidence"),
+        "requestBody": {"required": True, "content": json_of(_one_or_many(EvidenceIn))},
+    }
+    feedback = {
+        "summary": "What a learner says of an item: not relevant, already known, later, saved. The next ranking knows it.",
+        "operationId": "feedback",
+        "security": security("/v1/feedback"),
+        "requestBody": {"required": True, "content": json_of(ref(FeedbackIn))},
+        "responses": {
+            "200": response("What became of it", json_of(ref(EventResult))),
+            **problems(*ERRORS),
+            "409": response("An event of this id is stored with other content", problem()),
+        },
+    }
+    ingest = get_of("ingest_health", _HEALTH, "application/json")["get"] | {"security": security("/v1/ingest/health")}
+    ingest["responses"] = {
+        "200": response("How it stands", json_of(ref(HealthAnswer))),
+        **problems("401", "403", "429", "503"),
+    }
+    tokens = {
+        "summary": _TOKENS,
+        "operationId": "tokens",
+        "security": security("/v1/tokens"),
+        "requestBody": {"required": True, "content": json_of(ref(TokenRequest))},
+        "responses": {
+            "200": response("The token", json_of(ref(TokenAnswer))),
+            **problems(*ERRORS),
+            "409": response("This service gives no tokens: it has no secret to sign them with", problem()),
+        },
+    }
+    audit = get_of("audit", _AUDIT, "application/json")["get"] | {"security": security("/v1/audit", "GET")}
+    audit["parameters"] = parameters_of(AuditQuery)
+    audit["responses"] = {
+        "200": response("A page of rows", json_of(ref(AuditAnswer))),
+        **problems("400", "401", "403", "429", "503"),
+    }
+    ready = {**get_of("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
+    ready["get"]["responses"] |= problems("503")
+    return {
+        "/v1/events": {"post": events},
+        "/v1/evidence": {"post": evidence},
+        "/v1/feedback": {"post": feedback},
+        **of_rows(),
+        "/v1/tokens": {"post": tokens},
+        "/v1/audit": {"get": audit},
+        "/v1/ingest/health": {"get": ingest},
+        "/xapi/about": get_of("xapi_about", "The versions of xAPI that are spoken", "application/json"),
+        "/xapi/statements": of_statements(),
+        "/v1/learners/{learner_id}/skills": of_learner("skills", SKILLS, SkillsQuery, SkillsAnswer),
+        "/v1/learners/{learner_id}/gaps": of_learner("gaps", GAPS, GapsQuery, GapsAnswer),
+        "/v1/learners/{learner_id}/duties": of_learner("duties", DUTIES, DutiesQuery, DutiesAnswer),
+        "/v1/learners/{learner_id}/export": {"get": export()},
+        "/v1/learners/{learner_id}/merge": {"post": joined("merge", MERGE)},
+        "/v1/learners/{learner_id}/unmerge": {"post": joined("unmerge", UNMERGE)},
+        "/livez": get_of("livez", "The process is alive", "text/plain"),
+        "/readyz": ready,
+        "/metrics": get_of("metrics", "Prometheus metrics", "text/plain"),
+        "/openapi.json": get_of("openapi", "This document", "application/json"),
+        "/docs": get_of("docs", "This document, to read", "text/html"),
+    }
+
+
+def _one_or_many(row: type[BaseModel]) -> Document:
+    return {"oneOf": [ref(row), {"type": "array", "items": ref(row), "minItems": 1, "maxItems": MAX_EVENTS}]}
