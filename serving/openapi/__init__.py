@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
-from serving.catalogue import MAX_BYTES, NOT_RETIRED, PLURALS
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
 from serving.openapi.parts import (
     ERRORS,
@@ -50,13 +49,9 @@ from serving.payloads import (
     RecommendationsRequest,
     SkillsAnswer,
     SkillsQuery,
-    SyncQuery,
     TokenAnswer,
     TokenRequest,
 )
-from serving.rows import MAX_ROWS
-from serving.scopes import scope_of, token_scope_of
-from serving.xapi import HEADER, MAX_STATEMENTS, VERSIONS
 
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
