@@ -1,11 +1,11 @@
 """What an import of three years does to live traffic: `python -m benchmarks.import_beside`.
 
-Starts the service with one worker on a free port of 127.0.0.1 over a store with the embedded organisation's catalogue, SQLite
-and PostgreSQL in turn, and asks it at a constant rate, whether or not it answers in time: rankings, and single events of
-the same learners. First alone, then while three years of history come in, once by `python -m features ingest` into the same
-store and once over HTTP in batches of 1,000 with a key of its own, then alone again, for the learners have long histories by
-then. A latency counts from when its request was due. Client, sender, service and database share the machine. Writes
-benchmarks/results/import_beside.json.
+Starts the service with one worker on a free port of 127.0.0.1 over a store with the embedded organisation, SQLite and
+PostgreSQL in turn, and asks it at a constant rate, whether or not it answers in time: rankings, and single events of the same
+learners. First alone, then while three years of history come in, once by `python -m features ingest` into the same store and
+once over HTTP in batches of 1,000 with a key of its own, then alone again. Who asks has three years of history from the
+start; what comes in is that of as many others, so that only the import differs. A latency counts from when its request was
+due. Client, sender, service and database share the machine. Writes benchmarks/results/import_beside.json.
 """
 
 import asyncio
@@ -77,15 +77,14 @@ def main(
 def _measure(database: str, past: History, bring: Import, rate: float, alone_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nw-") as made, DATABASES[database](Path(made)) as url:
         folder = Path(made)
-        _command("features", "ingest", "--tenant", TENANT, "--store", url, "--format", "events", str(past.catalogue))
+        _command("features", "ingest", "--tenant", TENANT, "--store", url, "--format", "events", str(past.past))
         _command("features", "materialize", "--tenant", TENANT, "--store", url, "--lake", str(folder / "lake"))
         _command("training", "start", "--tenant", TENANT, "--lake", str(folder / "lake"), "--bundles", str(folder / "bundles"))
         with closing(EventStore.open(url)) as opened:
             live, sender = (opened.keys().add(TENANT, *one, at=datetime.now(UTC)).text for one in _KEYS)
-            learners = sorted(opened.tenant(TENANT).learners())
             items = sorted(opened.tenant(TENANT).catalogue().items)
         with service(url, folder) as (address, _):
-            traffic = Live(address, live, learners, items, rate)
+            traffic = Live(address, live, past.live, items, rate)
             return asyncio.run(_beside(traffic, partial(bring, url, past, address, sender), alone_s))
 
 

@@ -20,36 +20,48 @@ from features.synthetic.parameters import EMBEDDED
 BATCH = 1_000
 KEY = "NEXTWISE_KEY"
 """The variable of the environment that holds the key to send with."""
-_LONGER = {"start = 2025-09-01": "start = 2023-11-01", "takes_mean = 26.0": "takes_mean = 67.0"}
+_LONGER = {
+    "start = 2025-09-01": "start = 2023-11-01",
+    "takes_mean = 26.0": "takes_mean = 67.0",
+    "learners = 1500": "learners = 3000",
+}
 _NOT_SENT = ("backfill", "recorded_at", "source")
 
 
 @dataclass(frozen=True)
 class History:
-    """`catalogue`: a folder without events. `files`: one with events only. `posts`: the same events, a JSON object a line."""
+    """`past`: a folder with the catalogue and the events of the `live` learners, who ask while the others' events come.
 
-    catalogue: Path
+    `files`: a folder with the events of the others only. `posts`: the same events, a JSON object a line.
+    """
+
+    past: Path
+    live: tuple[str, ...]
     files: Path
     posts: Path
     events: int
 
 
 def history(folder: Path, most: int | None) -> History:
-    """Three years of 1,500 learners, the last `most` events of them."""
+    """Three years of 3,000 learners, every other one of whom is live; of the others the last `most` events."""
     text = EMBEDDED.read_text("utf-8")
     for old, new in _LONGER.items():
         if old not in text:
             raise SystemExit(f"the embedded organisation has no {old!r} any more: say here what makes three years of it")
         text = text.replace(old, new)
     (folder / "three-years.toml").write_text(text, "utf-8")
-    catalogue, files, posts = folder / "organisation", folder / "log", folder / "posts.jsonl"
-    synthesize(catalogue, folder / "three-years.toml", seed=7)
+    past, files, posts = folder / "organisation", folder / "log", folder / "posts.jsonl"
+    synthesize(past, folder / "three-years.toml", seed=7)
+    lines = (past / "events.jsonl").read_text("utf-8").splitlines(keepends=True)
+    learner = [json.loads(line)["learner_id"] for line in lines]
+    live = frozenset(sorted(set(learner))[::2])
+    theirs = [line for line, one in zip(lines, learner, strict=True) if one in live]
+    others = [line for line, one in zip(lines, learner, strict=True) if one not in live][-(most or 0) :]
+    (past / "events.jsonl").write_text("".join(theirs), "utf-8")
     files.mkdir()
-    lines = (catalogue / "events.jsonl").read_text("utf-8").splitlines(keepends=True)[-(most or 0) :]
-    (catalogue / "events.jsonl").unlink()
-    (files / "events.jsonl").write_text("".join(lines), "utf-8")
-    posts.write_text("".join(_post(json.loads(line)) for line in lines), "utf-8")
-    return History(catalogue, files, posts, len(lines))
+    (files / "events.jsonl").write_text("".join(others), "utf-8")
+    posts.write_text("".join(_post(json.loads(line)) for line in others), "utf-8")
+    return History(past, tuple(sorted(live)), files, posts, len(others))
 
 
 def _post(event: dict[str, object]) -> str:
