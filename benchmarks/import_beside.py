@@ -77,9 +77,10 @@ def main(
 def _measure(database: str, past: History, bring: Import, rate: float, alone_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nw-") as made, DATABASES[database](Path(made)) as url:
         folder = Path(made)
-        _command("features", "ingest", "--tenant", TENANT, "--store", url, "--format", "events", str(past.past))
+        _command("features", "ingest", "--tenant", TENANT, "--store", url, "--format", "events", str(past.catalogue))
         _command("features", "materialize", "--tenant", TENANT, "--store", url, "--lake", str(folder / "lake"))
         _command("training", "start", "--tenant", TENANT, "--lake", str(folder / "lake"), "--bundles", str(folder / "bundles"))
+        _command("features", "ingest", "--tenant", TENANT, "--store", url, "--format", "events", str(past.past))
         with closing(EventStore.open(url)) as opened:
             live, sender = (opened.keys().add(TENANT, *one, at=datetime.now(UTC)).text for one in _KEYS)
             items = sorted(opened.tenant(TENANT).catalogue().items)

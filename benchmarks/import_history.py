@@ -30,11 +30,12 @@ _NOT_SENT = ("backfill", "recorded_at", "source")
 
 @dataclass(frozen=True)
 class History:
-    """`past`: a folder with the catalogue and the events of the `live` learners, who ask while the others' events come.
+    """`catalogue`: a folder without events. `past`: one with the events of the `live` learners, who ask while the others' come.
 
-    `files`: a folder with the events of the others only. `posts`: the same events, a JSON object a line.
+    `files`: a folder with the events of the others. `posts`: the same events, a JSON object a line.
     """
 
+    catalogue: Path
     past: Path
     live: tuple[str, ...]
     files: Path
@@ -50,18 +51,19 @@ def history(folder: Path, most: int | None) -> History:
             raise SystemExit(f"the embedded organisation has no {old!r} any more: say here what makes three years of it")
         text = text.replace(old, new)
     (folder / "three-years.toml").write_text(text, "utf-8")
-    past, files, posts = folder / "organisation", folder / "log", folder / "posts.jsonl"
-    synthesize(past, folder / "three-years.toml", seed=7)
-    lines = (past / "events.jsonl").read_text("utf-8").splitlines(keepends=True)
+    catalogue, past, files, posts = (folder / name for name in ("organisation", "past", "log", "posts.jsonl"))
+    synthesize(catalogue, folder / "three-years.toml", seed=7)
+    lines = (catalogue / "events.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (catalogue / "events.jsonl").unlink()
     learner = [json.loads(line)["learner_id"] for line in lines]
     live = frozenset(sorted(set(learner))[::2])
     theirs = [line for line, one in zip(lines, learner, strict=True) if one in live]
     others = [line for line, one in zip(lines, learner, strict=True) if one not in live][-(most or 0) :]
-    (past / "events.jsonl").write_text("".join(theirs), "utf-8")
-    files.mkdir()
-    (files / "events.jsonl").write_text("".join(others), "utf-8")
+    for into, events in ((past, theirs), (files, others)):
+        into.mkdir()
+        (into / "events.jsonl").write_text("".join(events), "utf-8")
     posts.write_text("".join(_post(json.loads(line)) for line in others), "utf-8")
-    return History(past, tuple(sorted(live)), files, posts, len(others))
+    return History(catalogue, past, tuple(sorted(live)), files, posts, len(others))
 
 
 def _post(event: dict[str, object]) -> str:
