@@ -24,7 +24,12 @@ def tenant_name(value: str) -> str:
 TenantOption = Annotated[
     str, typer.Option("--tenant", callback=tenant_name, help="Whose data: lower-case letters, digits, hyphens.")
 ]
-StoreOption = Annotated[str, typer.Option("--store", help="Database URL of the event store.")]
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store", envvar="NEXTWISE_STORE", show_envvar=False, help="Database URL of the event store; else NEXTWISE_STORE."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DEFAULT_STORE: Final = "sqlite:///var/events.db"
 

@@ -1,4 +1,4 @@
-"""The bundles that serve: follows each tenant's pointer, loads beside, verifies, warms, then swaps between two requests."""
+"""The bundles that serve: follows each tenant's pointers, loads beside, verifies, warms, then swaps between two requests."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ import numpy as np
 
 from features.interactions import Histories
 from serving.prepared import Prepared, prepare
-from training.bundle import BundleError, bundle_folder, load_bundle, read_pointer
+from training.bundle import CHALLENGER, CHAMPION, BundleError, bundle_folder, load_bundle, read_pointer
 
 _LOG = logging.getLogger("nextwise.bundles")
 
@@ -33,14 +33,21 @@ class Bundles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._served: dict[str, Served] = {}
+        self._challengers: dict[str, Prepared] = {}
         self._refused: dict[str, str] = {}
-        self._seen: dict[str, tuple[int, int, int]] = {}
+        self._seen: dict[Path, tuple[int, int, int]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def current(self, tenant: str) -> Prepared | None:
         """What serves a tenant now, None when nothing could be loaded yet."""
         served = self._served.get(tenant)
         return None if served is None else served.stock
+
+    def challenger(self, tenant: str) -> Prepared | None:
+        """What is scored beside it and shown to nobody; None where nothing is, or it serves by now."""
+        found = self._challengers.get(tenant)
+        served = self.current(tenant)
+        return None if found is None or served is None or found.bundle.name == served.bundle.name else found
 
     @property
     def served(self) -> dict[str, Served]:
@@ -63,16 +70,35 @@ class Bundles:
 
     def refresh(self) -> None:
         """Load what the pointers name and is not served yet. Never raises for a bad bundle."""
-        for pointer in sorted(self._folder.glob("*/champion")):
-            tenant = pointer.parent.name
+        for pointer in self._moved(CHAMPION):
+            self._load(pointer.parent.name)
+        for tenant in [one for one in self._challengers if not (self._folder / one / CHALLENGER).exists()]:
+            del self._challengers[tenant]
+        for pointer in self._moved(CHALLENGER):
+            self._challenge(pointer.parent.name)
+
+    def _moved(self, name: str) -> list[Path]:
+        """The pointers of this name that are not as they were at the last look."""
+        moved = []
+        for pointer in sorted(self._folder.glob(f"*/{name}")):
             try:
                 stat = pointer.stat()
             except OSError:
                 continue
             mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-            if self._seen.get(tenant) != mark:
-                self._seen[tenant] = mark
-                self._load(tenant)
+            if self._seen.get(pointer) != mark:
+                self._seen[pointer] = mark
+                moved.append(pointer)
+        return moved
+
+    def _challenge(self, tenant: str) -> None:
+        try:
+            self._challengers[tenant] = self._ready(tenant, read_pointer(self._folder, tenant, CHALLENGER).bundle)
+        except Exception as error:
+            self._challengers.pop(tenant, None)
+            _LOG.error("tenant %s: the challenger is refused: %s", tenant, error)
+        else:
+            _LOG.info("tenant %s: bundle %s is scored beside", tenant, self._challengers[tenant].bundle.name)
 
     def _load(self, tenant: str) -> None:
         try:
@@ -91,11 +117,14 @@ class Bundles:
     def _serve(self, tenant: str, name: str) -> None:
         old = self.current(tenant)
         if old is None or old.bundle.name != name:
-            stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
-            if stock.bundle.manifest.tenant != tenant:
-                raise BundleError(f"{pointer_of(self._folder, tenant)}: bundle {name} belongs to another tenant")
-            self._served[tenant] = Served(stock, datetime.now(UTC), old)
+            self._served[tenant] = Served(self._ready(tenant, name), datetime.now(UTC), old)
             _LOG.info("tenant %s is served by bundle %s", tenant, name)
+
+    def _ready(self, tenant: str, name: str) -> Prepared:
+        stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
+        if stock.bundle.manifest.tenant != tenant:
+            raise BundleError(f"{self._folder / tenant}: bundle {name} belongs to another tenant")
+        return stock
 
     def _serve_previous(self, tenant: str, name: str) -> None:
         """After a start: the bundle before the refused one is better than none."""
@@ -113,11 +142,6 @@ class Bundles:
         while True:
             await asyncio.sleep(poll_s)
             await asyncio.to_thread(self.refresh)
-
-
-def pointer_of(folder: Path, tenant: str) -> Path:
-    """The pointer file of a tenant."""
-    return folder / tenant / "champion"
 
 
 def _warm(stock: Prepared) -> Prepared:

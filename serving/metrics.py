@@ -14,6 +14,7 @@ from serving.bundles import Bundles
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SHARE = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 _LAG = (1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0)
 
 
@@ -30,6 +31,10 @@ class Metrics:
         self.events = Counter("nextwise_events", "Events by outcome", ("outcome",), registry=own)
         self.statements = Counter("nextwise_statements", "xAPI statements by outcome", ("outcome",), registry=own)
         self.lag = Histogram("nextwise_event_lag_seconds", "From occurring to recording", buckets=_LAG, registry=own)
+        self.shadows = Counter("nextwise_shadows", "Rankings that a challenger scored as well", ("outcome",), registry=own)
+        self.overlap = Histogram(
+            "nextwise_shadow_overlap", "Share of shown items that a challenger shows too", buckets=_SHARE, registry=own
+        )
         self._own, self._folder, self._bundles = own, folder, bundles
         self._stages: dict[str, Histogram] = {}
 

@@ -42,6 +42,7 @@ from serving.policy import load_policy
 from serving.prepared import Prepared
 from serving.rates import Rates
 from serving.settings import Settings
+from serving.shadow import Shadow
 from serving.storage import Storage
 from serving.strangers import Strangers
 from serving.turns import Turns
@@ -111,6 +112,8 @@ class Runtime:
         self._intake = ThreadPoolExecutor(1, thread_name_prefix="statements")
         # Reads every event of a tenant for one answer: nothing else waits for it.
         self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
+        self._challenging = ThreadPoolExecutor(1, thread_name_prefix="challenger")
+        self._shadow = Shadow(settings.shadow_share, self.metrics, self._challenging)
         self._log: DecisionLog | None = None
         self._spool: Spool | None = None
 
@@ -145,6 +148,7 @@ class Runtime:
         self._reader.shutdown()
         self._intake.shutdown()
         self._reports.shutdown()
+        self._challenging.shutdown()
         self._storage.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
@@ -160,6 +164,10 @@ class Runtime:
         except Exception as error:
             raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error
         self.metrics.decided(decision)
+        challenger = self.bundles.challenger(tenant)
+        if challenger is not None:
+            made = decision.decided_at, decision.decision_id, None
+            self._shadow.consider(decision, lambda: self._ranked(challenger, request, found, *made))
         return decision
 
     def stock(self, tenant: str) -> Prepared:
@@ -248,26 +256,28 @@ class Runtime:
         decision_id = str(uuid.uuid4())
         now = max(now, *(event.recorded_at for event in found.history)) if found.history else now  # never before what it knows
 
-        def ranked(fallback: str | None) -> Decision:
-            return rank(
-                stock,
-                request,
-                found.learner,
-                found.history,
-                at=now,
-                decision_id=decision_id,
-                policy=self.policy,
-                fallback=fallback,
-                grants=found.grants,
-            )
-
         try:
-            return ranked(found.fallback)
+            return self._ranked(stock, request, found, now, decision_id, found.fallback)
         except Exception:
             if found.fallback is not None:
                 raise
             _LOG.exception("ranking by the model failed; popularity answers")
-        return ranked(MODEL_FAILED)
+        return self._ranked(stock, request, found, now, decision_id, MODEL_FAILED)
+
+    def _ranked(
+        self, stock: Prepared, request: Request, found: Known, at: datetime, decision_id: str, fallback: str | None
+    ) -> Decision:
+        return rank(
+            stock,
+            request,
+            found.learner,
+            found.history,
+            at=at,
+            decision_id=decision_id,
+            policy=self.policy,
+            fallback=fallback,
+            grants=found.grants,
+        )
 
     async def _known(self, tenant: str, learner_id: str, now: datetime, stock: Prepared) -> Known:
         """Learner, history and grants, or a named fallback when the store does not answer in time."""

@@ -24,12 +24,13 @@ class Settings(BaseSettings):
     """Each field is read from `NEXTWISE_<NAME>`.
 
     store: database URL of the event store. bundles: folder of published bundles. spool: folder that keeps decisions while
-    the store is down. policy: a TOML file (`serving.policy`), None for the defaults. dev_key: the development key, empty for
-    none; dev_tenant: the tenant it opens. poll_s: seconds between two looks at the bundle pointers. deadline_ms: how long
-    an answer may wait for a learner's history before it goes without. rate_per_s: requests a second that a key may send to
-    one worker, twice as many in a burst; 0: any number. token_secret: what learner tokens are signed with, empty for none;
-    token_secret_before: another that is accepted, while the first takes its place. cors_origins: origins whose pages may call
-    with a token, separated by commas.
+    the store is down. policy: a TOML file (`serving.policy`), None for the defaults. dev_key: the development key, empty
+    for none; dev_tenant: the tenant it opens. poll_s: seconds between two looks at the bundle pointers. shadow_share: share
+    of the rankings that a challenger scores as well (`serving.shadow`). deadline_ms: how long an answer may wait for a
+    learner's history before it goes without. rate_per_s: requests a second that a key may send to one worker, twice as many
+    in a burst; 0: any number. token_secret: what learner tokens are signed with, empty for none; token_secret_before:
+    another that is accepted, while the first takes its place. cors_origins: origins whose pages may call with a token,
+    separated by commas.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     token_secret: SecretStr = SecretStr("")
     token_secret_before: SecretStr = SecretStr("")
     cors_origins: str = ""
+    shadow_share: float = Field(default=0.05, ge=0, le=1)
     deadline_ms: float = Field(default=500.0, gt=0)
     prometheus_dir: str | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
 

@@ -1,4 +1,4 @@
-"""`docs/integrate.md` as it is written: its commands in order against a real service, then its Python."""
+"""`docs/integrate.md` as it is written: its commands in order against a real service on each database, then its Python."""
 
 import os
 import re
@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "integrate.md"
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STORE = "sqlite:///var/events.db"
 BEGIN = """
 set -euo pipefail
 trap 'kill $(jobs -p) && wait' EXIT
@@ -27,9 +28,13 @@ def free_port() -> int:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None and not os.environ.get("CI"), reason="the page calls curl")
-def test_the_page_runs_as_it_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_page_runs_as_it_is_written(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> None:
     port = str(free_port())
     text = PAGE.read_text("utf-8").replace("3000", port)
+    assert STORE in text
+    if database == "postgresql":
+        text = text.replace(STORE, f"'{request.getfixturevalue('postgresql_url')}'")
     (tmp_path / "call.py").write_text(
         "import sys\nkey = sys.argv[1]\n" + "".join(b for kind, b in BLOCK.findall(text) if kind == "python")
     )

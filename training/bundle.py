@@ -20,7 +20,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,10 @@ _MANIFEST = "manifest.json"
 _CATALOGUE = "catalogue.json"
 _VOCABULARY = "vocabulary.json"
 _PROPOSALS = "proposals.json"
-_POINTER = "champion"
+CHAMPION: Final = "champion"
+"""The pointer that serves."""
+CHALLENGER: Final = "challenger"
+"""The pointer to what is scored beside it, and shown to nobody."""
 _POPULATION = "population."
 _CALIBRATION = "calibration."
 
@@ -257,9 +260,9 @@ def bundle_folder(bundles: Path, tenant: str, name: str) -> Path:
     return bundles / _tenant(tenant) / name
 
 
-def read_pointer(bundles: Path, tenant: str) -> Pointer:
-    """Which bundle of a tenant serves. Raises BundleError when none is published or the pointer cannot be read."""
-    path = bundles / _tenant(tenant) / _POINTER
+def read_pointer(bundles: Path, tenant: str, name: str = CHAMPION) -> Pointer:
+    """Which bundle of a tenant serves, or is its `CHALLENGER`. Raises BundleError where none is or it cannot be read."""
+    path = bundles / _tenant(tenant) / name
     try:
         return Pointer.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
@@ -268,16 +271,16 @@ def read_pointer(bundles: Path, tenant: str) -> Pointer:
         raise BundleError(f"{path}: not a readable pointer ({error}); run `python -m training publish`") from error
 
 
-def write_pointer(bundles: Path, tenant: str, pointer: Pointer) -> None:
+def write_pointer(bundles: Path, tenant: str, pointer: Pointer, name: str = CHAMPION) -> None:
     """Replace the pointer in one step: a reader, or a power cut, sees the old content or the new, never a part."""
     folder = bundles / _tenant(tenant)
-    handle, name = tempfile.mkstemp(prefix=".pointer-", dir=folder)
+    handle, written = tempfile.mkstemp(prefix=".pointer-", dir=folder)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(pointer.model_dump_json() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    os.chmod(name, 0o644)
-    os.replace(name, folder / _POINTER)
+    os.chmod(written, 0o644)
+    os.replace(written, folder / name)
     flush_to_disk(folder)
 
 

@@ -134,6 +134,32 @@ def publish(
 
 
 @app.command()
+def shadow(
+    tenant: TenantName,
+    bundles: Bundles = BUNDLES,
+    end: Annotated[bool, typer.Option("--end", help="Score no challenger any longer.")] = False,
+    tracking: Tracking = TRACKING,
+) -> None:
+    """Let the service score the challenger beside what serves: shown to nobody, its disagreement is in /metrics."""
+    with _errors(), console.status("Copy and verify the challenger's bundle"):
+        from training.publish import end_shadow
+        from training.publish import shadow as run_shadow
+        from training.tracking import CHALLENGER, Registry, TrackingError
+
+        if end:
+            said = "no challenger is scored any longer" if end_shadow(bundles, tenant) else "there was none: nothing to do"
+        else:
+            registry = Registry(tenant, tracking)
+            version = registry.aliased(CHALLENGER)
+            if version is None:
+                raise TrackingError(f"{registry.name} has no challenger; run `python -m training fit --tenant {tenant}` first")
+            with tempfile.TemporaryDirectory() as scratch:
+                pointer = run_shadow(registry.fetch_bundle(version, Path(scratch)), bundles, tenant)
+            said = f"{pointer.bundle} (version {version.number}) is scored beside what serves"
+    console.print(said, highlight=False)
+
+
+@app.command()
 def rollback(tenant: TenantName, bundles: Bundles = BUNDLES, tracking: Tracking = TRACKING) -> None:
     """Point at the previous bundle again, and move MLflow's alias with it."""
     with _errors(), console.status("Move back to the previous bundle"):

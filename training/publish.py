@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from training.bundle import (
+    CHALLENGER,
     Bundle,
     BundleError,
     Pointer,
@@ -35,9 +36,7 @@ def publish(source: Path, bundles: Path, tenant: str) -> Pointer:
     Publishing what already serves changes nothing. Raises BundleError before the pointer moves when the source or its copy
     does not verify or belongs to another tenant.
     """
-    bundle = load_bundle(source)
-    if bundle.manifest.tenant != tenant:
-        raise BundleError(f"{source}: belongs to tenant {bundle.manifest.tenant!r}, not to {tenant!r}")
+    bundle = _of_tenant(source, tenant)
     install(source, bundle, bundles)
     current = current_pointer(bundles, tenant)
     if current is not None and current.bundle == bundle.name:
@@ -45,6 +44,35 @@ def publish(source: Path, bundles: Path, tenant: str) -> Pointer:
     pointer = Pointer(bundle=bundle.name, previous=current.bundle if current else None)
     write_pointer(bundles, tenant, pointer)
     return pointer
+
+
+def shadow(source: Path, bundles: Path, tenant: str) -> Pointer:
+    """Copy and verify a bundle as `publish` does, and let the service score it beside the one that serves.
+
+    Raises BundleError as `publish`, and where it serves already.
+    """
+    bundle = _of_tenant(source, tenant)
+    if read_pointer(bundles, tenant).bundle == bundle.name:
+        raise BundleError(f"{tenant}: bundle {bundle.name} serves already; a challenger is another one: fit first")
+    install(source, bundle, bundles)
+    pointer = Pointer(bundle=bundle.name)
+    write_pointer(bundles, tenant, pointer, CHALLENGER)
+    return pointer
+
+
+def end_shadow(bundles: Path, tenant: str) -> bool:
+    """Let no challenger be scored any longer; whether there was one."""
+    pointer = bundles / tenant / CHALLENGER
+    there = pointer.exists()
+    pointer.unlink(missing_ok=True)
+    return there
+
+
+def _of_tenant(source: Path, tenant: str) -> Bundle:
+    bundle = load_bundle(source)
+    if bundle.manifest.tenant != tenant:
+        raise BundleError(f"{source}: belongs to tenant {bundle.manifest.tenant!r}, not to {tenant!r}")
+    return bundle
 
 
 def install(source: Path, bundle: Bundle, bundles: Path) -> Path:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from features.events import Tenant
+from features.terminal import DEFAULT_STORE, StoreOption
 
 if TYPE_CHECKING:
     from training.refresh import Options, Places, Step, Summary
@@ -66,7 +67,7 @@ def _tenant(value: str) -> str:
 
 def refresh(
     tenant: Annotated[str, typer.Option("--tenant", callback=_tenant, help="Whose data, runs and bundles.")],
-    store: Annotated[str, typer.Option("--store", help="Database URL of the event store.")] = "sqlite:///var/events.db",
+    store: StoreOption = DEFAULT_STORE,
     lake: Annotated[Path, typer.Option(help="Folder of the lake.")] = Path("var/lake"),
     config: Annotated[Path, typer.Option(help="The recipe, a TOML file.")] = Path("training/configs/default.toml"),
     tracking: Annotated[str, typer.Option(help="MLflow's store, a database or server URI.")] = "sqlite:///var/mlflow.db",
