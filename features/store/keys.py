@@ -67,7 +67,7 @@ class KeyRows:
 
     def named(self, key_id: str) -> Key | None:
         """The key of an id, whether or not it is open; None when unknown. One read of an index."""
-        found = self._readers.fetch(_named_statement(self._engine.dialect), {"key_id": key_id})
+        found = self._readers.fetch(_named_statement(self._engine.dialect), {"key_id": key_id, "tenant": EVERY})
         return _key(found[0]) if found else None
 
     def rotate(self, key_id: str, *, at: datetime, grace: timedelta = ROTATION_GRACE) -> NewKey:

@@ -33,6 +33,13 @@ def test_a_key_is_found_by_its_hash_as_it_was_made(keys: KeyRows) -> None:
     assert keys.find(made.text) is None
 
 
+def test_a_key_is_found_by_its_id_as_tokens_name_it(keys: KeyRows) -> None:
+    made = keys.add("acme", "lms", [Scope.RANK], at=NOON)
+    keys.add("other", "lms", [Scope.RANK], at=NOON)
+    assert keys.named(made.key.key_id) == made.key
+    assert keys.named("none") is None
+
+
 def test_the_key_itself_is_kept_nowhere(keys: KeyRows, store: EventStore) -> None:
     made = keys.add("acme", "lms", [Scope.RANK], at=NOON)
     secret = made.text.split("_", 2)[2]
