@@ -21,7 +21,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from features.catalogue import CatalogueRow
+from features.catalogue import CatalogueRow, Learner
 from serving.payloads import (
     MAX_EVENTS,
     CatalogueAnswer,
@@ -30,6 +30,7 @@ from serving.payloads import (
     EventIn,
     EventResult,
     EventsAnswer,
+    EvidenceIn,
     FeedbackIn,
     GapsAnswer,
     GapsQuery,
@@ -100,12 +101,11 @@ class Client:
 
     def record(self, events: Iterable[EventIn]) -> EventsAnswer:
         """Store events, a thousand a call; one result each, in order. A wrong one does not keep the others out."""
-        accepted, results, rest = 0, list[EventResult](), iter(events)
-        while batch := list(islice(rest, MAX_EVENTS)):
-            answer = self._ask("POST", "/v1/events", EventsAnswer, [_body(event) for event in batch])
-            results += [result.model_copy(update={"index": len(results) + result.index}) for result in answer.results]
-            accepted += answer.accepted
-        return EventsAnswer(accepted=accepted, results=tuple(results))
+        return self._rows("/v1/events", events)
+
+    def evidence(self, given: Iterable[EvidenceIn]) -> EventsAnswer:
+        """Store that skills were used at work, as `record` stores events."""
+        return self._rows("/v1/evidence", given)
 
     def feedback(self, given: FeedbackIn) -> EventResult:
         """What a learner says of an item."""
@@ -126,7 +126,10 @@ class Client:
         return self._ask("PUT", _path(kind), CatalogueAnswer, [_body(row) for row in rows], query=asked)
 
     def retire(self, kind: type[CatalogueRow], row_id: str) -> None:
-        """End one row. ProblemError 404 where there is none. A learner who leaves is put with the status `ended`."""
+        """End one row. ProblemError 404 where there is none; ValueError for a learner: who leaves is put with the status
+        `ended`, and what erases a person is called `erase`."""
+        if kind is Learner:
+            raise ValueError("a learner is not retired: put them with the status `ended`, or erase them")
         self._send("DELETE", f"{_path(kind)}/{quote(row_id, safe='')}")
 
     def statements(self, statements: Sequence[Mapping[str, Any]], *, version: str = "1.0.3") -> list[str]:
@@ -155,9 +158,26 @@ class Client:
         """Take a merge back. ProblemError 404 where there never was one."""
         return self._ask("POST", f"/v1/learners/{quote(learner_id, safe='')}/unmerge", MergeAnswer, _body(given))
 
+    def export(self, learner_id: str) -> dict[str, Any]:
+        """All that is stored of a learner, under any of their names. Needs the scope `admin`."""
+        found: dict[str, Any] = self._send("GET", f"/v1/learners/{quote(learner_id, safe='')}/export").json()
+        return found
+
+    def erase(self, learner_id: str) -> None:
+        """Erase a learner with all that is stored of them, also where that is nothing. Needs the scope `admin`."""
+        self._send("DELETE", f"/v1/learners/{quote(learner_id, safe='')}")
+
     def health(self) -> HealthAnswer:
         """How the intake stands: what was understood, repaired, refused, and what the catalogue does not know."""
         return self._ask("GET", "/v1/ingest/health", HealthAnswer)
+
+    def _rows(self, path: str, rows: Iterable[BaseModel]) -> EventsAnswer:
+        accepted, results, rest = 0, list[EventResult](), iter(rows)
+        while batch := list(islice(rest, MAX_EVENTS)):
+            answer = self._ask("POST", path, EventsAnswer, [_body(row) for row in batch])
+            results += [result.model_copy(update={"index": len(results) + result.index}) for result in answer.results]
+            accepted += answer.accepted
+        return EventsAnswer(accepted=accepted, results=tuple(results))
 
     def _ask(self, method: str, path: str, answer: type[A], body: Any = None, *, query: BaseModel | None = None) -> A:
         params = {} if query is None else query.model_dump(mode="json", exclude_defaults=True)

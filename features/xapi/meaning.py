@@ -14,6 +14,7 @@ from typing import Any
 from features.events import Event, Result, Verb
 from features.xapi.activities import Activity
 from features.xapi.actors import Agent
+from features.xapi.cmi5 import PUBLISHED_AS, published_as
 from features.xapi.statement import Context, Statement
 from features.xapi.values import moment, seconds
 
@@ -75,6 +76,7 @@ _OF_A_WHOLE = frozenset(
     }
 )
 _UNDER_WAY = frozenset({Verb.STARTED, Verb.PROGRESSED})
+_NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,20})?", re.ASCII)
 _LONGEST = 256
 WITHIN = "within"
 """In the context of an event about an activity that is no known item: the activities that it is part of, nearest first."""
@@ -120,10 +122,14 @@ def event(
     if not isinstance(statement.object, Activity):
         return NotUnderstood("no activity is the object", statement.object.object_type)
     item = item_of(statement.object, statement.context, known)
-    part = item != statement.object.id
+    published = published_as(statement.context)
+    same = None if published is None else bounded(published)
+    part = item not in (statement.object.id, same)
     context = _context(statement, part=part)
-    if not part and not known(bounded(item)) and (above := wholes(statement.object, statement.context)):
+    if not known(bounded(item)) and (above := wholes(statement.object, statement.context)):
         context[WITHIN] = list(above)
+        if same in above:
+            context[PUBLISHED_AS] = same
     happened = statement.timestamp or statement.stored
     return Event(
         tenant=tenant,
@@ -141,11 +147,17 @@ def event(
 
 
 def _verb(verb: Verb, statement: Statement, *, part: bool) -> Verb:
-    """A part moves the whole and decides nothing about it; what was begun or attended and says that it is complete, is."""
+    """A part moves the whole and decides nothing about it. What was begun or attended and says that it is complete, is; what
+    is completed or passed and says that it is not (a tick that was taken back), is not.
+    """
     if part:
         return moved(verb)
-    complete = statement.result is not None and statement.result.completion is True
-    return Verb.COMPLETED if complete and verb in _UNDER_WAY else verb
+    result = statement.result
+    if result is not None and result.completion is True and verb in _UNDER_WAY:
+        return Verb.COMPLETED
+    if result is not None and result.completion is False and verb is Verb.COMPLETED:
+        return Verb.PROGRESSED
+    return Verb.FAILED if result is not None and result.success is False and verb is Verb.PASSED else verb
 
 
 def moved(verb: Verb) -> Verb:
@@ -184,7 +196,10 @@ def learner_of(agent: Agent) -> str:
 
 
 def item_of(activity: Activity, context: Context | None, known: Known) -> str:
-    """The activity's id, or that of the nearest known activity that it is part of (its parent, then its grouping)."""
+    """The activity's id, or that of the nearest known activity that it is part of (its parent, then its grouping).
+
+    Of a statement that cmi5 defines, the grouping may be the publisher's id of the activity itself: `cmi5.published_as`.
+    """
     if known(bounded(activity.id)):
         return activity.id
     return next((whole for whole in wholes(activity, context) if known(whole)), activity.id)
@@ -227,9 +242,11 @@ def _result(statement: Statement, *, part: bool) -> Result | None:
 
 
 def _progress(extensions: dict[str, Any]) -> float | None:
-    """In 0..1: cmi5 counts to 100, the video profile to 1."""
+    """In 0..1: cmi5 counts to 100, the video profile to 1. Some write the number as a text."""
     for name, whole in ((PROGRESS, 100), (VIDEO_PROGRESS, 1)):
         value = extensions.get(name)
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            value = float(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= whole:
             return value / whole
     return None

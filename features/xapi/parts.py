@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from features.events import Event, Result
+from features.xapi.cmi5 import PUBLISHED_AS
 from features.xapi.meaning import SOURCE, WITHIN, Known, moved
 
 WRITTEN = f'"{WITHIN}": ['
@@ -22,6 +23,11 @@ def whole_of(object_id: str, context: dict[str, Any], known: Known) -> str | Non
     return next((name for name in within if isinstance(name, str) and known(name)), None)
 
 
+def is_part(whole: str, context: dict[str, Any]) -> bool:
+    """Whether the object of an event is a part of this whole, and not the same thing by its publisher's id."""
+    return context.get(PUBLISHED_AS) != whole
+
+
 def resolved(events: Sequence[Event], known: Known) -> Sequence[Event]:
     """The events as they would have been made by a catalogue with these items. Those of a known item are left alone."""
     return [one if WITHIN not in one.context or one.source != SOURCE else _resolved(one, known) for one in events]
@@ -31,7 +37,9 @@ def _resolved(event: Event, known: Known) -> Event:
     whole = whole_of(event.object_id, event.context, known)
     if whole is None:
         return event
-    context = {name: value for name, value in event.context.items() if name != WITHIN}
+    context = {name: value for name, value in event.context.items() if name not in (WITHIN, PUBLISHED_AS)}
+    if not is_part(whole, event.context):
+        return event.model_copy(update={"object_id": whole, "context": context})
     duration = None if event.result is None else event.result.duration_s
     changes = {
         "verb": moved(event.verb),

@@ -3,9 +3,10 @@
 What is repaired is what LMS plugins were seen to send and the standard refuses: Moodle's (empty values, account names as
 numbers, languages such as en_us), Open edX's (activities called GroupActivity, scores of 0 out of 0, bare UUIDs as openid),
 H5P's (interactions called compound), and those of authoring tools (spaces in an activity's IRI, points beyond the maximum,
-actors of version 0.9, durations of SCORM, ids in braces).
+actors of version 0.9, durations of SCORM, ids in braces, outcomes as texts, names without their language).
 """
 
+import json
 import operator
 import re
 from collections.abc import Mapping
@@ -21,7 +22,9 @@ ACTIVITY_TYPES: Final = frozenset({"activity", "groupactivity"})
 _TYPES: Final = {name.lower(): name for name in ("Activity", "Agent", "Group", "StatementRef", "SubStatement")}
 _LISTED: Final = ("parent", "grouping", "category", "other")
 _NAMED: Final = ("name", "description", "display")  # language maps
+_OUTCOMES: Final = frozenset({"success", "completion", "response"})
 _LISTS: Final = frozenset(name for lists in INTERACTIONS.values() for name in lists)
+_DESCRIBED: Final = frozenset({"verb", "definition", "attachments", *_LISTS})
 _ANSWERS: Final = ("correctResponsesPattern", *sorted(_LISTS))
 _IRIS: Final = frozenset({"id", "type", "moreInfo", "homePage"})
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -62,6 +65,11 @@ def _object(given: Mapping[str, Any], done: list[str], *, within: str) -> Body:
 
 
 def _value(name: str, value: Any, done: list[str], within: str) -> Any:
+    if name in _OUTCOMES and within == "result":
+        return _outcome(name, value, done)
+    if isinstance(value, str) and name in _NAMED and within in _DESCRIBED:
+        done.append("text without its language")
+        return {"und": value}
     if isinstance(value, Mapping):
         if name in _NAMED:
             return _languages(value, done)
@@ -119,6 +127,17 @@ def _interaction(definition: Body, done: list[str]) -> None:
         del definition[name]
     if wrong:
         done.append("interaction of another kind left out")
+
+
+def _outcome(name: str, value: Any, done: list[str]) -> Any:
+    """`success` and `completion` as the words true and false; a response that is no text, as JSON writes it."""
+    if name == "response" and not isinstance(value, str):
+        done.append("response that is no text")
+        return json.dumps(value, ensure_ascii=False)
+    if name != "response" and isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        done.append("true or false as a text")
+        return value.strip().lower() == "true"
+    return value
 
 
 def _duration(value: Any, done: list[str]) -> Any:

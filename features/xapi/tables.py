@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from features import columns
 from features.events import Verb
 from features.xapi.meaning import SOURCE, Known, moved
-from features.xapi.parts import WRITTEN, whole_of
+from features.xapi.parts import WRITTEN, is_part, whole_of
 
 
 def resolved_table(events: pa.Table, known: Known) -> pa.Table:
@@ -20,10 +20,12 @@ def resolved_table(events: pa.Table, known: Known) -> pa.Table:
         return events
     things, verbs = events[columns.OBJECT_ID].to_pylist(), events[columns.VERB].to_pylist()
     contexts = events["context"].take(rows).to_pylist()
-    for row, context in zip(rows.tolist(), contexts, strict=True):
-        whole = whole_of(things[row], json.loads(context), known)
+    for row, written in zip(rows.tolist(), contexts, strict=True):
+        context = json.loads(written)
+        whole = whole_of(things[row], context, known)
         if whole is not None:
-            things[row], verbs[row] = whole, moved(Verb(verbs[row])).value
+            things[row] = whole
+            verbs[row] = moved(Verb(verbs[row])).value if is_part(whole, context) else verbs[row]
     for name, values in ((columns.OBJECT_ID, things), (columns.VERB, verbs)):
         place = events.schema.get_field_index(name)
         events = events.set_column(place, events.schema.field(place), pa.array(values, type=events.schema.field(place).type))

@@ -10,11 +10,20 @@ import pytest
 from acme import NOW, TENANT
 from starlette.testclient import TestClient
 
-from features.catalogue import Item
+from features.catalogue import Item, Learner
 from features.events import Verb
 from features.store import EventStore
 from serving.client import Client, ProblemError
-from serving.payloads import EventIn, FeedbackIn, GapsQuery, RankRequest, RecommendationsRequest, SkillsQuery, SyncQuery
+from serving.payloads import (
+    EventIn,
+    EvidenceIn,
+    FeedbackIn,
+    GapsQuery,
+    RankRequest,
+    RecommendationsRequest,
+    SkillsQuery,
+    SyncQuery,
+)
 
 
 @pytest.fixture
@@ -61,6 +70,17 @@ def test_the_catalogue_is_put_synced_and_retired(nextwise: Client, store: EventS
     assert not store.tenant(TENANT).catalogue().items
     with pytest.raises(ProblemError, match="404: there is no item 'excel 1/2'"):
         nextwise.retire(Item, "excel 1/2")
+
+
+def test_evidence_is_stored_and_a_learner_exported_and_erased(nextwise: Client, store: EventStore) -> None:
+    shown = EvidenceIn(event_id="1", learner_id="ana", skill="sheets", kind="used_in_work", source="crm:7", occurred_at=NOW)
+    wrong = shown.model_copy(update={"event_id": "2", "source": None})
+    assert [one.outcome for one in nextwise.evidence([shown, wrong]).results] == ["accepted", "invalid"]
+    assert "crm:7" in str(nextwise.export("ana"))
+    with pytest.raises(ValueError, match="put them with the status `ended`, or erase"):
+        nextwise.retire(Learner, "ana")
+    nextwise.erase("ana")
+    assert store.tenant(TENANT).history("ana") == []
 
 
 def test_any_number_of_events_goes_in_parts_and_each_has_its_result(nextwise: Client) -> None:

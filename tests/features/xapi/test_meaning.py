@@ -99,6 +99,8 @@ def test_progress_of_cmi5_counts_to_a_hundred_and_of_video_to_one() -> None:
     for name, value, wanted in (
         (PROGRESS, 40, 0.4),
         (VIDEO_PROGRESS, 0.4, 0.4),
+        (PROGRESS, "40", 0.4),
+        (PROGRESS, "four", None),
         (PROGRESS, 400, None),
         (VIDEO_PROGRESS, True, None),
     ):
@@ -143,11 +145,14 @@ def test_a_known_item_with_a_long_iri_is_no_part_of_its_parent() -> None:
         ("progressed", {"completion": True, "success": False}, Verb.COMPLETED),
         ("experienced", {"completion": False}, Verb.STARTED),
         ("experienced", {}, Verb.STARTED),
+        ("completed", {"completion": False}, Verb.PROGRESSED),
+        ("passed", {"success": False}, Verb.FAILED),
+        ("passed", {"completion": False}, Verb.PASSED),
         ("failed", {"completion": True}, Verb.FAILED),
         ("answered", {"completion": True}, Verb.ANSWERED),
     ],
 )
-def test_what_says_that_it_is_complete_is(verb: str, result: dict[str, Any], meaning: Verb) -> None:
+def test_what_the_result_says_of_a_whole_counts(verb: str, result: dict[str, Any], meaning: Verb) -> None:
     assert meant(f"http://adlnet.gov/expapi/verbs/{verb}", result=result).verb is meaning
     part = meant(
         f"http://adlnet.gov/expapi/verbs/{verb}",

@@ -52,6 +52,20 @@ def account(name: object) -> dict[str, Any]:
             {"object": {"id": COURSE, "definition": {"name": {"und": "a"}}}},
             "language that is no tag",
         ),
+        ({"result": {"success": "True"}}, {"result": {"success": True}}, "true or false as a text"),
+        ({"result": {"completion": "false"}}, {"result": {"completion": False}}, "true or false as a text"),
+        ({"result": {"response": True}}, {"result": {"response": "true"}}, "response that is no text"),
+        ({"result": {"response": ["a", 2]}}, {"result": {"response": '["a", 2]'}}, "response that is no text"),
+        (
+            {"verb": {"id": "http://a.example/did", "display": "did"}},
+            {"verb": {"id": "http://a.example/did", "display": {"und": "did"}}},
+            "text without its language",
+        ),
+        (
+            {"object": {"id": COURSE, "definition": {"name": "Excel"}}},
+            {"object": {"id": COURSE, "definition": {"name": {"und": "Excel"}}}},
+            "text without its language",
+        ),
         ({"actor": {"mbox": "a@b.example"}}, {"actor": {"mbox": "mailto:a@b.example"}}, "mbox without mailto:"),
         ({"actor": {"mbox": "MailTo: a@b.example "}}, {"actor": {"mbox": "mailto:a@b.example"}}, "mbox written otherwise"),
         (
