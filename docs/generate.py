@@ -25,7 +25,7 @@ ROOMS = ("features", "training", "serving", "experiments")
 CONTRACTS = {
     "features.events": ("Event", "Result", "Verb"),
     "features.catalogue": ("Item", "Learner", "Role", "Skill", "Assignment"),
-    "features.decisions": ("Decision", "Row", "SlateItem", "Randomisation"),
+    "features.decisions": ("Decision", "Row", "SlateItem", "Due", "Randomisation"),
     "training.bundle": ("Manifest", "Provenance"),
 }
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")

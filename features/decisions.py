@@ -4,6 +4,7 @@ What the service returns and what it records is this one object; `answer()` is t
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -39,6 +40,29 @@ class TreeScore(_Part):
     rest: float | None = None
 
 
+class Due(_Part):
+    """The duty for which an item stands in a slate. `due_at`: without the days on leave where they do not count; null where
+    there is no time. `overdue`: whether that was past.
+    """
+
+    assignment_id: Id
+    due_at: Instant | None = None
+    urgent: bool = False
+    overdue: bool = False
+
+
+class RowKind(StrEnum):
+    """What a row of a slate is about."""
+
+    MANDATORY = "mandatory"
+    CONTINUE = "continue"
+    RECOMMENDED = "recommended"
+    GAPS = "gaps"
+    BECAUSE = "because"
+    NEW = "new"
+    POPULAR = "popular"
+
+
 class SlateItem(_Part):
     """One shown item.
 
@@ -49,7 +73,9 @@ class SlateItem(_Part):
     place it has where diversity, a provider limit or the coin moved it. `probability`: how likely the learner takes it up next,
     by a map from scores that was fitted on what learners did (null where the bundle has none, or a fallback ranked). `because`:
     the items of the learner's history that gave most to it, at most three, each with what it adds to the score of the linear
-    part (empty without one). `trees`: what trees made of it, where the request asked and the bundle has trees.
+    part (empty without one). `trees`: what trees made of it, where the request asked and the bundle has trees. `title` and
+    `language`: the catalogue's; of several languages the first that the learner reads. `language_mismatch`: it is in none of
+    theirs, and shown because it is a duty. `due`: that duty.
     """
 
     item_id: Id
@@ -63,12 +89,17 @@ class SlateItem(_Part):
     probability: float | None = Field(default=None, ge=0, le=1)
     because: tuple[tuple[Id, float], ...] = ()
     trees: TreeScore | None = None
+    title: str | None = None
+    language: str | None = None
+    language_mismatch: bool = False
+    due: Due | None = None
 
 
 class Row(_Part):
-    """A titled row of a slate."""
+    """A titled row of a slate. `row`: what it is about; null in decisions from before rows had a kind, and of `/v1/rank`."""
 
     title: str
+    row: RowKind | None = None
     items: tuple[SlateItem, ...]
 
 
@@ -83,7 +114,8 @@ class Randomisation(_Part):
 class Decision(_Part):
     """One answer, complete enough to be explained, replayed and evaluated later.
 
-    `removed` groups item ids by the rule that removed them; `features` holds the named feature values of the shown items in
+    `removed` groups item ids by the rule that removed them; `shortfall` says how many each rule took where a slate has fewer
+    items than it might have; `features` holds the named feature values of the shown items in
     slate order (NaN is recorded as null); `events_read` are the ids of the events that the decision knew;
     `stages_ms` are milliseconds by pipeline stage.
     """
@@ -102,6 +134,7 @@ class Decision(_Part):
     candidates: Mapping[str, int] = Field(default_factory=dict)
     removed: Mapping[str, tuple[Id, ...]] = Field(default_factory=dict)
     rows: tuple[Row, ...] = ()
+    shortfall: Mapping[str, int] = Field(default_factory=dict)
     features: Mapping[str, tuple[float | None, ...]] = Field(default_factory=dict)
     events_read: tuple[Id, ...] = ()
     versions: Mapping[str, str] = Field(default_factory=dict)
@@ -116,4 +149,4 @@ class Decision(_Part):
 
     def answer(self) -> dict[str, Any]:
         """The part a host LMS receives, JSON-ready."""
-        return self.model_dump(mode="json", include={"decision_id", "bundle", "policy", "fallback", "rows"})
+        return self.model_dump(mode="json", include={"decision_id", "bundle", "policy", "fallback", "rows", "shortfall"})

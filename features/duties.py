@@ -1,10 +1,11 @@
 """Until when a duty is due, for somebody who was on leave meanwhile."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from features.catalogue import Assignment
+from features.catalogue import Assignment, Item
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,24 @@ class Duty:
 
     assignment: Assignment
     since: datetime
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """What is assigned to a learner at a moment, and when they were on leave, none within another.
+
+    `items`: the items by the name that an assignment gives them, of those that the store knows. `known_at`: when the last of
+    these rows became what it is; None without any.
+    """
+
+    duties: tuple[Duty, ...] = ()
+    leaves: tuple[Leave, ...] = ()
+    items: Mapping[str, Item] = field(default_factory=dict)
+    known_at: datetime | None = None
+
+
+NOTHING: Final = Assigned()
+"""No duty at all."""
 
 
 def due(duty: Duty, leaves: Iterable[Leave], at: datetime) -> datetime | None:

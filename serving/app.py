@@ -11,13 +11,26 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from features.decisions import Decision
-from serving import catalogue, duties, health, merges, metrics, openapi, reference, rights, skills, tokens, xapi
+from serving import (
+    assignment_report,
+    catalogue,
+    duties,
+    health,
+    merges,
+    metrics,
+    openapi,
+    reference,
+    rights,
+    skills,
+    tokens,
+    xapi,
+)
 from serving.audit import audit
 from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
-from serving.payloads import RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
+from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
@@ -30,7 +43,9 @@ APIS: Mapping[str, type[BaseModel]] = {"/v1/recommendations": RecommendationsReq
 
 async def recommend(runtime: Runtime, request: RecommendationsRequest) -> RecommendationsAnswer:
     """The answer of `/v1/recommendations`."""
-    return await _answer(runtime, request, RecommendationsAnswer)
+    answer = MinimalAnswer if request.form == "minimal" else RecommendationsAnswer
+    found = await _answer(runtime, request, answer)
+    return cast(RecommendationsAnswer, _json(found) if isinstance(found, MinimalAnswer) else found)
 
 
 async def rank(runtime: Runtime, request: RankRequest) -> RankAnswer:
@@ -74,6 +89,7 @@ class Pages:
                 Route("/v1/learners/{learner_id:path}/merge", self._merge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/unmerge", self._unmerge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
+                Route("/v1/assignments/{assignment_id:path}/report", self._reached, methods=["GET"]),
                 *catalogue.routes(lambda: self.runtime),
                 Route("/v1/tokens", self._tokens, methods=["POST"]),
                 Route("/v1/audit", self._audit, methods=["GET"]),
@@ -129,6 +145,9 @@ class Pages:
 
     async def _duties(self, request: Request) -> Response:
         return _json(await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
+    async def _reached(self, request: Request) -> Response:
+        return _json(await assignment_report.report(self.runtime, TENANT.get(), request.path_params["assignment_id"]))
 
     async def _export(self, request: Request) -> Response:
         return JSONResponse(await rights.export(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"]))

@@ -98,21 +98,21 @@ async def put(
 
 async def shown(runtime: Runtime, tenant: str, kind: str, row_id: str) -> str:
     """The JSON of one row as it stands. RefusedError: 404 without one, 503."""
-    _check_id(kind, row_id)
+    check_row_id(kind, row_id)
     try:
         row = await runtime.beside(tenant, lambda session: session.row(kind, row_id))
     except StoreDownError as error:
         raise later(error) from error
     if row is None:
-        raise _missing(kind, row_id)
+        raise missing(kind, row_id)
     return row.model_dump_json()
 
 
 async def retire(runtime: Runtime, asks: Credential, kind: str, row_id: str) -> None:
     """End one row. RefusedError: 404 without one, 409 for one that is granted and for a clock that went back, 503."""
-    _check_id(kind, row_id)
+    check_row_id(kind, row_id)
     if not await _written(runtime, asks, lambda session: session.retire(kind, [row_id], at=runtime.clock())):
-        raise _missing(kind, row_id)
+        raise missing(kind, row_id)
 
 
 def _stored(
@@ -145,7 +145,8 @@ async def _written(runtime: Runtime, asks: Credential, work: Callable[[TenantSes
         raise later(error) from error
 
 
-def _check_id(kind: str, row_id: str) -> None:
+def check_row_id(kind: str, row_id: str) -> None:
+    """Raises RefusedError (400) for what is no id."""
     try:
         _ID.validate_python(row_id)
     except ValidationError as error:
@@ -153,5 +154,6 @@ def _check_id(kind: str, row_id: str) -> None:
         raise RefusedError(400, f"{field}: {said}", field=field) from None
 
 
-def _missing(kind: str, row_id: str) -> RefusedError:
+def missing(kind: str, row_id: str) -> RefusedError:
+    """A 404 that names what is not there."""
     return RefusedError(404, f"there is no {kind} {row_id!r}", field=f"{kind}_id")

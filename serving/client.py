@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from features.catalogue import CatalogueRow, Learner
 from serving.payloads import (
     MAX_EVENTS,
+    AssignmentReport,
     CatalogueAnswer,
     DutiesAnswer,
     DutiesQuery,
@@ -37,6 +38,7 @@ from serving.payloads import (
     HealthAnswer,
     MergeAnswer,
     MergeIn,
+    MinimalAnswer,
     Problem,
     RankAnswer,
     RankRequest,
@@ -95,6 +97,10 @@ class Client:
         where no connection is to be had."""
         return self._ask("POST", "/v1/recommendations", RecommendationsAnswer, _body(request))
 
+    def minimal(self, request: RecommendationsRequest) -> MinimalAnswer:
+        """The same with ids, titles and positions only, for low bandwidth."""
+        return self._ask("POST", "/v1/recommendations", MinimalAnswer, _body(request.model_copy(update={"form": "minimal"})))
+
     def rank(self, request: RankRequest) -> RankAnswer:
         """Your own candidates in order, and the rule that removed each of the others."""
         return self._ask("POST", "/v1/rank", RankAnswer, _body(request))
@@ -149,6 +155,10 @@ class Client:
     def duties(self, learner_id: str, query: DutiesQuery | None = None) -> DutiesAnswer:
         """What a learner has to do, and until when."""
         return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/duties", DutiesAnswer, query=query)
+
+    def assignment_report(self, assignment_id: str) -> AssignmentReport:
+        """Whom an assignment reached. ProblemError 404 where it does not stand."""
+        return self._ask("GET", f"/v1/assignments/{quote(assignment_id, safe='')}/report", AssignmentReport)
 
     def merge(self, learner_id: str, given: MergeIn) -> MergeAnswer:
         """Say that two ids are one person. ProblemError 409 where that contradicts what stands."""

@@ -3,7 +3,7 @@
 When it is unsure whether an item may be shown (an unknown learner, duration or prerequisite), a rule leaves it out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from serving.payloads import Filters
 from serving.prepared import Mask, Prepared, primary_language
 from serving.standing import Standing, still_valid, twins, with_equivalents
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Facts:
         """The request's languages, else the learner's; empty: any."""
         asked = self.request.languages or (() if self.learner is None else self.learner.languages)
         return tuple(primary_language(tag) for tag in asked)
+
+    @cached_property
+    def masks(self) -> dict[str, Mask]:
+        """What each rule said of the items of one bundle, once it was asked."""
+        return {}
 
     @property
     def ended(self) -> bool:
@@ -158,12 +163,16 @@ RULES: Mapping[str, Rule] = {
 
 
 def eligible(
-    stock: Prepared, facts: Facts, candidates: NDArray[np.int32]
+    stock: Prepared, facts: Facts, candidates: NDArray[np.int32], *, waived: Collection[str] = ()
 ) -> tuple[NDArray[np.int32], dict[str, tuple[str, ...]]]:
-    """The candidates that no rule removes (int32, order kept), and the ids that each rule removed."""
+    """The candidates that no rule removes but the `waived` ones (int32, order kept), and the ids that each rule removed."""
     left, removed = candidates, {}
     for name, rule in RULES.items():
-        gone = rule(stock, facts)[left]
+        if name in waived:
+            continue
+        if name not in facts.masks:
+            facts.masks[name] = rule(stock, facts)
+        gone = facts.masks[name][left]
         if gone.any():
             removed[name] = stock.ids_of(left[gone])
             left = left[~gone]

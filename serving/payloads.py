@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from features.catalogue import ItemType, Language
-from features.decisions import Decision, Row
+from features.decisions import Decision, Row, RowKind
 from features.events import SKILL_PREFIX, Event, Id, LogTime, Result, Verb, to_utc
 from serving.claims import TokenScope
 
@@ -33,10 +33,32 @@ class Filters(_In):
     explain: Annotated[bool, Field(description="Take the trees' scores of the shown items apart, feature by feature.")] = False
 
 
+class RowIn(_In):
+    """One row of a page, and how many items it may have."""
+
+    row: RowKind
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+
 class RecommendationsRequest(Filters):
-    """Nextwise chooses from the whole catalogue; `limit` bounds the items over all rows."""
+    """Nextwise chooses from the whole catalogue; `limit` bounds the items over all rows.
+
+    `rows`: which rows, in this order, until `limit` is reached; absent: those of a home page.
+    """
 
     limit: Annotated[int, Field(ge=1, le=100)] = 10
+    rows: Annotated[tuple[RowIn, ...], Field(max_length=len(RowKind))] = ()
+    form: Annotated[
+        Literal["full", "minimal"], Field(description="`minimal`: ids, titles and positions only, for low bandwidth.")
+    ] = "full"
+
+    @model_validator(mode="after")
+    def _each_row_once(self) -> Self:
+        kinds = [one.row for one in self.rows]
+        twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
+        if twice is not None:
+            raise ValueError(f"rows: {twice} stands there twice; ask for each row once, with the larger limit")
+        return self
 
 
 class RankRequest(Filters):
@@ -50,18 +72,49 @@ Request = RecommendationsRequest | RankRequest
 
 
 class RecommendationsAnswer(BaseModel):
-    """Titled rows of items, deduplicated over rows; the part of a decision that a host receives."""
+    """Titled rows of items, deduplicated over rows; the part of a decision that a host receives.
+
+    `shortfall`: where fewer than `limit` items could be shown, how many each rule kept out.
+    """
 
     decision_id: str
     bundle: str
     policy: str
     fallback: str | None
     rows: tuple[Row, ...]
+    shortfall: Mapping[str, int]
 
     @classmethod
     def of(cls, decision: Decision) -> "RecommendationsAnswer":
         """The answer part of a decision, which was validated when it was made."""
         return cls.model_construct(**{name: getattr(decision, name) for name in cls.model_fields})
+
+
+class MinimalItem(BaseModel):
+    """What a card needs at least."""
+
+    item_id: str
+    title: str | None
+    position: int
+
+
+class MinimalRow(BaseModel):
+    """A titled row of them."""
+
+    title: str
+    items: tuple[MinimalItem, ...]
+
+
+class MinimalAnswer(BaseModel):
+    """The answer in the form `minimal`. The decision behind it is recorded in full, and named for events to refer to."""
+
+    decision_id: str
+    rows: tuple[MinimalRow, ...]
+
+    @classmethod
+    def of(cls, decision: Decision) -> "MinimalAnswer":
+        """Of a decision what a card needs."""
+        return cls.model_validate(decision, from_attributes=True)
 
 
 class RankAnswer(RecommendationsAnswer):
@@ -339,6 +392,34 @@ class DutiesAnswer(BaseModel):
     at: datetime
     bundle: str
     duties: tuple[LearnerDuty, ...]
+
+
+class Reached(BaseModel):
+    """One learner of an assignment. `seen`: a decision or a host showed them the item since it stands. `acknowledged`: they
+    began it since, or have done it.
+    """
+
+    learner_id: str
+    seen: bool
+    acknowledged: bool
+    state: Literal["open", "overdue", "done"]
+    due_at: datetime | None
+
+
+class AssignmentReport(BaseModel):
+    """Whom an assignment reached. `assigned`: all whom it is for and who have not left; the other counts are among them."""
+
+    assignment_id: str
+    item_id: str
+    title: str | None
+    urgent: bool
+    at: datetime
+    assigned: int
+    seen: int
+    acknowledged: int
+    done: int
+    overdue: int
+    learners: tuple[Reached, ...]
 
 
 class MergeIn(_In):

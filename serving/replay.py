@@ -1,8 +1,11 @@
 """Replay: a logged decision made again from the store, the bundle and its own record."""
 
+from features.catalogue import Learner
 from features.decisions import Decision
+from features.duties import NOTHING, Assigned
 from features.events import Event
 from features.store import TenantSession
+from serving.eligibility import RULES_VERSION
 from serving.payloads import RankRequest, RecommendationsRequest, Request
 from serving.pipeline import HISTORY_UNAVAILABLE, PERSONALISATION_OFF, rank
 from serving.policy import Policy
@@ -16,10 +19,11 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
     being written while the decision was made. Raises ValueError when bundle, policy or tenant are not the ones that made
     it, or when an event that it read is gone (its learner was erased).
     """
-    made_by = (decision.bundle, decision.policy, decision.tenant)
-    given = (stock.bundle.name, policy.digest, session.tenant)
+    made_by = (decision.bundle, decision.policy, decision.tenant, decision.versions.get("rules"))
+    given = (stock.bundle.name, policy.digest, session.tenant, RULES_VERSION)
     if made_by != given:
-        raise ValueError(f"decision {decision.decision_id} was made by (bundle, policy, tenant) {made_by}, not by {given}")
+        words = f"decision {decision.decision_id} was made by (bundle, policy, tenant, rules)"
+        raise ValueError(f"{words} {made_by}, not by {given}")
     known = decision.fallback != HISTORY_UNAVAILABLE
     learner = session.learner(decision.learner_id, at=decision.decided_at) if known else None
     history = _events_read(session, decision)
@@ -32,8 +36,15 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
         decision_id=decision.decision_id,
         policy=policy,
         fallback=None if decision.fallback == PERSONALISATION_OFF else decision.fallback,
+        assigned=_assigned(session, decision, learner) if known else NOTHING,
         grants=session.grants(at=decision.decided_at) if known and stock.granted else (),
     )
+
+
+def _assigned(session: TenantSession, decision: Decision, learner: Learner | None) -> Assigned:
+    """What was assigned by the moment of the decision: the catalogue keeps every version."""
+    at = decision.decided_at
+    return session.assigned(learner, session.names_of(decision.learner_id, at=at), at=at)
 
 
 def _events_read(session: TenantSession, decision: Decision) -> list[Event]:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from features.catalogue import Learner
 from features.decisions import Decision
+from features.duties import NOTHING, Assigned
 from features.events import MAX_CLOCK_SKEW, Event
 from features.grants import Grant
 from features.keys import Key
@@ -36,7 +37,7 @@ from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
 from serving.looked import Looked
 from serving.metrics import Metrics
-from serving.payloads import Request
+from serving.payloads import RecommendationsRequest, Request
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import load_policy
 from serving.prepared import Prepared
@@ -76,6 +77,7 @@ class Known(NamedTuple):
     learner: Learner | None = None
     history: Sequence[Event] = ()
     grants: tuple[Grant, ...] = ()
+    assigned: Assigned = NOTHING
     fallback: str | None = None
 
 
@@ -157,7 +159,9 @@ class Runtime:
         if self._log is None:
             raise NotReadyError("the service is starting")
         # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
-        found = await self._known(tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock)
+        found = await self._known(
+            tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock, duties=isinstance(request, RecommendationsRequest)
+        )
         decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
         try:
             await self._log.record(decision)
@@ -254,7 +258,8 @@ class Runtime:
 
     def _rank(self, stock: Prepared, request: Request, found: Known, now: datetime) -> Decision:
         decision_id = str(uuid.uuid4())
-        now = max(now, *(event.recorded_at for event in found.history)) if found.history else now  # never before what it knows
+        known = found.assigned.known_at or now
+        now = max(now, known, *(event.recorded_at for event in found.history))  # never before what it knows
 
         try:
             return self._ranked(stock, request, found, now, decision_id, found.fallback)
@@ -277,15 +282,19 @@ class Runtime:
             policy=self.policy,
             fallback=fallback,
             grants=found.grants,
+            assigned=found.assigned,
         )
 
-    async def _known(self, tenant: str, learner_id: str, now: datetime, stock: Prepared) -> Known:
-        """Learner, history and grants, or a named fallback when the store does not answer in time."""
+    async def _known(self, tenant: str, learner_id: str, now: datetime, stock: Prepared, *, duties: bool = False) -> Known:
+        """Learner, history, grants and what is assigned, or a named fallback when the store does not answer in time."""
 
         def known(store: EventStore) -> Known:
             session = store.tenant(tenant)
             grants = session.grants(at=now) if stock.granted else ()
-            return Known(session.learner(learner_id, at=now), session.history(learner_id, known_by=now), grants)
+            learner, names = session.learner(learner_id, at=now), session.names_of(learner_id, at=now)
+            history = session.history(learner_id, known_by=now, names=names)
+            assigned = session.assigned(learner, names, at=now) if duties else NOTHING
+            return Known(learner, history, grants, assigned)
 
         try:
             return await self._read(known)

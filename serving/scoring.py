@@ -162,6 +162,20 @@ def _weights(linear: FittedLinear, past: NDArray[np.int64], items: NDArray[np.in
     return entries([(linear.weights, one) for one in past.tolist()], items)
 
 
+def likeness(stock: Prepared, item: int) -> NDArray[np.float32]:
+    """float32[m]: how much taking up an item speaks for each other one, by the part of the model that says so, else how alike
+    they are in content; 0 for the item itself.
+    """
+    found = explained(stock.bundle.model)
+    if found is None:
+        like: NDArray[np.float32] = stock.contents @ stock.contents[item]
+    else:
+        row = found[1].weights[[item]]
+        like = np.array(row.toarray()[0] if sparse.issparse(row) else row[0], dtype=np.float32)
+    like[item] = 0
+    return like
+
+
 def explained(model: Fitted) -> tuple[str, FittedLinear] | None:
     """The part of a model, with its name, whose scores are sums over the history: `linear`, `item_knn` or `similarity`."""
     return next(((name, part) for name, part in parts_of(model).items() if isinstance(part, FittedLinear)), None)

@@ -1,5 +1,6 @@
 """Decisions: what was shown and why, written once."""
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -64,6 +65,20 @@ class DecisionRows(TenantRows):
         )
         for _, body in self._pages(query.order_by(DECISIONS.c.seq), DECISIONS.c.seq, 0, None):
             yield Decision.model_validate_json(body)
+
+    def shown_to(self, items: Collection[str], *, since: datetime) -> set[str]:
+        """By whatever name they were asked for, the learners to whom a decision of `since` or later showed one of these items.
+
+        Passes over all rows.
+        """
+        said = [f'"item_id":{json.dumps(name, ensure_ascii=False)}' for name in items]
+        query = sa.select(DECISIONS.c.seq, DECISIONS.c.learner_id, DECISIONS.c.body).where(
+            DECISIONS.c.tenant == self.tenant,
+            DECISIONS.c.decided_at >= microseconds(since),
+            sa.or_(*(DECISIONS.c.body.contains(one, autoescape=True) for one in said)),
+        )
+        pages = self._pages(query.order_by(DECISIONS.c.seq), DECISIONS.c.seq, 0, None)
+        return {who for _, who, body in pages if any(one in body for one in said)}  # SQLite takes A for a
 
     def newest_decisions(self, limit: int, *, bundle: str, learners: Collection[str]) -> list[Decision]:
         """Of the `limit` decisions that arrived last those by a bundle for some learners, in order of arrival."""

@@ -20,7 +20,7 @@ class DutyRows(LearnerRows):
 
         `since`: when the assignment was first stored.
         """
-        learner, names = self.learner(learner_id, at=at), self._names_of(learner_id, at)
+        learner, names = self.learner(learner_id, at=at), self.names_of(learner_id, at=at)
         audiences = () if learner is None else learner.audiences
         first = sa.func.min(CATALOGUE.c.valid_from).over(partition_by=CATALOGUE.c.id)
         versions = self._begun("assignment", at, first.label("first")).subquery()

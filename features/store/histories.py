@@ -22,13 +22,16 @@ _CONTEXT: Final = READ.index(EVENTS.c.context)
 class HistoryRows(LearnerRows):
     """The histories' part of a session."""
 
-    def history(self, learner_id: str, *, known_by: datetime | None = None) -> list[Event]:
+    def history(
+        self, learner_id: str, *, known_by: datetime | None = None, names: tuple[str, ...] | None = None
+    ) -> list[Event]:
         """A learner's events that were known at `known_by` (all when None), by (occurred_at, seq). The hot path of serving.
 
         The events of an id and of its aliases are one history, under whichever of these names it is asked for.
+        `names`: what `names_of` says of them, where that was asked for already.
         """
         bound = NO_LIMIT if known_by is None else microseconds(known_by)
-        names = self._names_of(learner_id, known_by)
+        names = self.names_of(learner_id, at=known_by) if names is None else names
         if self._histories is not None:
             return self._remembered(self._histories, names, bound)
         return [event_of(self.tenant, row) for row in self._history_rows(names, bound)]

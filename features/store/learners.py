@@ -37,7 +37,7 @@ class LearnerRows(TenantRows):
         person = self._person(learner_id, at)
         return row_among(*person)
 
-    def _names_of(self, name: str, at: datetime | None) -> tuple[str, ...]:
+    def names_of(self, name: str, *, at: datetime | None = None) -> tuple[str, ...]:
         """Every name of the person called `name`, in the same order whichever of them it is."""
         return self._person(name, at).names
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from features.assigned import AssignedCache
 from features.audit import COMMAND_LINE, Act, Details
 from features.histories import HistoryCache
 from features.store.chain import tell
@@ -24,11 +25,18 @@ class TenantRows:
     """Rows of one tenant. Every statement of a subclass names it, so a query without a tenant cannot be written."""
 
     def __init__(
-        self, engine: sa.Engine, tenant: str, readers: Readers, histories: HistoryCache | None = None, by: str = COMMAND_LINE
+        self,
+        engine: sa.Engine,
+        tenant: str,
+        readers: Readers,
+        histories: HistoryCache | None = None,
+        by: str = COMMAND_LINE,
+        assigned: AssignedCache | None = None,
     ) -> None:
         self._engine = within(engine, tenant)
         self._readers = readers
         self._histories = histories
+        self._assigned = assigned
         self.tenant, self.by = tenant, by
 
     def _fetch(self, statement: Compiled, values: dict[str, Any]) -> list[Any]:

@@ -1,9 +1,9 @@
 """All that is stored for one tenant, behind one object."""
 
+from features.store.assigned import AssignedRows
 from features.store.audit import AuditRows
 from features.store.counts import CountRows
 from features.store.decisions import DecisionRows
-from features.store.duties import DutyRows
 from features.store.erasure import ErasureRows
 from features.store.export import ExportRows
 from features.store.histories import HistoryRows
@@ -13,6 +13,15 @@ from features.store.statements import StatementRows
 
 
 class TenantSession(
-    StatementRows, HistoryRows, CountRows, SnapshotRows, DecisionRows, ImportRows, ErasureRows, ExportRows, AuditRows, DutyRows
+    StatementRows,
+    HistoryRows,
+    CountRows,
+    SnapshotRows,
+    DecisionRows,
+    ImportRows,
+    ErasureRows,
+    ExportRows,
+    AuditRows,
+    AssignedRows,
 ):
     """All reading and writing for one tenant. Holds no connection: create it freely, share it between threads."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from features.assigned import AssignedCache
 from features.audit import COMMAND_LINE
 from features.histories import HistoryCache
 from features.store.grants import GrantRows
@@ -28,6 +29,7 @@ class EventStore:
     def __init__(self, engine: sa.Engine, file: Path | None = None, histories: HistoryCache | None = None) -> None:
         self.engine = engine
         self.histories = histories
+        self._assigned = None if histories is None else AssignedCache()
         self._readers = Readers(engine)
         self._file, self._identity = file, None if file is None else _identity(file)
 
@@ -69,7 +71,7 @@ class EventStore:
 
     def tenant(self, tenant: str, *, by: str = COMMAND_LINE) -> TenantSession:
         """The rows of one tenant, and no way to any other's. `by`: the id of the key whose work it is, for the audit log."""
-        return TenantSession(self.engine, tenant, self._readers, self.histories, by)
+        return TenantSession(self.engine, tenant, self._readers, self.histories, by, self._assigned)
 
     def keys(self) -> KeyRows:
         """The API keys of all tenants."""

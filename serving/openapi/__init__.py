@@ -22,10 +22,12 @@ from serving.openapi.parts import (
     response,
     security,
 )
+from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
 from serving.openapi.statements import of_statements
 from serving.payloads import (
     MAX_EVENTS,
+    AssignmentReport,
     AuditAnswer,
     AuditQuery,
     CatalogueAnswer,
@@ -42,6 +44,7 @@ from serving.payloads import (
     LearnerExport,
     MergeAnswer,
     MergeIn,
+    MinimalAnswer,
     Problem,
     RankAnswer,
     RankRequest,
@@ -113,11 +116,13 @@ def _schemas() -> Document:
     ]
     answers = (
         RecommendationsAnswer,
+        MinimalAnswer,
         RankAnswer,
         EventsAnswer,
         SkillsAnswer,
         GapsAnswer,
         DutiesAnswer,
+        AssignmentReport,
         HealthAnswer,
         CatalogueAnswer,
         LearnerExport,
@@ -133,12 +138,13 @@ def _schemas() -> Document:
 
 def _api(path: str, said: Document) -> Document:
     request, answer = _APIS[path]
+    body = ref(answer) if answer is RankAnswer else {"anyOf": [ref(answer), ref(MinimalAnswer)]}
     return {
         "summary": said["description"],
         "operationId": said["x-bentoml-name"],
         "security": security(path),
         "requestBody": {"required": True, "content": json_of(ref(request))},
-        "responses": {"200": response("The decision, which is recorded", json_of(ref(answer))), **problems(*ERRORS)},
+        "responses": {"200": response("The decision, which is recorded", json_of(body)), **problems(*ERRORS)},
     }
 
 
@@ -200,6 +206,7 @@ def _mounted() -> Document:
         "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
         **of_rows(),
+        "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/tokens": {"post": tokens},
         "/v1/audit": {"get": audit},
         "/v1/ingest/health": {"get": ingest},

@@ -46,6 +46,7 @@ def event(number: int, **fields: object) -> EventIn:
 def test_every_call_has_a_typed_answer(nextwise: Client, store: EventStore) -> None:
     found = nextwise.recommendations(RecommendationsRequest(learner_id="ana", limit=3))
     assert 1 <= sum(len(row.items) for row in found.rows) <= 3
+    assert len(nextwise.minimal(RecommendationsRequest(learner_id="ana", limit=2)).rows[0].items) == 2
     ranked = nextwise.rank(RankRequest(learner_id="ana", candidates=("calm", "data")))
     assert {item.item_id for row in ranked.rows for item in row.items} <= {"calm", "data"}
     assert nextwise.feedback(FeedbackIn(learner_id="ana", item_id="calm", feedback="not_relevant")).outcome == "accepted"

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from acme import NOW, TENANT, event
+from acme import CUSTOMERS, NOW, TENANT, event
 from starlette.testclient import TestClient
 
+from features.catalogue import Assignment, Item
 from features.decisions import Decision
 from features.events import Verb
 from features.store import EventStore
@@ -53,6 +54,37 @@ def test_replay_equals_the_log_and_late_events_change_nothing(client: TestClient
     for decision in logged:
         assert decision is not None
         _same(replay(session, stock, policy, decision), decision)
+
+
+def test_replay_knows_the_duties_of_then(client: TestClient, store: EventStore, stock: Prepared) -> None:
+    session = store.tenant(TENANT)
+    push = {"id": "push", "title": "New protocol", "duration_s": 600}
+    duties = [
+        {"id": "a", "item_id": "push", "audience": CUSTOMERS, "urgent": True},
+        {"id": "b", "item_id": "safe", "learner_id": "ana"},
+    ]
+    assert client.put("/v1/items", json=push).status_code == client.put("/v1/assignments", json=duties).status_code == 200
+    logged = [session.decision(one) for one in _ask(client)]
+    later = NOW + timedelta(minutes=1)
+    session.put(
+        [Item(id="push", title="Newer", audiences=("leaders",)), Assignment(id="c", item_id="calm", learner_id="ana")], at=later
+    )
+    session.retire("assignment", ["b"], at=later)
+    assert logged[0] is not None
+    assert logged[0].slate[0].item_id == "push"
+    for decision in logged:
+        assert decision is not None
+        again = replay(session, stock, service.pages.runtime.policy, decision)
+        _same(again, decision)
+        assert (again.rows, again.shortfall) == (decision.rows, decision.shortfall)
+
+
+def test_decisions_under_other_rules_are_refused(client: TestClient, store: EventStore, stock: Prepared) -> None:
+    decision = store.tenant(TENANT).decision(_ask(client)[0])
+    assert decision is not None
+    older = decision.model_copy(update={"versions": {**decision.versions, "rules": "3"}})
+    with pytest.raises(ValueError, match="rules"):
+        replay(store.tenant(TENANT), stock, service.pages.runtime.policy, older)
 
 
 def test_late_events_do_change_later_answers(client: TestClient, store: EventStore) -> None:

@@ -67,6 +67,9 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
         ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),
+        ("GET", "/v1/assignments/{assignment_id}/report"): for_each(
+            IDS["assignments"], "GET", under="assignments", end="/report"
+        ),
         ("POST", "/v1/learners/{learner_id}/merge"): [Ask("POST", at(name, end="/merge"), {"into": "bo"}) for name in LEARNERS],
         ("POST", "/v1/learners/{learner_id}/unmerge"): [
             Ask("POST", at("bo", end="/unmerge"), {"into": name}) for name in LEARNERS

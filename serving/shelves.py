@@ -1,0 +1,207 @@
+"""Shelves: which titled rows a page has, what each may hold, and for how many items it has room."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.decisions import Due, RowKind
+from features.ranking import gap_closed
+from serving.cold import GAPS
+from serving.eligibility import Facts, eligible
+from serving.hydrated import Hydrated
+from serving.owed import Owed, says
+from serving.payloads import RankRequest, Request
+from serving.policy import Policy
+from serving.prepared import Prepared
+from serving.scoring import Scores, likeness, parts_of
+from serving.standing import Standing
+from training.models.segments import FittedSegments
+
+_DUTY_SHARE: Final = 0.3
+_CONTINUE_SHARE: Final = 0.2
+_SHARE: Final = 0.1
+"""Of the slate that a home page gives to each of the rows `because`, `new` and `popular`."""
+_LEAST: Final = 2
+"""A row of one item is none: a home page of fewer than twenty items goes without these three."""
+_NEW_S: Final = 60 * 86_400.0
+"""Seconds since it became available for which an item is new."""
+_CONTINUES: Final = frozenset({"in_progress", "prerequisites"})
+"""Rules that do not keep away what was begun."""
+_HOME: Final = (
+    RowKind.MANDATORY,
+    RowKind.CONTINUE,
+    RowKind.RECOMMENDED,
+    RowKind.GAPS,
+    RowKind.BECAUSE,
+    RowKind.NEW,
+    RowKind.POPULAR,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """A row to fill: its title; `source` where that is not the model; candidates, best first; what each is worth; how many it
+    may show. `fixed`: neither chance nor diversity has a say. `reasons`, `dues`: by candidate.
+    """
+
+    title: str
+    row: RowKind | None
+    source: str | None
+    ordered: NDArray[np.int32]
+    worth: NDArray[np.floating]
+    size: int = 0
+    fixed: bool = False
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    dues: Mapping[int, Due] = field(default_factory=dict)
+
+    def of(self, size: int) -> "Shelf":
+        """The same with room for so many."""
+        return replace(self, size=size)
+
+
+@dataclass(frozen=True, eq=False)
+class Stand:
+    """What shelves are filled from. `scored`: int32, what may be shown, best first; `owed`: the duties to show."""
+
+    stock: Prepared
+    request: Request
+    facts: Facts
+    known: Hydrated
+    scores: Scores
+    scored: NDArray[np.int32]
+    owed: Sequence[Owed]
+
+
+def plan(stand: Stand, policy: Policy) -> list[Shelf]:
+    """The rows in order: those that the request asks for, else a home page; one row for the caller's own candidates."""
+    request = stand.request
+    if isinstance(request, RankRequest):
+        size = len(stand.scored) if request.limit is None else request.limit
+        return [Shelf("Ranked for you", None, None, stand.scored, stand.scores.total[stand.scored], size)]
+    if request.rows:
+        return [_SHELVES[one.row](stand).of(one.limit) for one in request.rows]
+    return _home(stand, request.limit, policy)
+
+
+def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
+    """Duties and what was begun first, then recommendations, and what the other rows have that would not stand among these."""
+    duties, begun = _mandatory(stand), _begun(stand)
+    urgent = sum(due.urgent for due in duties.dues.values())
+    duties = duties.of(min(len(duties.ordered), limit, max(urgent, int(limit * _DUTY_SHARE), 1)))
+    owed = set(duties.ordered[: duties.size].tolist())
+    left = limit - duties.size
+    begun = begun.of(min(len(set(begun.ordered.tolist()) - owed), int(left * _CONTINUE_SHARE)))
+    left -= begun.size
+    main = _recommended(stand)
+    taken = owed | set(islice((one for one in main.ordered.tolist() if one not in owed), left))
+    others: list[Shelf] = []
+    for kind, share in zip(_HOME[3:], (policy.gap_share, _SHARE, _SHARE, _SHARE), strict=True):
+        room = int(left * share)
+        if kind is not RowKind.GAPS and room < _LEAST:
+            continue
+        shelf = _SHELVES[kind](stand)
+        own = list(islice((one for one in shelf.ordered.tolist() if one not in taken), room))
+        taken.update(own)
+        others.append(shelf.of(len(own)))
+    main = main.of(left - sum(shelf.size for shelf in others))
+    # Where skills are all that is known of a learner, the gaps they leave come first.
+    rest = [others[0], main, *others[1:]] if stand.known.declared else [main, *others]
+    return [duties, begun, *rest]
+
+
+def _mandatory(stand: Stand) -> Shelf:
+    ordered = np.array([one.candidate for one in stand.owed], dtype=np.int32)
+    return Shelf(
+        "Mandatory",
+        RowKind.MANDATORY,
+        "mandatory",
+        ordered,
+        np.zeros(len(ordered)),
+        fixed=True,
+        reasons={one.candidate: says(one.due) for one in stand.owed},
+        dues={one.candidate: one.due for one in stand.owed},
+    )
+
+
+def _begun(stand: Stand) -> Shelf:
+    """What was begun and is not finished, the last first."""
+    known: Standing = stand.facts.standing
+    begun = sorted(
+        known.in_progress() if stand.known.personal else (), key=lambda one: (known.taken_up[one], one), reverse=True
+    )
+    indices = dict.fromkeys(stand.stock.index[name] for name in begun if name in stand.stock.index)
+    ordered = np.fromiter(indices, dtype=np.int32, count=len(indices))
+    ordered = eligible(stand.stock, stand.facts, ordered, waived=_CONTINUES)[0] if len(ordered) else ordered
+    why = dict.fromkeys(ordered.tolist(), "You began it and have not finished it")
+    return Shelf("Continue", RowKind.CONTINUE, "continue", ordered, np.zeros(len(ordered)), fixed=True, reasons=why)
+
+
+def _recommended(stand: Stand) -> Shelf:
+    title = "Recommended for you"
+    if stand.known.cold:
+        title = "Popular with your colleagues" if stand.known.history.audience[0] >= 0 else "Popular now"
+    if stand.stock.bundle.model.kind == "catalogue":  # nobody has taken anything up yet
+        title = "From the catalogue"
+    return Shelf(title, RowKind.RECOMMENDED, None, stand.scored, stand.scores.total[stand.scored])
+
+
+def _gaps(stand: Stand) -> Shelf:
+    """What brings a skill of the role closer, by levels gained, then by score."""
+    gained = np.zeros(len(stand.scored), dtype=np.float32)
+    if stand.known.gaps and len(stand.scored):
+        gained = gap_closed(stand.known.context, stand.stock.table.levels[stand.scored]).sum(axis=1)
+    return _by(stand, gained, "For your role's gaps", RowKind.GAPS, GAPS)
+
+
+def _because(stand: Stand) -> Shelf:
+    """What is most like the item that the learner finished last."""
+    finished = stand.facts.standing.finished
+    names = [name for name in finished if name in stand.stock.index and name in stand.stock.names]
+    last = max(names, key=lambda one: (finished[one], one), default=None)
+    if last is None or not stand.known.personal or not stand.scores.of_model:
+        return _by(stand, np.zeros(len(stand.scored)), "Because of what you finished", RowKind.BECAUSE, "because")
+    like = likeness(stand.stock, stand.stock.index[last])[stand.scored]
+    title = f"Because you finished {stand.stock.names[last].title}"
+    return _by(stand, like, title, RowKind.BECAUSE, "because")
+
+
+def _new(stand: Stand) -> Shelf:
+    """What became available lately, in the order of the scores."""
+    age = stand.facts.at.timestamp() - stand.stock.since[stand.scored]
+    ordered = stand.scored[age <= _NEW_S]
+    return Shelf("New for you", RowKind.NEW, "new", ordered, stand.scores.total[ordered])
+
+
+def _popular(stand: Stand) -> Shelf:
+    """What the learner's groups take up, where the bundle knows of groups, else everybody."""
+    taken = stand.stock.table.popularity[stand.scored]
+    title, shares = "Popular in your organisation", taken
+    part, known = parts_of(stand.stock.bundle.model).get("segments"), stand.known
+    if isinstance(part, FittedSegments):
+        shares = np.where(taken > 0, part.score(known.history)[0][stand.scored], 0)
+        if known.role is not None and known.history.role[0] >= 0:
+            title = f"Popular in your role, {known.role.name}"
+        elif known.learner is not None and known.history.audience[0] >= 0:
+            title = f"Popular with {known.learner.audiences[0]}"
+    return _by(stand, shares, title, RowKind.POPULAR, "popular")
+
+
+_SHELVES: Final = {
+    RowKind.MANDATORY: _mandatory,
+    RowKind.CONTINUE: _begun,
+    RowKind.RECOMMENDED: _recommended,
+    RowKind.GAPS: _gaps,
+    RowKind.BECAUSE: _because,
+    RowKind.NEW: _new,
+    RowKind.POPULAR: _popular,
+}
+
+
+def _by(stand: Stand, worth: NDArray[np.floating], title: str, row: RowKind, source: str) -> Shelf:
+    """The candidates that are worth more than nothing, by that, then by score; `worth`: in the order of `scored`."""
+    order = np.lexsort((np.arange(len(worth)), -worth))[: int((worth > 0).sum())]
+    return Shelf(title, row, source, stand.scored[order], worth[order])
