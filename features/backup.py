@@ -35,6 +35,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "erasure_keys": ("tenant",),
     "erasures": ("seq",),
     "decisions": ("seq",),
+    "nudge_choices": ("seq",),
     "imports": ("seq",),
     "import_progress": ("tenant", "key"),
     "audit": ("tenant", "seq"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from features.events import Id, Instant, Tenant
+from features.nudges import Nudge
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 
@@ -117,7 +118,7 @@ class Decision(_Part):
     `removed` groups item ids by the rule that removed them; `shortfall` says how many each rule took where a slate has fewer
     items than it might have; `features` holds the named feature values of the shown items in
     slate order (NaN is recorded as null); `events_read` are the ids of the events that the decision knew;
-    `stages_ms` are milliseconds by pipeline stage.
+    `stages_ms` are milliseconds by pipeline stage. A decision of kind `nudge` has `nudge` and no rows.
     """
 
     decision_id: Id
@@ -135,6 +136,7 @@ class Decision(_Part):
     removed: Mapping[str, tuple[Id, ...]] = Field(default_factory=dict)
     rows: tuple[Row, ...] = ()
     shortfall: Mapping[str, int] = Field(default_factory=dict)
+    nudge: Nudge | None = None
     features: Mapping[str, tuple[float | None, ...]] = Field(default_factory=dict)
     events_read: tuple[Id, ...] = ()
     versions: Mapping[str, str] = Field(default_factory=dict)

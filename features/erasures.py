@@ -16,13 +16,24 @@ from features.audit import Act
 from features.events import Tenant
 from features.store.erasure import remove
 from features.store.suppression import key_of, mark, set_key, subject_of
-from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURE_KEYS, ERASURES, EVENTS, MENTIONS, MERGES, STATEMENTS
+from features.store.tables import (
+    ALIASES,
+    CATALOGUE,
+    DECISIONS,
+    ERASURE_KEYS,
+    ERASURES,
+    EVENTS,
+    MENTIONS,
+    MERGES,
+    NUDGE_CHOICES,
+    STATEMENTS,
+)
 from features.store.vouching import vouchers
 from features.view import tell_of, viewed
 
 _Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _NAMED: Final = (
-    *(table.c.learner_id for table in (EVENTS, STATEMENTS, MENTIONS, DECISIONS, ALIASES, MERGES)),
+    *(table.c.learner_id for table in (EVENTS, STATEMENTS, MENTIONS, DECISIONS, ALIASES, MERGES, NUDGE_CHOICES)),
     ALIASES.c.alias,
     MERGES.c.into_id,
 )

@@ -30,6 +30,7 @@ from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
+from serving.nudging.answer import nudge
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.runtime import NotReadyError, Runtime, StoreDownError
@@ -82,6 +83,7 @@ class Pages:
                 Route("/v1/events", self._events, methods=["POST"]),
                 Route("/v1/evidence", self._evidence, methods=["POST"]),
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
+                Route("/v1/nudge", self._nudge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/duties", self._duties, methods=["GET"]),
@@ -136,6 +138,9 @@ class Pages:
 
     async def _feedback(self, request: Request) -> Response:
         return _json(await feedback(self.runtime, CREDENTIAL.get(), await request.json()))
+
+    async def _nudge(self, request: Request) -> Response:
+        return _json(await nudge(self.runtime, TENANT.get(), await request.json()))
 
     async def _skills(self, request: Request) -> Response:
         return _json(await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))

@@ -22,6 +22,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from features.catalogue import CatalogueRow, Learner
+from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.payloads import (
     MAX_EVENTS,
     AssignmentReport,
@@ -117,6 +118,11 @@ class Client:
         """What a learner says of an item."""
         given = given if given.event_id is not None else given.model_copy(update={"event_id": str(uuid.uuid4())})
         return self._ask("POST", "/v1/feedback", EventResult, _body(given))
+
+    def nudge(self, wanted: NudgeIn) -> NudgeAnswer:
+        """Whether to say something to a learner now, and what. Sent again after a broken connection it may count twice in
+        their budget, and never more than the budget is said."""
+        return self._ask("POST", "/v1/nudge", NudgeAnswer, _body(wanted))
 
     def token(self, wanted: TokenRequest) -> TokenAnswer:
         """A token for one learner's browser or phone; give it to their page only."""

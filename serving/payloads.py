@@ -451,8 +451,8 @@ class LearnerExport(BaseModel):
     """All that is stored of a learner, under every name they have or had, in the order of arrival.
 
     `merges`: that ids were joined, and that they were no longer. `events`: those that were taken back too, with `voided_at`.
-    `statements`: as they came. `decisions`: what was shown to them
-    and why.
+    `statements`: as they came. `decisions`: what was shown or said to them, and why. `nudge_choices`: what they chose about
+    nudges.
     """
 
     tenant: str
@@ -464,6 +464,7 @@ class LearnerExport(BaseModel):
     events: tuple[dict[str, JsonValue], ...]
     statements: tuple[dict[str, JsonValue], ...]
     decisions: tuple[dict[str, JsonValue], ...]
+    nudge_choices: tuple[dict[str, JsonValue], ...]
 
 
 class AuditQuery(BaseModel):

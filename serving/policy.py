@@ -1,6 +1,8 @@
 """The serving policy: how much is left to chance, and how a slate is divided into rows. Data, hashed into every decision."""
 
 import hashlib
+import logging
+import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +10,11 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-_IDLE: Final = {"diversity": 0.0, "provider_limit": None, "diversify_rank": False}
+from serving.nudging.settings import NudgeSettings
+
+_IDLE: Final = {"diversity": 0.0, "provider_limit": None, "diversify_rank": False, "nudges": NudgeSettings()}
+
+_LOG = logging.getLogger("nextwise")
 
 
 class Policy(BaseModel):
@@ -17,7 +23,8 @@ class Policy(BaseModel):
     `gap_share`: share of a slate for the row of role gaps, at most. `explore_rank`: whether the coin is thrown in
     `/v1/rank`; off by default, because there the host asks for an order of its own candidates. `diversity`: from 0, the order
     of the scores, to 1, as unlike as can be (`serving.diversity`); `provider_limit`: items of one provider in a slate, more
-    only where a slot would stay empty; `diversify_rank`: whether these two hold in `/v1/rank` too.
+    only where a slot would stay empty; `diversify_rank`: whether these two hold in `/v1/rank` too. `nudges`: what holds for
+    `/v1/nudge`, which has a hash of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -29,6 +36,7 @@ class Policy(BaseModel):
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
     provider_limit: Annotated[int | None, Field(ge=1, le=100)] = None
     diversify_rank: bool = False
+    nudges: NudgeSettings = NudgeSettings()
 
     @cached_property
     def digest(self) -> str:
@@ -51,3 +59,33 @@ def load_policy(path: Path | None) -> Policy:
         raise ValueError(f"{path}: field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not a readable policy ({error})") from error
+
+
+class PolicyFile:
+    """The policy of a file, read again where the file has changed: a kill switch holds from the next request on.
+
+    A change that cannot be read is told once in the log, and what was read before goes on. The first reading raises ValueError.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._seen = path, _state(path)
+        self._policy = load_policy(path)
+
+    def current(self) -> Policy:
+        """The policy as it stands; one look at the file's time."""
+        found = _state(self._path)
+        if found != self._seen:
+            self._seen = found
+            try:
+                self._policy = load_policy(self._path)
+            except ValueError as error:
+                _LOG.error("the policy stays as it was: %s", error)
+        return self._policy
+
+
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    try:
+        found = None if path is None else os.stat(path)
+    except OSError:
+        return 0, 0, 0
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -39,7 +39,7 @@ from serving.looked import Looked
 from serving.metrics import Metrics
 from serving.payloads import RecommendationsRequest, Request
 from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
-from serving.policy import load_policy
+from serving.policy import Policy, PolicyFile
 from serving.prepared import Prepared
 from serving.rates import Rates
 from serving.settings import Settings
@@ -99,7 +99,7 @@ class Runtime:
         self.rates = Rates(settings.rate_per_s)
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
         self.turns = Turns()
-        self.policy = load_policy(settings.policy)
+        self._policy = PolicyFile(settings.policy)
         self.bundles = Bundles(settings.bundles)
         self.metrics = Metrics(self.bundles, settings.prometheus_dir)
         self._storage = Storage(settings.store, read_wait_s=min(settings.deadline_ms / 10_000, 0.05))
@@ -118,6 +118,11 @@ class Runtime:
         self._shadow = Shadow(settings.shadow_share, self.metrics, self._challenging)
         self._log: DecisionLog | None = None
         self._spool: Spool | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as its file has it now."""
+        return self._policy.current()
 
     async def start(self) -> None:
         """Open the store (a store that is down is tried again at each use), load the bundles, start the two tasks."""
@@ -156,23 +161,27 @@ class Runtime:
     async def decide(self, tenant: str, request: Request) -> Decision:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
         stock, now = self.stock(tenant), self.clock()
-        if self._log is None:
-            raise NotReadyError("the service is starting")
         # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
         found = await self._known(
             tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock, duties=isinstance(request, RecommendationsRequest)
         )
         decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
-        try:
-            await self._log.record(decision)
-        except Exception as error:
-            raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error
+        await self.record(decision)
         self.metrics.decided(decision)
         challenger = self.bundles.challenger(tenant)
         if challenger is not None:
             made = decision.decided_at, decision.decision_id, None
             self._shadow.consider(decision, lambda: self._ranked(challenger, request, found, *made))
         return decision
+
+    async def record(self, decision: Decision) -> None:
+        """Record a decision, in the store or in the spool. Raises NotReadyError, StoreDownError if neither takes it."""
+        if self._log is None:
+            raise NotReadyError("the service is starting")
+        try:
+            await self._log.record(decision)
+        except Exception as error:
+            raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error
 
     def stock(self, tenant: str) -> Prepared:
         """The bundle that serves. Raises NotReadyError without one."""

@@ -20,6 +20,7 @@ _BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
 BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/recommendations": Scope.RANK,
     "/v1/rank": Scope.RANK,
+    "/v1/nudge": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/learners/{learner_id}/duties": Scope.RANK,
@@ -40,6 +41,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
 _OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
     ("POST", "/v1/recommendations"): TokenScope.RANK,
     ("POST", "/v1/rank"): TokenScope.RANK,
+    ("POST", "/v1/nudge"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/skills"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/gaps"): TokenScope.RANK,
     ("POST", "/v1/feedback"): TokenScope.FEEDBACK,

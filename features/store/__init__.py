@@ -10,6 +10,7 @@ from features.store.grants import GrantRows, UnknownGrantError
 from features.store.keys import KeyRows, UnknownKeyError
 from features.store.lent import GrantedError
 from features.store.merges import Merge, Merged, MergeError, NotMergedError
+from features.store.nudges import ChoiceOutcome
 from features.store.outcomes import Appended, Counts, Outcome, Progress, PutResult, Version
 from features.store.rows import MAX_BATCH
 from features.store.session import TenantSession
@@ -26,6 +27,7 @@ __all__ = [
     "MOST_VANISH",
     "STORED",
     "Appended",
+    "ChoiceOutcome",
     "ConflictError",
     "Counted",
     "Counts",

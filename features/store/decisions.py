@@ -31,11 +31,8 @@ class DecisionRows(TenantRows):
 
         One about a learner who was erased after it is left out: it may have waited in a spool.
         """
-        rows = [self._decision_row(decision) for decision in decisions]
         with self._writing(DECISIONS) as connection:
-            gone = erased(connection, self.tenant, [row["learner_id"] for row in rows])
-            kept = [row for row in rows if row["decided_at"] > gone.get(row["learner_id"], -NO_LIMIT)]
-            self._insert(connection, DECISIONS, kept)
+            self._record(connection, decisions)
 
     def decision(self, decision_id: str) -> Decision | None:
         """One decision, None when there is none of this id."""
@@ -89,6 +86,12 @@ class DecisionRows(TenantRows):
                 found.append(Decision.model_validate_json(body))
         return [one for one in reversed(found) if one.bundle == bundle]
 
+    def _record(self, connection: sa.Connection, decisions: Sequence[Decision]) -> None:
+        rows = [self._decision_row(decision) for decision in decisions]
+        gone = erased(connection, self.tenant, [row["learner_id"] for row in rows])
+        kept = [row for row in rows if row["decided_at"] > gone.get(row["learner_id"], -NO_LIMIT)]
+        self._insert(connection, DECISIONS, kept)
+
     def _newest(self, query: Any, limit: int) -> Iterator[Any]:
         before, left = NO_LIMIT, limit
         while left > 0:
@@ -108,4 +111,5 @@ class DecisionRows(TenantRows):
             "learner_id": decision.learner_id,
             "decided_at": microseconds(decision.decided_at),
             "body": decision.model_dump_json(),
+            "spoke": int(decision.nudge is not None and decision.nudge.spoke),
         }

@@ -14,7 +14,7 @@ from features.columns import microseconds
 from features.store.locks import hold
 from features.store.names import NameRows
 from features.store.suppression import mark_names
-from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, MERGES, STATEMENTS
+from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, MERGES, NUDGE_CHOICES, STATEMENTS
 from features.store.vouching import forget_vouchers
 from features.xapi.mentions import without
 
@@ -34,6 +34,7 @@ class Erased:
     aliases: int = 0
     references: int = 0
     merges: int = 0
+    nudge_choices: int = 0
 
     def __add__(self, other: "Erased") -> "Erased":
         return Erased(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -49,7 +50,7 @@ class ErasureRows(NameRows):
         somebody never heard of, does no harm, and moves the moment. What they voided stays void: of that only ids are kept.
         """
         with self._writing(EVENTS) as connection:
-            for table in (CATALOGUE, DECISIONS):
+            for table in (CATALOGUE, DECISIONS, NUDGE_CHOICES):
                 hold(connection, table.name, self.tenant)
             names = self._every_name(connection, learner_id)
             last = _last_event(connection, self.tenant, names)
@@ -91,6 +92,7 @@ def _remove(connection: sa.Connection, tenant: str, names: Sequence[str]) -> Era
         + _forget_mentions(connection, tenant, names)
         + forget_vouchers(connection, tenant, names),
         merges=of(MERGES, sa.or_(MERGES.c.learner_id.in_(names), MERGES.c.into_id.in_(names))),
+        nudge_choices=of(NUDGE_CHOICES, NUDGE_CHOICES.c.learner_id.in_(names)),
     )
 
 

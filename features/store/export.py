@@ -11,6 +11,7 @@ from features.store.erasure import naming
 from features.store.events import READ, event_of
 from features.store.merges import Merge, facts_of
 from features.store.names import NameRows
+from features.store.nudges import choices_of
 from features.store.tables import CATALOGUE, DECISIONS, EVENTS, STATEMENTS
 
 
@@ -21,7 +22,8 @@ class ExportRows(NameRows):
         """What is stored of a person, asked for by any name, under all ids that are merged now; None where there is nothing.
 
         JSON-ready. `names`, `learner` and `assignments` in all versions, `merges` (and un-merges) of their ids, `events` (the
-        voided ones with when), `statements` as they came, `decisions`: each list in the order of arrival.
+        voided ones with when), `statements` as they came, `decisions`: each list in the order of arrival; `nudge_choices` as
+        they were made.
         """
         with self._engine.connect() as connection:
             names = self._every_name(connection, learner_id)
@@ -36,6 +38,7 @@ class ExportRows(NameRows):
                 "events": self._events_of(connection, names),
                 "statements": self._bodies(connection, STATEMENTS, names),
                 "decisions": self._bodies(connection, DECISIONS, names),
+                "nudge_choices": [one.model_dump(mode="json") for one in choices_of(connection, self.tenant, names, None)],
             }
         return {"tenant": self.tenant, "learner_id": names[0], "names": names, **found} if any(found.values()) else None
 

@@ -3,11 +3,11 @@
 from features.store.assigned import AssignedRows
 from features.store.audit import AuditRows
 from features.store.counts import CountRows
-from features.store.decisions import DecisionRows
 from features.store.erasure import ErasureRows
 from features.store.export import ExportRows
 from features.store.histories import HistoryRows
 from features.store.imports import ImportRows
+from features.store.nudges import NudgeRows
 from features.store.snapshots import SnapshotRows
 from features.store.statements import StatementRows
 
@@ -17,7 +17,7 @@ class TenantSession(
     HistoryRows,
     CountRows,
     SnapshotRows,
-    DecisionRows,
+    NudgeRows,
     ImportRows,
     ErasureRows,
     ExportRows,

@@ -161,6 +161,7 @@ KEYS: Final = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
     sa.Index("api_keys_tenant", "tenant"),
 )
+# `spoke`: 1 for a nudge that said something.
 DECISIONS: Final = sa.Table(
     "decisions",
     METADATA,
@@ -170,9 +171,35 @@ DECISIONS: Final = sa.Table(
     sa.Column("learner_id", _TEXT, nullable=False),
     sa.Column("decided_at", sa.BigInteger, nullable=False),
     sa.Column("body", _TEXT, nullable=False),
+    sa.Column("spoke", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("tenant", "decision_id"),
     sa.Index("decisions_order", "tenant", "seq"),
     sa.Index("decisions_learner", "tenant", "learner_id"),
+    sqlite_autoincrement=True,
+)
+SPOKEN: Final = DECISIONS.c.spoke == sa.literal_column("1")
+sa.Index(
+    "decisions_spoken",
+    DECISIONS.c.tenant,
+    DECISIONS.c.learner_id,
+    DECISIONS.c.decided_at,
+    sqlite_where=SPOKEN,
+    postgresql_where=SPOKEN,
+)
+# What learners choose about nudges. Rows are added only: the last one that occurred holds.
+NUDGE_CHOICES: Final = sa.Table(
+    "nudge_choices",
+    METADATA,
+    sa.Column("seq", _SEQ, primary_key=True, autoincrement=True),
+    sa.Column("tenant", _TEXT, nullable=False),
+    sa.Column("action_id", _TEXT, nullable=False),
+    sa.Column("learner_id", _TEXT, nullable=False),
+    sa.Column("choice", _TEXT, nullable=False),
+    sa.Column("until", sa.BigInteger),
+    sa.Column("occurred_at", sa.BigInteger, nullable=False),
+    sa.Column("recorded_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("tenant", "action_id"),
+    sa.Index("nudge_choices_learner", "tenant", "learner_id", "occurred_at"),
     sqlite_autoincrement=True,
 )
 IMPORTS: Final = sa.Table(

@@ -9,7 +9,7 @@ from features.store.opening import shown
 from features.store.tables import EVENTS, METADATA, VERSION
 from features.store.wall import build
 
-KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """All versions, oldest first; `features/store/migrations` holds the way from each to the next."""
 NEWEST: Final = KNOWN[-1]
 UNNUMBERED: Final = KNOWN[0]

@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
+from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
+from serving.openapi.nudge import of_nudge
 from serving.openapi.parts import (
     ERRORS,
     REF,
@@ -109,6 +111,7 @@ def _schemas() -> Document:
             EventIn,
             EvidenceIn,
             FeedbackIn,
+            NudgeIn,
             TokenRequest,
             MergeIn,
             *KINDS.values(),
@@ -127,6 +130,7 @@ def _schemas() -> Document:
         CatalogueAnswer,
         LearnerExport,
         AuditAnswer,
+        NudgeAnswer,
         TokenAnswer,
         MergeAnswer,
         Problem,
@@ -205,6 +209,7 @@ def _mounted() -> Document:
         "/v1/events": {"post": events},
         "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
+        "/v1/nudge": of_nudge(),
         **of_rows(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/tokens": {"post": tokens},

@@ -16,7 +16,7 @@ SKILLS: Final = (
 )
 GAPS: Final = "What a learner's role expects and their events do not show, with the items that close it best."
 DUTIES: Final = "What is assigned to a learner or their audiences, until when it is due, and what of it is done."
-_EXPORT: Final = "All that is stored of a learner: their rows in all versions, events, statements, decisions."
+_EXPORT: Final = "All that is stored of a learner: their rows in all versions, events, statements, decisions, choices."
 _ERASE: Final = (
     "Erase a learner under every name they have. What happened until then and is sent again is suppressed; what happens later "
     "starts an empty learner."

@@ -22,6 +22,7 @@ from features.cli import app
 from features.decisions import Decision, Randomisation
 from features.events import Event, Result, Verb
 from features.keys import Scope
+from features.nudges import Choice, NudgeChoice
 from features.store import EventStore, Progress, SchemaError
 from features.store.wall import across
 
@@ -58,6 +59,10 @@ def decision(tenant: str) -> Decision:
     )
 
 
+def stopped(tenant: str) -> NudgeChoice:
+    return NudgeChoice(action_id=tenant, learner_id="ann", choice=Choice.STOP, occurred_at=NOON, recorded_at=NOON)
+
+
 def fill(url: str) -> None:
     opened = EventStore.open(url)
     for tenant in ("acme", "other"):
@@ -68,6 +73,7 @@ def fill(url: str) -> None:
         session.record([decision(tenant)])
         session.record_import({"source": "logs.csv"})
         session.merge("zoe", "ann", occurred_at=NOON, at=NOON)
+        session.choose_nudges(stopped(tenant))
         session.erase("gone", at=NOON)
         opened.keys().add(tenant, "lms", [Scope.RANK, Scope.INGEST], at=NOON)
         opened.grants().add("lender", tenant, at=NOON)
@@ -82,7 +88,7 @@ def everything(url: str, tenant: str = "acme") -> list[object]:
     found = [list(session.events()), session.catalogue(), session.learners(), session.learner("Ä"), session.imports()]
     found += [list(session.voidings()), session.known_items(["xl"]), session.grants()]
     found += [list(session.decisions()), session.progress("logs.csv"), session.counts(), session.history("a-1")]
-    found += [list(session.merges()), session.people()]
+    found += [list(session.merges()), session.people(), session.nudge_choices("ann")]
     found += [opened.keys().listed(tenant), session.last_erasure()]
     opened.close()
     return found
@@ -117,6 +123,7 @@ def test_a_restored_store_answers_as_the_one_that_was_backed_up(store_url: str, 
         "statements": 0,
         "mentions": 0,
         "merges": 2,
+        "nudge_choices": 2,
         "intake": 0,
         "api_keys": 2,
         "grants": 2,

@@ -53,7 +53,8 @@ def test_only_what_is_named_here_works_across_tenants() -> None:
     files = [path for room in ("features", "training", "serving", "experiments") for path in (ROOT / room).rglob("*.py")]
     marker = re.compile(r"wall import .*\b(across|EVERY)\b|nextwise[._]tenant")
     found = {str(path.relative_to(ROOT)) for path in files if marker.search(path.read_text("utf-8"))}
-    assert found == {*ACROSS, "features/store/wall.py", "features/store/migrations/v0009_wall_between_tenants.py"}
+    walls = {f"features/store/migrations/{name}.py" for name in ("v0009_wall_between_tenants", "v0010_nudges")}
+    assert found == {*ACROSS, "features/store/wall.py", *walls}
 
 
 def test_every_table_with_a_tenant_has_its_policy(store: EventStore) -> None:

@@ -13,7 +13,14 @@ from serving.runtime import Runtime
 from serving.settings import Settings
 
 PAGE, EVIL = "https://lms.example", "https://evil.example"
-TOKEN_PATHS = ["/v1/recommendations", "/v1/rank", "/v1/feedback", "/v1/learners/ana/skills", "/v1/learners/ana/gaps"]
+TOKEN_PATHS = [
+    "/v1/recommendations",
+    "/v1/rank",
+    "/v1/nudge",
+    "/v1/feedback",
+    "/v1/learners/ana/skills",
+    "/v1/learners/ana/gaps",
+]
 
 
 @pytest.fixture

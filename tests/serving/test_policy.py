@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving.policy import Policy, load_policy
+from serving.policy import Policy, PolicyFile, load_policy
 
 CHANGES: list[dict[str, Any]] = [
     {"epsilon": 0.1},
@@ -16,6 +16,7 @@ CHANGES: list[dict[str, Any]] = [
     {"diversity": 0.2},
     {"provider_limit": 3},
     {"diversify_rank": True},
+    {"nudges": {"weekly_budget": 1}},
 ]
 
 
@@ -56,3 +57,20 @@ def test_a_wrong_policy_names_file_and_field(tmp_path: Path, text: str, named: s
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"policy\.toml.*{named}"):
         load_policy(path)
+
+
+def test_a_changed_file_holds_at_once_and_a_wrong_one_not_at_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("")
+    followed = PolicyFile(path)
+    assert followed.current() == Policy()
+    path.write_text("[nudges]\nkilled = true\n")
+    assert followed.current().nudges.killed
+    path.write_text("[nudges]\nkilled = maybe\n")
+    assert all(followed.current().nudges.killed for _ in range(2))
+    path.unlink()
+    assert followed.current().nudges.killed
+    assert ["the policy stays as it was" in message for message in caplog.messages] == [True, True]
+    path.write_text("")
+    assert not followed.current().nudges.killed
+    assert PolicyFile(None).current() == Policy()

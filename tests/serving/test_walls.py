@@ -64,6 +64,7 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
             Ask("POST", "/v1/evidence", body) for body in (evidence(EVENT), evidence(EVIDENCE), evidence("own", "olga", "bo"))
         ],
         ("POST", "/v1/feedback"): [Ask("POST", "/v1/feedback", feedback(name)) for name in (FEEDBACK, EVENT, "own-feedback")],
+        ("POST", "/v1/nudge"): [Ask("POST", "/v1/nudge", {"learner_id": name, "channel": "email"}) for name in LEARNERS],
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
         ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),

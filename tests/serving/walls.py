@@ -199,7 +199,8 @@ class World:
     def _number(self, first: int) -> None:
         """Ids of decisions are numbers from here on, so that both worlds toss the same coins."""
         numbers = count(first)
-        self._patch.setattr("serving.runtime.uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers))))
+        for place in ("runtime", "nudging.answer"):
+            self._patch.setattr(f"serving.{place}.uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers))))
 
     def rows(self, tenant: str, *, numbered: bool = True) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of a tenant in all tables; without the numbers that count rows of all tenants, if so wanted."""

@@ -1,0 +1,1 @@
+"""Nudges: whether to say something to a learner at a moment, and what."""

@@ -1,0 +1,95 @@
+"""`POST /v1/nudge`: reads what is known, decides, records. What speaks is decided again in the turn of the store's writer.
+
+So of two requests that come at once the second one knows the first, and no budget is crossed, whichever worker or replica
+they came to. What stays silent crosses nothing, and goes the way of all decisions: the log, and the spool while it is down.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from features.decisions import Decision
+from features.events import MAX_CLOCK_SKEW
+from features.nudges import Limit, NudgeChoice
+from features.store import TenantSession
+from serving.nudging.arms import LONG_REST, Known, Options, options
+from serving.nudging.decide import Ask, decide, decision, silent
+from serving.nudging.payloads import NudgeAnswer, NudgeIn
+from serving.pipeline import HISTORY_UNAVAILABLE
+from serving.prepared import Prepared
+from serving.problems import invalid, later
+from serving.runtime import NotReadyError, Runtime, StoreDownError
+
+_LOG = logging.getLogger("nextwise")
+
+
+class _Read(NamedTuple):
+    known: Known
+    choices: Sequence[NudgeChoice]
+    said: Sequence[Decision]
+
+
+async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
+    """The recorded decision, as a host sees it. Raises RefusedError: 400, 503 where nothing can record it."""
+    try:
+        given = NudgeIn.model_validate(body, strict=False)
+    except ValidationError as error:
+        raise invalid(error) from None
+    try:
+        stock = runtime.stock(tenant)
+        made = await _decided(runtime, tenant, given, stock)
+    except (NotReadyError, StoreDownError) as error:
+        raise later(error) from error
+    runtime.metrics.decided(made)
+    return NudgeAnswer.of(made, stock)
+
+
+async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> Decision:
+    settings, now = runtime.policy.nudges, runtime.clock()
+    try:
+        # By clocks that are ahead of this one others may have acknowledged something a moment ago: it counts as well.
+        known_by = now + MAX_CLOCK_SKEW
+        read = await runtime.beside(tenant, lambda session: _read(session, given.learner_id, now, known_by, stock))
+        found = await runtime.worked_out(len(read.known.given), lambda: options(read.known))
+        return await _recorded(runtime, read, found, Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at))
+    except StoreDownError as error:
+        _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", error)
+    ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, now)
+    nothing = silent(given.channel, Limit.HISTORY_UNAVAILABLE)
+    made = decision(settings, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
+    await runtime.record(made)
+    return made
+
+
+def _read(session: TenantSession, learner_id: str, now: datetime, known_by: datetime, stock: Prepared) -> _Read:
+    learner, events = session.learner(learner_id, at=known_by), session.history(learner_id, known_by=known_by)
+    at = max(now, *(event.recorded_at for event in events)) if events else now  # never before what it knows
+    known = Known(
+        stock,
+        learner_id,
+        at,
+        learner,
+        events,
+        session.duties(learner_id, at=known_by),
+        session.leaves(learner_id, at=known_by),
+        session.grants(at=now) if stock.granted else (),
+    )
+    return _Read(known, session.nudge_choices(learner_id), session.nudges(learner_id, since=now - LONG_REST))
+
+
+async def _recorded(runtime: Runtime, read: _Read, found: Options, ask: Ask) -> Decision:
+    settings = runtime.policy.nudges
+
+    def decided(choices: Sequence[NudgeChoice], said: Sequence[Decision]) -> Decision:
+        return decide(settings, read.known, found, ask, choices, said)
+
+    made = decided(read.choices, read.said)
+    if made.nudge is not None and made.nudge.spoke:
+        who, since = read.known.learner_id, ask.now - LONG_REST
+        return await runtime.write(ask.tenant, lambda session: session.nudge(who, decided, since=since))
+    await runtime.record(made)
+    return made
