@@ -42,6 +42,7 @@ CALLS: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/events"): [{**EVENT, "result": {"score": 1}, "context": {"site": {"a": [1]}}}],
     ("POST", "/v1/evidence"): [{**EVIDENCE, "occurred_at": AT}],
     ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
+    ("POST", "/v1/nudge"): {"learner_id": "ana", "channel": "email", "format": "email"},
     ("POST", "/v1/learners/{learner_id}/merge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/v1/learners/{learner_id}/unmerge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/v1/tokens"): {"learner_id": "ana", "ttl_s": 60, "scopes": ["rank"]},

@@ -14,11 +14,12 @@ RawHeaders = list[tuple[bytes, bytes]]
 class Answer:
     """Passes an answer on, except an error in other words than problem+json: that is held back and said again.
 
-    `more`: headers that are added to whatever is sent.
+    `more`: headers that are added to whatever is sent. `page`: whether people look at it, who may be told in HTML.
     """
 
-    def __init__(self, send: Send, more: RawHeaders) -> None:
+    def __init__(self, send: Send, more: RawHeaders, *, page: bool = False) -> None:
         self._send, self._more = send, more
+        self._words = (PROBLEM_JSON, "text/html") if page else (PROBLEM_JSON,)
         self._held: list[bytes] | None = None
         self.started = False
         self.status = 500
@@ -28,7 +29,7 @@ class Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             media = Headers(raw=message["headers"]).get("content-type", "")
-            if self.status >= 400 and not media.startswith(PROBLEM_JSON):
+            if self.status >= 400 and not media.startswith(self._words):
                 self._held = []
                 return
         if self._held is None:

@@ -26,6 +26,7 @@ from serving import (
     xapi,
 )
 from serving.audit import audit
+from serving.cards.acts import act
 from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
@@ -100,6 +101,7 @@ class Pages:
                 Route("/xapi/statements", self._get_statement, methods=["GET"]),
                 Route("/xapi/statements", self._post_statements, methods=["POST"]),
                 Route("/xapi/statements", self._put_statement, methods=["PUT"]),
+                Route("/nudges/act", self._act, methods=["GET", "POST"]),
                 Route("/livez", self._livez, methods=["GET"]),
                 Route("/readyz", self._readyz, methods=["GET"]),
                 Route("/metrics", self._metrics, methods=["GET"]),
@@ -191,6 +193,9 @@ class Pages:
 
     async def _put_statement(self, request: Request) -> Response:
         return await xapi.put(self.runtime, _sender(), request.headers, _asked(request), await request.json())
+
+    async def _act(self, request: Request) -> Response:
+        return await act(self.runtime, request)
 
     async def _livez(self, request: Request) -> Response:
         return PlainTextResponse("alive\n")

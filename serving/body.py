@@ -12,6 +12,9 @@ from serving.problems import RefusedError
 
 MAX_BODY: Final = 1_000_000
 """Bytes, compressed and not: 1,000 events of a kilobyte each."""
+MAX_FORM: Final = 10_000
+"""Bytes of a form: nobody types into one."""
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data", "")
 LARGE: Final = 50_000
 """Bytes from which on a body is read beside the event loop (a hundred rows take 10 ms)."""
 
@@ -30,7 +33,7 @@ def is_large(headers: Mapping[str, str], body: bytes) -> bool:
 
 async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
     """The body as it was sent, neither decompressed nor parsed. Raises RefusedError: 415, 413."""
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = _media(headers)
     if media != "application/json":
         raise RefusedError(415, f"Content-Type is {media or 'missing'}; send application/json", field="content-type")
     coding = headers.get("content-encoding", "identity").strip().lower()
@@ -41,10 +44,22 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) ->
     return await _read(receive, limit)
 
 
+async def read_form(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """The body of a form as a browser or a mail program sends it, not parsed; it may be empty. RefusedError: 415, 413."""
+    media = _media(headers)
+    if media not in _FORMS:
+        raise RefusedError(415, f"Content-Type is {media}; send a form", field="content-type")
+    return await _read(receive, MAX_FORM)
+
+
 def unpacked(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
     """What `read_body` read, decompressed. Raises RefusedError: 413, 400."""
     packed = headers.get("content-encoding", "identity").strip().lower() == "gzip"
     return _gunzip(body, limit) if packed else body
+
+
+def _media(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

@@ -51,21 +51,32 @@ class Signer:
 
     def token(self, claim: Claim) -> str:
         """The token of a claim."""
-        said = PREFIX + _text(claim.model_dump_json().encode())
-        return f"{said}.{_signature(self._secrets[0], said)}"
+        return self.signed(PREFIX, claim.model_dump_json().encode())
 
     def claim(self, token: str) -> Claim | None:
-        """What a token claims; None where none of the secrets signed it. Whether it still holds is not asked here.
+        """What a token claims; None where none of the secrets signed it. Whether it still holds is not asked here."""
+        try:
+            return None if (said := self.said(PREFIX, token)) is None else Claim.model_validate_json(said)
+        except ValidationError:  # another program has the same secret
+            return None
+
+    def signed(self, prefix: str, data: bytes) -> str:
+        """`prefix`, the data and their signature as one text. The prefix is signed too: it says what the text is for."""
+        said = prefix + _text(data)
+        return f"{said}.{_signature(self._secrets[0], said)}"
+
+    def said(self, prefix: str, text: str) -> bytes | None:
+        """The data of a signed text; None where it has another prefix, or none of the secrets signed it.
 
         Signatures are compared in constant time, and what is not signed is not parsed.
         """
-        said, _, signature = token.rpartition(".")
+        said, _, signature = text.rpartition(".")
         good = [hmac.compare_digest(_signature(secret, said).encode(), signature.encode()) for secret in self._secrets]
-        if not any(good):
+        if not any(good) or not said.startswith(prefix):
             return None
         try:
-            return Claim.model_validate_json(base64.urlsafe_b64decode(_padded(said.removeprefix(PREFIX))))
-        except (ValidationError, ValueError):  # another program has the same secret
+            return base64.urlsafe_b64decode(_padded(said.removeprefix(prefix)))
+        except ValueError:
             return None
 
 

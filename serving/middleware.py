@@ -24,7 +24,7 @@ from serving.keys import Credential
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
-from serving.scopes import KEYED_PATHS, OPEN_PATHS
+from serving.scopes import FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS
 from serving.turns import SMALL
 
 TENANT: ContextVar[str] = ContextVar("tenant")
@@ -65,7 +65,8 @@ class FrontDoor:
         scope = _without_spare_slashes(scope)
         began, headers = perf_counter(), Headers(scope=scope)
         found = self._routes.find(scope["method"], scope["path"])
-        answer = Answer(send, self._runtime().origins.headers(found.route, headers.get("origin")))
+        origins = self._runtime().origins.headers(found.route, headers.get("origin"))
+        answer = Answer(send, origins, page=found.route in FOR_PEOPLE)
         try:
             await self._answer(scope, receive, answer, headers, found)
         except RefusedError as refused:

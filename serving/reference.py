@@ -63,7 +63,8 @@ def _route(path: str, method: str, operation: Document, first: bool) -> str:
         parts.append(f"<pre>{escape(call)}</pre>")
     parts += [_parameters(operation["parameters"])] if "parameters" in operation else []
     if "requestBody" in operation:
-        parts.append(f"<p>Body: {_type(operation['requestBody']['content']['application/json']['schema'])}</p>")
+        media, content = next(iter(operation["requestBody"]["content"].items()))
+        parts.append(f"<p>Body: {'a form' if 'form' in media else _type(content['schema'])}</p>")
     parts.append("<table><tr><th>Status<th>Meaning<th>Body</tr>")
     parts += [_answer(status, answer) for status, answer in sorted(operation["responses"].items())]
     return "".join([*parts, "</table>"])

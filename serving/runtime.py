@@ -98,6 +98,7 @@ class Runtime:
         self.origins = Origins(settings.origins)
         self.rates = Rates(settings.rate_per_s)
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
+        self.link_strangers = Strangers()
         self.turns = Turns()
         self._policy = PolicyFile(settings.policy)
         self.bundles = Bundles(settings.bundles)

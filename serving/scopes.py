@@ -14,6 +14,8 @@ KEYED_PATHS: Final = ("/v1/", "/xapi/")
 """What starts like this needs a key."""
 OPEN_PATHS: Final[Set[str]] = frozenset({"/xapi/about"})
 """What needs none all the same: xAPI wants its versions said to everybody."""
+FOR_PEOPLE: Final[Set[str]] = frozenset({"/nudges/act"})
+"""Pages behind links that people were sent: the link is the credential, and a browser is told in HTML what is wrong."""
 _BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
     ("DELETE", "/v1/learners/{learner_id}"): Scope.ADMIN,  # to erase a person is more than to send rows
 }

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _HOME = "nextwise-bentoml-"
 _SECRET_BYTES = 32
+_PUBLIC = re.compile(r"https?://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 _ORIGIN = re.compile(r"https?://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?")
 
 
@@ -30,7 +31,7 @@ class Settings(BaseSettings):
     learner's history before it goes without. rate_per_s: requests a second that a key may send to one worker, twice as many
     in a burst; 0: any number. token_secret: what learner tokens are signed with, empty for none; token_secret_before:
     another that is accepted, while the first takes its place. cors_origins: origins whose pages may call with a token,
-    separated by commas.
+    separated by commas. public_url: where learners' browsers reach this service, for the links of nudges; empty for none.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     token_secret: SecretStr = SecretStr("")
     token_secret_before: SecretStr = SecretStr("")
     cors_origins: str = ""
+    public_url: str = Field(default="", max_length=200)
     shadow_share: float = Field(default=0.05, ge=0, le=1)
     deadline_ms: float = Field(default=500.0, gt=0)
     prometheus_dir: str | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
@@ -67,6 +69,16 @@ class Settings(BaseSettings):
                 "https://lms.example, in small letters, without a path; `*` is none, for it would let every page call"
             )
         return origins
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if url and not _PUBLIC.fullmatch(url):
+            raise ValueError(
+                f"{url!r} is no address of a service: write scheme, host, and port and path if any, such as "
+                "https://learn.example, without a slash at the end"
+            )
+        return url
 
     @property
     def token_secrets(self) -> tuple[str, ...]:

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from features.catalogue import Learner
 from features.decisions import Decision
 from features.events import MAX_CLOCK_SKEW
-from features.nudges import Limit, NudgeChoice
+from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
+from serving.cards.cards import Place, card
 from serving.nudging.arms import LONG_REST, Known, Options, options
 from serving.nudging.decide import Ask, decide, decision, silent
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
@@ -41,28 +43,33 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
         raise invalid(error) from None
     try:
         stock = runtime.stock(tenant)
-        made = await _decided(runtime, tenant, given, stock)
+        made, learner = await _decided(runtime, tenant, given, stock)
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     runtime.metrics.decided(made)
-    return NudgeAnswer.of(made, stock)
+    answer = NudgeAnswer.of(made, stock)
+    if given.format is None or answer.arm is Arm.NOTHING:
+        return answer
+    place = Place(runtime.signer, runtime.settings.public_url)
+    return answer.with_card(card(given.format, made, stock, learner, place), place.note)
 
 
-async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> Decision:
+async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> tuple[Decision, Learner | None]:
     settings, now = runtime.policy.nudges, runtime.clock()
     try:
         # By clocks that are ahead of this one others may have acknowledged something a moment ago: it counts as well.
         known_by = now + MAX_CLOCK_SKEW
         read = await runtime.beside(tenant, lambda session: _read(session, given.learner_id, now, known_by, stock))
         found = await runtime.worked_out(len(read.known.given), lambda: options(read.known))
-        return await _recorded(runtime, read, found, Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at))
+        ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at)
+        return await _recorded(runtime, read, found, ask), read.known.learner
     except StoreDownError as error:
         _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", error)
     ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, now)
     nothing = silent(given.channel, Limit.HISTORY_UNAVAILABLE)
     made = decision(settings, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
     await runtime.record(made)
-    return made
+    return made, None
 
 
 def _read(session: TenantSession, learner_id: str, now: datetime, known_by: datetime, stock: Prepared) -> _Read:

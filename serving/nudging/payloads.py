@@ -1,12 +1,14 @@
 """What goes in and out of `POST /v1/nudge`."""
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from features.decisions import Decision
 from features.events import Id
 from features.nudges import Arm, Channel, Limit
+from serving.cards.cards import Format
 from serving.prepared import Prepared
 
 
@@ -17,6 +19,7 @@ class NudgeIn(BaseModel):
 
     learner_id: Id = Field(description="The host's id of the learner.")
     channel: Channel = Field(description="Where it would be said. The budget counts all channels together.")
+    format: Format | None = Field(None, description="The form of the `card` to answer with; absent: no card.")
 
 
 class NudgeItem(BaseModel):
@@ -39,7 +42,8 @@ class NudgeAnswer(BaseModel):
     speaks.
 
     `propensity`: the probability of this arm. `withheld`: the limit that forbids to speak, null where none does; then
-    `next_allowed_at` is when none will, where that is known. `reason`: in words, for whoever asks why.
+    `next_allowed_at` is when none will, where that is known. `reason`: in words, for whoever asks why. `card`: what to send, in
+    the learner's language and the `format` that was asked for; null where it stays silent. `card_note`: what the card lacks.
     """
 
     decision_id: str
@@ -58,6 +62,12 @@ class NudgeAnswer(BaseModel):
     skill: NudgeSkill | None
     assignment_id: str | None
     due_at: datetime | None
+    card: dict[str, JsonValue] | None = None
+    card_note: str | None = None
+
+    def with_card(self, card: dict[str, JsonValue], note: str | None) -> Self:
+        """The answer with a card, and what that lacks."""
+        return self.model_copy(update={"card": card, "card_note": note})
 
     @classmethod
     def of(cls, decision: Decision, stock: Prepared) -> "NudgeAnswer":

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
+from serving.openapi.actions import of_actions
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
 from serving.openapi.nudge import of_nudge
 from serving.openapi.parts import (
@@ -223,6 +224,7 @@ def _mounted() -> Document:
         "/v1/learners/{learner_id}/export": {"get": export()},
         "/v1/learners/{learner_id}/merge": {"post": joined("merge", MERGE)},
         "/v1/learners/{learner_id}/unmerge": {"post": joined("unmerge", UNMERGE)},
+        "/nudges/act": of_actions(),
         "/livez": get_of("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
         "/metrics": get_of("metrics", "Prometheus metrics", "text/plain"),

@@ -38,6 +38,15 @@ def test_both_secrets_of_a_change_are_accepted_and_the_first_signs() -> None:
     assert new.claim(old.token(CLAIM)) is None
 
 
+def test_what_was_signed_for_one_thing_is_good_for_no_other() -> None:
+    signer = Signer([NEW])
+    text = signer.signed("nwx1.", b"said")
+    assert signer.said("nwx1.", text) == b"said"
+    assert signer.said("nwy1.", text) is None
+    assert signer.said("nwy1.", "nwy1." + text.removeprefix("nwx1.")) is None
+    assert signer.claim(signer.signed("nwx1.", CLAIM.model_dump_json().encode())) is None
+
+
 def test_without_a_secret_nothing_is_good() -> None:
     assert not Signer([])
     assert Signer([]).claim(Signer([NEW]).token(CLAIM)) is None

@@ -99,8 +99,12 @@ def test_no_query_makes_it_fail(client: TestClient, query: str) -> None:
         assert answer.status_code < 500, f"{path}?{query}: {answer.text}"
 
 
+FORMS = {("POST", "/nudges/act")}
+"""What takes no JSON: see `tests/serving/cards/test_acts.py`."""
+
+
 def test_every_route_that_takes_a_body_is_called(client: TestClient) -> None:
-    taken = {(method, path.partition("?")[0]) for method, path in CALLS}
+    taken = {(method, path.partition("?")[0]) for method, path in CALLS} | FORMS
     for path in routes():
         allowed = client.patch(path, content=b"{}", headers={"Content-Type": "application/json"}).headers.get("allow", "")
         assert {(method, path) for method in ("POST", "PUT") if method in allowed} <= taken

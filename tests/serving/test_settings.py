@@ -47,3 +47,17 @@ def test_secrets_of_tokens_are_long_and_never_shown(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NEXTWISE_TOKEN_SECRET", "n" * 32)
     assert Settings().token_secrets == ("n" * 32, "o" * 32)
     assert "nnn" not in repr(Settings())
+
+
+@pytest.mark.parametrize("url", ["https://learn.example", "http://localhost:3000", "https://learn.example:8443/next/wise"])
+def test_the_public_address_is_where_browsers_reach_the_service(url: str) -> None:
+    assert Settings(public_url=url).public_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["learn.example", "https://learn.example/", "https://a.example/?x=1", "javascript:alert(1)", "https://a b", "https://é"],
+)
+def test_what_is_no_address_is_refused_in_words(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"is no address of a service: write scheme, host"):
+        Settings(public_url=url)

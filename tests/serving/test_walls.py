@@ -26,6 +26,7 @@ from walls import (
     OTHER,
     ROWS,
     SAID,
+    SECRET,
     TAKEN_BACK,
     VOIDING,
     Ask,
@@ -43,6 +44,8 @@ from walls import (
 
 from serving import service
 from serving.app import APIS
+from serving.cards.links import Action, Link, token
+from serving.claims import Signer
 
 STATEMENTS = "/xapi/statements"
 FOR_OPERATORS = {("GET", "/metrics")}
@@ -55,6 +58,7 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
     asked = [{"learner_id": name, "exclude": [ITEM], "limit": 3} for name in LEARNERS]
     ranked = [{"learner_id": name, "candidates": [ITEM, COURSE, "calm", "weld-0"]} for name in LEARNERS]
     events = [event(EVENT), event(EVIDENCE, verb="started"), *(event(f"own-{name}", name, COURSE) for name in LEARNERS)]
+    links = ["nwa1.x.y", token(Signer([SECRET]), Link(ASKING, DECISION, Action.STOP, 2**33))]
     statements = [said(SAID, "failed"), voids(FREE, SAID), voids(TAKEN_BACK, VOIDING)]
     found = {
         ("POST", "/v1/recommendations"): [Ask("POST", "/v1/recommendations", body) for body in asked],
@@ -65,6 +69,8 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ],
         ("POST", "/v1/feedback"): [Ask("POST", "/v1/feedback", feedback(name)) for name in (FEEDBACK, EVENT, "own-feedback")],
         ("POST", "/v1/nudge"): [Ask("POST", "/v1/nudge", {"learner_id": name, "channel": "email"}) for name in LEARNERS],
+        ("GET", "/nudges/act"): [Ask("GET", f"/nudges/act?t={link}") for link in links],
+        ("POST", "/nudges/act"): [Ask("POST", f"/nudges/act?t={link}") for link in links],
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
         ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),
