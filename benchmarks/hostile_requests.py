@@ -39,6 +39,7 @@ LEARNER: Final = {"id": "new", "aliases": ["alias"], "spells": [{"since": AT}], 
 CALLS: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/recommendations"): {"learner_id": "ana", "limit": 3, "exclude": ["calm"], "max_minutes": 9.5, "surface": "x"},
     ("POST", "/v1/rank"): {"learner_id": "ana", "candidates": ["calm", "data"], "types": ["course"], "languages": ["en"]},
+    ("POST", "/v1/explain"): {"learner_id": "ana", "items": ["calm", "x"], "limit": 3, "languages": ["en"]},
     ("POST", "/v1/events"): [{**EVENT, "result": {"score": 1}, "context": {"site": {"a": [1]}}}],
     ("POST", "/v1/evidence"): [{**EVIDENCE, "occurred_at": AT}],
     ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
@@ -106,7 +107,18 @@ _BOMB: Final = gzip.compress(b" " * 50_000_000, 9)
 _NESTED_BOMB: Final = gzip.compress(gzip.compress(b"[" * 50_000_000, 9), 9)
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _QUERIES: Final = (
-    *("at=now", "at=9999-12-31T23:59:59%2B14:00", "at=", "at=a&at=b", "skill=%00", "limit=1e9", "%00=%00", "limit=-1", "&&&="),
+    *(
+        "at=now",
+        "at=9999-12-31T23:59:59%2B14:00",
+        "at=",
+        "at=a&at=b",
+        "skill=%00",
+        "why=%00",
+        "limit=1e9",
+        "%00=%00",
+        "limit=-1",
+        "&&&=",
+    ),
     *("statementId=%00", "statementId=a&voidedStatementId=b", "voidedStatementId=8f87ccde-bb56-4c2e-ab83-44982ef22df0"),
     *(
         "snapshot=true",

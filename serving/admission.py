@@ -14,6 +14,8 @@ from serving.routes import Found
 from serving.scopes import scope_of, token_scope_of
 
 _CHALLENGE: Final = 'Bearer realm="nextwise", Basic realm="nextwise", charset="UTF-8"'
+_OF_PAGES: Final = 'Basic realm="nextwise", charset="UTF-8"'
+"""A browser reads one challenge a header, and asks the person only for Basic."""
 _WORDS: Final[Mapping[Refusal, str]] = {
     Refusal.MISSING: "no key; send `Authorization: Bearer KEY`, or Basic with the key as password",
     Refusal.UNKNOWN: "no such key; send `Authorization: Bearer KEY`, or Basic with the key as password",
@@ -25,9 +27,9 @@ _WORDS: Final[Mapping[Refusal, str]] = {
 }
 
 
-async def admitted(keys: Keys, authorization: str | None, sender: str, metrics: Metrics) -> Credential:
-    """The credential of a request. `sender`: the address that it came from. RefusedError: 401 without one, 429 for one that is
-    not known where too many came that nobody has, 503 while nobody can say whether it is one.
+async def admitted(keys: Keys, authorization: str | None, sender: str, metrics: Metrics, *, page: bool = False) -> Credential:
+    """The credential of a request. `sender`: the address that it came from. `page`: a browser asks for it. RefusedError: 401
+    without one, 429 for one that is not known where too many came that nobody has, 503 while nobody can say whether it is one.
     """
     try:
         found = await keys.found(authorization, sender)
@@ -40,7 +42,9 @@ async def admitted(keys: Keys, authorization: str | None, sender: str, metrics: 
     if isinstance(found, Credential):
         return found
     metrics.refused.labels(found.value).inc()
-    raise RefusedError(401, _WORDS[found], field="authorization", headers={"WWW-Authenticate": _CHALLENGE})
+    raise RefusedError(
+        401, _WORDS[found], field="authorization", headers={"WWW-Authenticate": _OF_PAGES if page else _CHALLENGE}
+    )
 
 
 def hold_back(credential: Credential, rates: Rates, token_rates: Rates, metrics: Metrics) -> None:

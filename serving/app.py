@@ -34,6 +34,7 @@ from serving.middleware import CREDENTIAL, TENANT, FrontDoor
 from serving.nudging.answer import nudge
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
+from serving.questions import asked as questions
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
 
@@ -85,6 +86,9 @@ class Pages:
                 Route("/v1/evidence", self._evidence, methods=["POST"]),
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/nudge", self._nudge, methods=["POST"]),
+                Route("/v1/decisions/{decision_id:path}", self._decision, methods=["GET"]),
+                Route("/v1/explain", self._explain, methods=["POST"]),
+                Route("/preview/{learner_id:path}", self._preview, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/duties", self._duties, methods=["GET"]),
@@ -143,6 +147,17 @@ class Pages:
 
     async def _nudge(self, request: Request) -> Response:
         return _json(await nudge(self.runtime, TENANT.get(), await request.json()))
+
+    async def _decision(self, request: Request) -> Response:
+        return _json(await questions.decision(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"]))
+
+    async def _explain(self, request: Request) -> Response:
+        return _json(await questions.explain(self.runtime, CREDENTIAL.get(), await request.json()))
+
+    async def _preview(self, request: Request) -> Response:
+        learner_id = request.path_params["learner_id"]
+        text = await questions.preview(self.runtime, CREDENTIAL.get(), learner_id, _asked(request))
+        return HTMLResponse(text, headers=questions.HEADERS)
 
     async def _skills(self, request: Request) -> Response:
         return _json(await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))

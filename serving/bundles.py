@@ -49,6 +49,12 @@ class Bundles:
         served = self.current(tenant)
         return None if found is None or served is None or found.bundle.name == served.bundle.name else found
 
+    def named(self, tenant: str, name: str) -> Prepared | None:
+        """The bundle of this name, where it serves or did before the one that does."""
+        served = self._served.get(tenant)
+        known = () if served is None else (served.stock, served.previous)
+        return next((one for one in known if one is not None and one.bundle.name == name), None)
+
     @property
     def served(self) -> dict[str, Served]:
         """All tenants that are served."""

@@ -22,6 +22,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from features.catalogue import CatalogueRow, Learner
+from features.decisions import Decision
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.payloads import (
     MAX_EVENTS,
@@ -51,6 +52,7 @@ from serving.payloads import (
     TokenAnswer,
     TokenRequest,
 )
+from serving.questions.payloads import ExplainAnswer, ExplainRequest
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
 _PACKED_FROM: Final = 4_096
@@ -105,6 +107,14 @@ class Client:
     def rank(self, request: RankRequest) -> RankAnswer:
         """Your own candidates in order, and the rule that removed each of the others."""
         return self._ask("POST", "/v1/rank", RankAnswer, _body(request))
+
+    def explain(self, request: ExplainRequest) -> ExplainAnswer:
+        """Why these items, or why not: of a decision, or of what would be shown now."""
+        return self._ask("POST", "/v1/explain", ExplainAnswer, _body(request))
+
+    def decision(self, decision_id: str) -> Decision:
+        """A recorded decision. ProblemError 404 where there is none."""
+        return self._ask("GET", f"/v1/decisions/{quote(decision_id, safe='')}", Decision)
 
     def record(self, events: Iterable[EventIn]) -> EventsAnswer:
         """Store events, a thousand a call; one result each, in order. A wrong one does not keep the others out."""

@@ -133,6 +133,11 @@ class Spool:
         """Whether anything waits to be stored."""
         return self._open is not None or bool(self._waiting)
 
+    @property
+    def waiting_anywhere(self) -> bool:
+        """Whether a file of any process on this folder waits to be stored."""
+        return any(self._folder.glob("decisions-*.jsonl"))
+
     def append(self, decisions: Sequence[Decision]) -> None:
         """Write and sync."""
         with self._lock:

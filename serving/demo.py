@@ -1,4 +1,4 @@
-"""The service from a host's side: ask for three learners, record one event, ask again."""
+"""The service from a host's side: ask for three learners, why and why not, record one event, ask again."""
 
 import json
 import time
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from rich.console import Console
@@ -20,6 +21,8 @@ from serving.settings import Settings
 from training.bundle import BundleError, bundle_folder, load_bundle, read_pointer
 
 _SEARCHED = 300
+_WHY_NOT = ("prerequisites", "in_progress", "finished", "other_audience")
+"""Rules of which one is shown at work."""
 
 
 class DemoError(Exception):
@@ -37,14 +40,21 @@ class Host:
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """One call. Raises DemoError with the service's own words."""
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        return self._answer(path, Request(self.url + path, json.dumps(body).encode(), headers))
+
+    def _answer(self, path: str, request: Request) -> dict[str, Any]:
         try:
-            with urlopen(Request(self.url + path, json.dumps(body).encode(), headers), timeout=10) as answer:
+            with urlopen(request, timeout=10) as answer:
                 found: dict[str, Any] = json.load(answer)
         except HTTPError as error:
             raise DemoError(f"{path} answered {error.code}: {error.read().decode()}") from error
         except (URLError, OSError) as error:
             raise DemoError(f"{self.url}{path}: {error}; is the service running (python -m serving serve)?") from error
         return found
+
+    def get(self, path: str) -> dict[str, Any]:
+        """One question. Raises DemoError with the service's own words."""
+        return self._answer(path, Request(self.url + path, headers={"Authorization": f"Bearer {self.key}"}))
 
     def recommend(self, learner: Learner) -> dict[str, Any]:
         """Five items for a learner."""
@@ -67,8 +77,10 @@ def run(url: str, settings: Settings, *, wait_s: float, console: Console) -> Non
     finally:
         store.close()
     answers = [_show(host, learner, console) for learner in learners]
+    _why(host, learners[0], answers[0], console)
     _next_answer(host, learners[0], answers[0], console)
     console.print(
+        f"\nPreview        {url}/preview/{quote(learners[0].id, safe='')} (the key as password)"
         f"\nAPI reference  {url}/docs\nMetrics        {url}/metrics\nMLflow         make mlflow, then http://127.0.0.1:5000"
     )
 
@@ -123,6 +135,22 @@ def _print_rows(host: Host, answer: Mapping[str, Any], console: Console) -> None
             console.print(f"    {item['position'] + 1}. {escape(_title(host, item['item_id']))}")
             for reason in item["reasons"]:
                 console.print(f"       [dim]{escape(reason)}[/dim]")
+
+
+def _why(host: Host, learner: Learner, answer: Mapping[str, Any], console: Console) -> None:
+    """Why the first item is there, and why two others of the catalogue are not."""
+    decision = host.get(f"/v1/decisions/{answer['decision_id']}")
+    shown = [item["item_id"] for row in decision["rows"] for item in row["items"]]
+    removed = [decision["removed"][rule][0] for rule in _WHY_NOT if rule in decision["removed"]]
+    gone = {*shown, *(item_id for ids in decision["removed"].values() for item_id in ids)}
+    left = [item_id for item_id in host.catalogue.items if item_id not in gone]
+    asked = {"learner_id": learner.id, "decision_id": answer["decision_id"]}
+    told = host.post("/v1/explain", {**asked, "items": [*shown[:1], *removed[:1], *left[:1]]})
+    for item in told["items"]:
+        why = "Why" if item["outcome"] == "shown" else "Why not"
+        console.print(f"\n[bold]{why} {escape(item['title'] or item['item_id'])}?[/bold]\n  {escape(item['why'])}")
+        if item["change"]:
+            console.print(f"  [dim]{escape(item['change'])}[/dim]")
 
 
 def _title(host: Host, item_id: str) -> str:

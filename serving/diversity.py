@@ -16,6 +16,8 @@ from serving.contents import Floats
 
 POOL: Final = 100
 """The best of a row among which diversity chooses."""
+PROVIDER_LIMIT: Final = "provider_limit"
+DIVERSITY: Final = "diversity"
 LEAST_NEW: Final = 0.01
 """Two items with less than this of their content apart are the same to diversity."""
 
@@ -120,7 +122,7 @@ class Diverse:
     def given_up(self) -> dict[str, list[int]]:
         """By rule, the candidates that would have stood in the row by score and were passed over for it."""
         best = self._free & (np.arange(len(self._free)) < self._slots)
-        found = {"provider_limit": best & self._blocked, "diversity": best & self._passed & ~self._blocked}
+        found = {PROVIDER_LIMIT: best & self._blocked, DIVERSITY: best & self._passed & ~self._blocked}
         return {rule: self._ordered[mask].tolist() for rule, mask in found.items()}
 
     def _within_limit(self, providers: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ from serving.keys import Credential
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
-from serving.scopes import FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS
+from serving.scopes import FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
 from serving.turns import SMALL
 
 TENANT: ContextVar[str] = ContextVar("tenant")
@@ -113,7 +113,8 @@ class FrontDoor:
 
     async def _admitted(self, authorization: str | None, scope: Scope, found: Found) -> Credential:
         runtime, method, (sender, _) = self._runtime(), scope["method"], scope.get("client") or ("", 0)
-        credential = await admitted(runtime.keys, authorization, sender, runtime.metrics)
+        page = scope["path"].startswith(PAGES)
+        credential = await admitted(runtime.keys, authorization, sender, runtime.metrics, page=page)
         hold_back(credential, runtime.rates, runtime.token_rates, runtime.metrics)
         if found.route == UNKNOWN:
             raise RefusedError(404, "there is nothing at this path; /docs lists what there is")

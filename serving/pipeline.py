@@ -22,21 +22,26 @@ from features.events import Event
 from features.grants import Grant
 from features.ranking import FEATURES, Context, features
 from serving.cold import by_skills
-from serving.diversity import POOL, Above, Diverse
+from serving.diversity import DIVERSITY, POOL, PROVIDER_LIMIT, Above, Diverse
 from serving.dressing import Filled, dressed
-from serving.eligibility import RULES_VERSION, Facts, eligible
+from serving.eligibility import RULES, RULES_VERSION, Facts, eligible
 from serving.exploration import ByScore, Slot, fill, seed_of
-from serving.hydrated import hydrate
+from serving.hydrated import Hydrated, hydrate
 from serving.owed import owed
 from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
-from serving.scoring import best_first, score
+from serving.scoring import Scores, best_first, score
 from serving.shelves import Stand, plan
 
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
 MODEL_FAILED: Final = "model_failed"
 PERSONALISATION_OFF: Final = "personalisation_off"
+UNKNOWN_ITEM: Final = "unknown_item"
+NO_SCORE: Final = "no_score"
+BEYOND_LIMIT: Final = "beyond_limit"
+REMOVALS: Final = (*RULES, UNKNOWN_ITEM, NO_SCORE, PROVIDER_LIMIT, DIVERSITY, BEYOND_LIMIT)
+"""Every name under which a decision lists items that it does not show."""
 
 
 @dataclass
@@ -53,6 +58,17 @@ class Stages:
         self.ms[stage] = round((now - self._since) * 1000, 3)
         self._since = now
         self.counts |= counts
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A decision, and what its stages found on the way to it. `scored`: int32, what was left to show, best first by score."""
+
+    decision: Decision
+    facts: Facts
+    known: Hydrated
+    scores: Scores
+    scored: NDArray[np.int32]
 
 
 def rank(
@@ -74,6 +90,34 @@ def rank(
     `fallback` names why the caller degrades (`history_unavailable`, `model_failed`): the ranking is then plain popularity,
     and still obeys every rule.
     """
+    return ranked(
+        stock,
+        request,
+        learner,
+        history,
+        at=at,
+        decision_id=decision_id,
+        policy=policy,
+        fallback=fallback,
+        grants=grants,
+        assigned=assigned,
+    ).decision
+
+
+def ranked(
+    stock: Prepared,
+    request: Request,
+    learner: Learner | None,
+    history: Sequence[Event],
+    *,
+    at: datetime,
+    decision_id: str,
+    policy: Policy,
+    fallback: str | None = None,
+    grants: tuple[Grant, ...] = (),
+    assigned: Assigned = NOTHING,
+) -> Ranked:
+    """What `rank` says, with the results of its stages, for whoever asks why."""
     stages = Stages()
     if learner is not None and not learner.personalisation:
         fallback = fallback or PERSONALISATION_OFF
@@ -93,11 +137,11 @@ def rank(
     stand = Stand(stock, request, facts, known, scores, scored, duties)
     rows, left_out = _rows(stand, policy, random.Random(seed_of(decision_id)))
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
-    removed |= {"unknown_item": unknown, "no_score": stock.ids_of(kept[~scores.scored[kept]]), **left_out}
+    removed |= {UNKNOWN_ITEM: unknown, NO_SCORE: stock.ids_of(kept[~scores.scored[kept]]), **left_out}
     shown = [item.item_id for row in rows for item in row.items]
     removed = _not_shown(removed, barred, set(shown))
     explores = policy.explore_rank or not isinstance(request, RankRequest)
-    return Decision(
+    decision = Decision(
         decision_id=decision_id,
         tenant=stock.bundle.manifest.tenant,
         learner_id=request.learner_id,
@@ -121,6 +165,7 @@ def rank(
         fallback=fallback,
         stages_ms=stages.ms,
     )
+    return Ranked(decision, facts, known, scores, scored)
 
 
 def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tuple[str, ...]]:
@@ -195,7 +240,7 @@ def _left_out(
     """Each item under one rule: what a provider limit or diversity kept out, and for `/v1/rank` what the limit cut off."""
     rules = {index: rule for found in reversed(given_up) for rule, indices in found.items() for index in indices}
     if isinstance(request, RankRequest):
-        rules = dict.fromkeys(scored.tolist(), "beyond_limit") | rules
+        rules = dict.fromkeys(scored.tolist(), BEYOND_LIMIT) | rules
     for index in shown:
         rules.pop(index, None)
     found: dict[str, tuple[str, ...]] = {}

@@ -15,11 +15,13 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bott
 _EXAMPLES: Final = {
     "/v1/recommendations": '{"learner_id": "LEARNER_ID", "limit": 5, "max_minutes": 15}',
     "/v1/rank": '{"learner_id": "LEARNER_ID", "candidates": ["ITEM_ID", "OTHER_ITEM_ID"]}',
+    "/v1/explain": '{"learner_id": "LEARNER_ID", "decision_id": "DECISION_ID", "items": ["ITEM_ID", "OTHER_ITEM_ID"]}',
     "/v1/events": '{"event_id": "EVENT_ID", "learner_id": "LEARNER_ID",\n  "verb": "completed", "object_id": "ITEM_ID", '
     '"occurred_at": "2026-01-31T09:00:00Z"}',
 }
 
 _QUERIES: Final = {
+    "/v1/decisions/{decision_id}": "/v1/decisions/DECISION_ID",
     "/v1/learners/{learner_id}/skills": "/v1/learners/LEARNER_ID/skills?skill=SKILL_ID&at=2026-01-31T09:00:00Z",
     "/v1/learners/{learner_id}/gaps": "/v1/learners/LEARNER_ID/gaps?limit=3",
 }

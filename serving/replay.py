@@ -7,13 +7,18 @@ from features.events import Event
 from features.store import TenantSession
 from serving.eligibility import RULES_VERSION
 from serving.payloads import RankRequest, RecommendationsRequest, Request
-from serving.pipeline import HISTORY_UNAVAILABLE, PERSONALISATION_OFF, rank
+from serving.pipeline import HISTORY_UNAVAILABLE, PERSONALISATION_OFF, Ranked, ranked
 from serving.policy import Policy
 from serving.prepared import Prepared
 
 
 def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: Decision) -> Decision:
-    """The decision as it would be made again from the events that it read.
+    """The decision of `replayed`."""
+    return replayed(session, stock, policy, decision).decision
+
+
+def replayed(session: TenantSession, stock: Prepared, policy: Policy, decision: Decision) -> Ranked:
+    """The decision as it would be made again from the events that it read, with the results of its stages.
 
     The log names them, so nothing that came later plays a part: no late statement, no import of history, no event that was
     being written while the decision was made. Raises ValueError when bundle, policy or tenant are not the ones that made
@@ -27,7 +32,7 @@ def replay(session: TenantSession, stock: Prepared, policy: Policy, decision: De
     known = decision.fallback != HISTORY_UNAVAILABLE
     learner = session.learner(decision.learner_id, at=decision.decided_at) if known else None
     history = _events_read(session, decision)
-    return rank(
+    return ranked(
         stock,
         recorded_request(decision),
         learner,

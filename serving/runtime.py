@@ -191,9 +191,17 @@ class Runtime:
             raise NotReadyError(f"no bundle is loaded for tenant {tenant}; {self.bundles.refused.get(tenant, 'publish one')}")
         return stock
 
-    async def known(self, tenant: str, learner_id: str, at: datetime, stock: Prepared) -> Known:
-        """A learner's catalogue row and events as known at `at`. Raises StoreDownError: nothing stands in for them."""
-        found = await self._known(tenant, learner_id, at, stock)
+    @property
+    def spooling(self) -> bool:
+        """Whether decisions wait on this machine to be stored."""
+        return self._spool is not None and self._spool.waiting_anywhere
+
+    async def known(self, tenant: str, learner_id: str, at: datetime, stock: Prepared, *, duties: bool = False) -> Known:
+        """A learner's catalogue row and events as known at `at`, `duties`: and what is assigned to them.
+
+        Raises StoreDownError: nothing stands in for them.
+        """
+        found = await self._known(tenant, learner_id, at, stock, duties=duties)
         if found.fallback is not None:
             raise StoreDownError("the learner's events cannot be read at the moment")
         return found

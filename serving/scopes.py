@@ -10,7 +10,9 @@ from features.catalogue import KINDS
 from features.keys import Scope
 from serving.claims import TokenScope
 
-KEYED_PATHS: Final = ("/v1/", "/xapi/")
+PAGES: Final = "/preview/"
+"""What a browser asks for, with a key or token as password."""
+KEYED_PATHS: Final = ("/v1/", "/xapi/", PAGES)
 """What starts like this needs a key."""
 OPEN_PATHS: Final[Set[str]] = frozenset({"/xapi/about"})
 """What needs none all the same: xAPI wants its versions said to everybody."""
@@ -23,6 +25,9 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/recommendations": Scope.RANK,
     "/v1/rank": Scope.RANK,
     "/v1/nudge": Scope.RANK,
+    "/v1/decisions/{decision_id}": Scope.RANK,
+    "/v1/explain": Scope.RANK,
+    "/preview/{learner_id}": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/learners/{learner_id}/duties": Scope.RANK,
@@ -44,6 +49,9 @@ _OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
     ("POST", "/v1/recommendations"): TokenScope.RANK,
     ("POST", "/v1/rank"): TokenScope.RANK,
     ("POST", "/v1/nudge"): TokenScope.RANK,
+    ("GET", "/v1/decisions/{decision_id}"): TokenScope.RANK,
+    ("POST", "/v1/explain"): TokenScope.RANK,
+    ("GET", "/preview/{learner_id}"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/skills"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/gaps"): TokenScope.RANK,
     ("POST", "/v1/feedback"): TokenScope.FEEDBACK,

@@ -156,13 +156,13 @@ def never_heard_of(learner_id: str, at: datetime) -> RefusedError:
     return RefusedError(404, words, field="learner_id")
 
 
-def check_id(learner_id: str) -> None:
+def check_id(given: str, field: str = "learner_id") -> None:
     """Raises RefusedError (400) for what is no id."""
     try:
-        _ID.validate_python(learner_id)
+        _ID.validate_python(given)
     except ValidationError as error:
         said = error.errors(include_url=False)[0]["msg"]
-        raise RefusedError(400, f"learner_id: {said}", field="learner_id") from None
+        raise RefusedError(400, f"{field}: {said}", field=field) from None
 
 
 def _head(stock: Prepared, learner_id: str, learner: Learner | None, at: datetime) -> dict[str, Any]:

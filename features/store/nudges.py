@@ -49,12 +49,12 @@ class NudgeRows(DecisionRows, LearnerRows):
     def nudge_choices(self, learner_id: str, *, at: datetime | None = None) -> list[NudgeChoice]:
         """What a person chose under any of their names and was recorded by `at`, in the order in which it was chosen."""
         with self._engine.connect() as connection:
-            return choices_of(connection, self.tenant, self._names_of(learner_id, at), at)
+            return choices_of(connection, self.tenant, self.names_of(learner_id, at=at), at)
 
     def nudges(self, learner_id: str, *, since: datetime) -> list[Decision]:
         """The nudges that said something to a person, under any of their names, after `since`; in order of time."""
         with self._engine.connect() as connection:
-            return self._spoken(connection, self._names_of(learner_id, None), since)
+            return self._spoken(connection, self.names_of(learner_id), since)
 
     def nudge(
         self,
@@ -67,7 +67,7 @@ class NudgeRows(DecisionRows, LearnerRows):
 
         `decide` gets what the person chose and what was said to them after `since`, and must be quick: others wait.
         """
-        names = self._names_of(learner_id, None)
+        names = self.names_of(learner_id)
         with self._writing(DECISIONS) as connection:
             chosen = choices_of(connection, self.tenant, names, None)
             decision = decide(chosen, self._spoken(connection, names, since))

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
+from features.decisions import Decision
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.openapi.actions import of_actions
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
@@ -25,6 +26,7 @@ from serving.openapi.parts import (
     response,
     security,
 )
+from serving.openapi.questions import of_questions
 from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
 from serving.openapi.statements import of_statements
@@ -58,6 +60,7 @@ from serving.payloads import (
     TokenAnswer,
     TokenRequest,
 )
+from serving.questions.payloads import ExplainAnswer, ExplainRequest
 
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
@@ -65,8 +68,8 @@ _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
 }
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
-    "password, with every request under /v1 and /xapi; the key says which organisation it is. Errors are problem details "
-    "(RFC 9457)."
+    "password, with every request under /v1, /xapi and /preview; the key says which organisation it is. Errors are problem "
+    "details (RFC 9457)."
 )
 _HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
 _TOKENS: Final = (
@@ -115,6 +118,7 @@ def _schemas() -> Document:
             NudgeIn,
             TokenRequest,
             MergeIn,
+            ExplainRequest,
             *KINDS.values(),
         )
     ]
@@ -134,6 +138,8 @@ def _schemas() -> Document:
         NudgeAnswer,
         TokenAnswer,
         MergeAnswer,
+        Decision,
+        ExplainAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -211,6 +217,7 @@ def _mounted() -> Document:
         "/v1/evidence": {"post": evidence},
         "/v1/feedback": {"post": feedback},
         "/v1/nudge": of_nudge(),
+        **of_questions(),
         **of_rows(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/tokens": {"post": tokens},

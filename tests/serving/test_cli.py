@@ -94,6 +94,8 @@ def test_the_demo_asks_records_and_asks_again(url: str, settings: Settings, stor
     run(url, settings, wait_s=5, console=console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "What should ana learn next?" in said
+    assert "Why Calm calls?\n  It was shown in “" in said
+    assert "Why not More data?\n  First comes Reading data: " in said
     assert "The completed item is gone" in said
     assert f"{url}/docs" in said
     assert [one.verb for one in store.tenant(TENANT).history("ana")].count(Verb.COMPLETED) == 1

@@ -71,6 +71,13 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("POST", "/v1/nudge"): [Ask("POST", "/v1/nudge", {"learner_id": name, "channel": "email"}) for name in LEARNERS],
         ("GET", "/nudges/act"): [Ask("GET", f"/nudges/act?t={link}") for link in links],
         ("POST", "/nudges/act"): [Ask("POST", f"/nudges/act?t={link}") for link in links],
+        ("GET", "/v1/decisions/{decision_id}"): [Ask("GET", f"/v1/decisions/{name}") for name in (DECISION, EVENT, "own")],
+        ("POST", "/v1/explain"): [
+            Ask("POST", "/v1/explain", {"learner_id": name, "items": [ITEM, COURSE, "calm"], **of})
+            for name in LEARNERS
+            for of in ({}, {"decision_id": DECISION})
+        ],
+        ("GET", "/preview/{learner_id}"): [Ask("GET", f"/preview/{quote(name, safe='')}?why={ITEM}") for name in LEARNERS],
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
         ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),
