@@ -51,6 +51,9 @@ class RecommendationsRequest(Filters):
     form: Annotated[
         Literal["full", "minimal"], Field(description="`minimal`: ids, titles and positions only, for low bandwidth.")
     ] = "full"
+    offline: Annotated[bool, Field(description="Sign the slate, so that a device may show it for 7 days without asking.")] = (
+        False
+    )
 
     @model_validator(mode="after")
     def _each_row_once(self) -> Self:

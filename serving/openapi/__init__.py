@@ -29,6 +29,7 @@ from serving.openapi.parts import (
 from serving.openapi.questions import of_questions
 from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
+from serving.openapi.slates import of_slates
 from serving.openapi.statements import of_statements
 from serving.payloads import (
     MAX_EVENTS,
@@ -61,11 +62,13 @@ from serving.payloads import (
     TokenRequest,
 )
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
+from serving.slates.payloads import OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
 
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
     "/v1/rank": (RankRequest, RankAnswer),
 }
+_FORMS: Final = (RecommendationsAnswer, MinimalAnswer, OfflineAnswer, OfflineMinimalAnswer)
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
     "password, with every request under /v1, /xapi and /preview; the key says which organisation it is. Errors are problem "
@@ -119,6 +122,7 @@ def _schemas() -> Document:
             TokenRequest,
             MergeIn,
             ExplainRequest,
+            ReplayIn,
             *KINDS.values(),
         )
     ]
@@ -140,6 +144,9 @@ def _schemas() -> Document:
         MergeAnswer,
         Decision,
         ExplainAnswer,
+        OfflineAnswer,
+        OfflineMinimalAnswer,
+        ReplayAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -149,13 +156,17 @@ def _schemas() -> Document:
 
 def _api(path: str, said: Document) -> Document:
     request, answer = _APIS[path]
-    body = ref(answer) if answer is RankAnswer else {"anyOf": [ref(answer), ref(MinimalAnswer)]}
+    body = ref(answer) if answer is RankAnswer else {"anyOf": [ref(one) for one in _FORMS]}
     return {
         "summary": said["description"],
         "operationId": said["x-bentoml-name"],
         "security": security(path),
         "requestBody": {"required": True, "content": json_of(ref(request))},
-        "responses": {"200": response("The decision, which is recorded", json_of(body)), **problems(*ERRORS)},
+        "responses": {
+            "200": response("The decision, which is recorded", json_of(body)),
+            **problems(*ERRORS),
+            **({} if answer is RankAnswer else {"409": response("An offline slate, and no secret to sign it with", problem())}),
+        },
     }
 
 
@@ -219,6 +230,7 @@ def _mounted() -> Document:
         "/v1/nudge": of_nudge(),
         **of_questions(),
         **of_rows(),
+        **of_slates(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/tokens": {"post": tokens},
         "/v1/audit": {"get": audit},
