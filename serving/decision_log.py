@@ -14,6 +14,7 @@ from typing import IO, Final
 from pydantic import ValidationError
 
 from features.decisions import Decision
+from serving.logs import said
 from training.bundle import flush_to_disk
 
 GROUP_ROWS: Final = 64
@@ -88,7 +89,7 @@ class DecisionLog:
             self._running = asyncio.get_running_loop().run_in_executor(self._executor, self._store, decisions)
             await asyncio.wait_for(asyncio.shield(self._running), self._deadline_s)
         except Exception as error:
-            _LOG.warning("the store does not take decisions (%s)", str(error) or type(error).__name__)
+            _LOG.warning("the store does not take decisions (%s)", said(error))
             if decisions:
                 await asyncio.to_thread(self._spool.append, decisions)
 
