@@ -11,6 +11,11 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 ROLE = "nextwise"
+_FULL = (
+    "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$",
+    *(f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()" for table in ("decisions", "events", "heartbeat")),
+)
 
 
 class Database(Protocol):
@@ -41,7 +46,7 @@ class Server:
 
     def __init__(self, server: Any, url: sa.URL) -> None:
         self._server, self._first, self._numbers = server, url, count()
-        self.url = ""
+        self.url = self._name = ""
 
     @classmethod
     def begin(cls) -> "Server":
@@ -57,9 +62,9 @@ class Server:
 
     def fresh(self) -> "Server":
         """The server with an empty database."""
-        name = f"store_{next(self._numbers)}"
-        self.administer(f"CREATE DATABASE {name} OWNER {ROLE}")
-        self.url = self._first.set(database=name, username=ROLE).render_as_string(hide_password=False)
+        self._name = f"store_{next(self._numbers)}"
+        self.administer(f"CREATE DATABASE {self._name} OWNER {ROLE}")
+        self.url = self._first.set(database=self._name, username=ROLE).render_as_string(hide_password=False)
         return self
 
     def administer(self, statement: str, *, database: str | None = None) -> None:
@@ -76,9 +81,13 @@ class Server:
         sockets = options.read_text().split('"-k" "')[1].split('"')[0]
         self._control("start", "-o", f'-h "" -k {sockets}', "-l", str(self._server.log))
 
-    def processes(self) -> int:
-        """The id of the first process."""
-        return int((self._server.pgdata / "postmaster.pid").read_text().splitlines()[0])
+    def fill_up(self) -> None:
+        """From now on whatever would add a decision or event hears what a full disk says (53100)."""
+        for statement in _FULL:
+            self.administer(statement, database=self._name)
+
+    def make_room(self) -> None:
+        self.administer("DROP FUNCTION full_disk CASCADE", database=self._name)
 
     def end(self) -> None:
         self._server.cleanup()

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -70,8 +70,12 @@ class Service:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in children if "_bentoml_impl.worker.service" in one.cmdline()]
+        """Those that live."""
+        found = []
+        for one in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it is gone, or a zombie
+                found += [one] if "_bentoml_impl.worker.service" in one.cmdline() else []
+        return found
 
     def ready(self) -> bool:
         return self.ask("GET", "/readyz").status == 200
