@@ -25,7 +25,9 @@ from serving.settings import Settings, child_environment
 
 ROOT = Path(__file__).parents[2]
 RECOMMEND = "/v1/recommendations"
-ITEMS = tuple(one if one.id != "soon" else one.model_copy(update={"available_from": datetime(2100, 1, 1, tzinfo=UTC)}) for one in OF_ACME)
+ITEMS = tuple(
+    one if one.id != "soon" else one.model_copy(update={"available_from": datetime(2100, 1, 1, tzinfo=UTC)}) for one in OF_ACME
+)
 """By the clock of a real process `soon` is not available either."""
 
 
@@ -40,7 +42,9 @@ class Answer(NamedTuple):
 
 
 def settings_of(folder: Path, store_url: str, bundles: Path) -> Settings:
-    return Settings(store=store_url, bundles=bundles, spool=folder / "spool", dev_key="test-key", dev_tenant=TENANT, poll_s=0.05)
+    return Settings(
+        store=store_url, bundles=bundles, spool=folder / "spool", dev_key="test-key", dev_tenant=TENANT, poll_s=0.05
+    )
 
 
 def fill(store_url: str) -> None:
@@ -125,7 +129,9 @@ def asked(connection: http.client.HTTPConnection, method: str, path: str, body: 
     began = time.monotonic()
     learner = body["learner_id"] if isinstance(body, dict) and "learner_id" in body else ""
     try:
-        connection.request(method, path, None if body is None else json.dumps(body), {**KEY, "Content-Type": "application/json"})
+        connection.request(
+            method, path, None if body is None else json.dumps(body), {**KEY, "Content-Type": "application/json"}
+        )
         got = connection.getresponse()
         text = got.read()
     except (OSError, http.client.HTTPException):
@@ -178,7 +184,12 @@ class Load:
                     time.sleep(0.02)
 
     def _store(self, connection: http.client.HTTPConnection) -> None:
-        event = {"event_id": f"load-{next(self._numbers)}", "learner_id": "nobody-known", "verb": "started", "object_id": "calm"}
+        event = {
+            "event_id": f"load-{next(self._numbers)}",
+            "learner_id": "nobody-known",
+            "verb": "started",
+            "object_id": "calm",
+        }
         got = asked(connection, "POST", "/v1/events", {**event, "occurred_at": NOW.isoformat()})
         self.answers.append(got)
         if got.status == 200:
@@ -207,7 +218,9 @@ def held(answers: Sequence[Answer], *, broken: bool = False) -> None:
         assert not {*shown(one)} & {"soon", *([] if leads else ["lead"])}, one
 
 
-def stored_once(store_url: str, answers: Sequence[Answer], acknowledged: list[str], spool: Path, *, seconds: float = 15) -> None:
+def stored_once(
+    store_url: str, answers: Sequence[Answer], acknowledged: list[str], spool: Path, *, seconds: float = 15
+) -> None:
     """That everything acknowledged is in the store once and equal to the answer, and the spool is empty, soon."""
     within(lambda: not list(spool.glob("*.jsonl")), seconds)
     store = EventStore.open(store_url)
@@ -224,4 +237,3 @@ def stored_once(store_url: str, answers: Sequence[Answer], acknowledged: list[st
     by_id = {one.decision_id: one for one in decisions}
     assert all(sorted(item.item_id for item in by_id[name].slate) == sorted(shown(one)) for name, one in given.items())
     assert all(events[name] == 1 for name in acknowledged)
-
