@@ -7,11 +7,11 @@ also for those that BentoML answers in words of its own.
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
@@ -24,7 +24,7 @@ from serving.keys import Credential
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
-from serving.scopes import FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
+from serving.scopes import FOR_OPERATORS, FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
 from serving.turns import SMALL
 
 TENANT: ContextVar[str] = ContextVar("tenant")
@@ -32,6 +32,8 @@ TENANT: ContextVar[str] = ContextVar("tenant")
 CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
 """The credential of the request."""
 
+MOST_AT_ONCE: Final = 512
+"""Requests that one worker has in hand: two seconds of rankings. What comes beyond them would only wait, and take memory."""
 _LOG = logging.getLogger("nextwise.http")
 _XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
@@ -57,6 +59,7 @@ class FrontDoor:
     ) -> None:
         self._app, self._pages, self._runtime = app, pages, runtime
         self._apis, self._limits, self._routes = apis, limits, Routes(routes)
+        self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +71,8 @@ class FrontDoor:
         origins = self._runtime().origins.headers(found.route, headers.get("origin"))
         answer = Answer(send, origins, page=found.route in FOR_PEOPLE)
         try:
-            await self._answer(scope, receive, answer, headers, found)
+            with self._in_hand_now(found):
+                await self._answer(scope, receive, answer, headers, found)
         except RefusedError as refused:
             await self._refuse(refused, scope, receive, answer)
         except Exception:
@@ -77,6 +81,20 @@ class FrontDoor:
         metrics = self._runtime().metrics
         metrics.requests.labels(found.route, str(answer.status)).inc()
         metrics.latency.labels(found.route).observe(perf_counter() - began)
+
+    @contextmanager
+    def _in_hand_now(self, found: Found) -> Iterator[None]:
+        """While a request is worked at. RefusedError (503) where too many are; whoever looks after the service gets in."""
+        if found.route in FOR_OPERATORS:
+            yield
+            return
+        if self._in_hand >= MOST_AT_ONCE:
+            raise RefusedError(503, "too many requests at once; come again", headers={"Retry-After": "1"})
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, answer: Answer, headers: Headers, found: Found) -> None:
         if not scope["path"].startswith(KEYED_PATHS) or scope["path"] in OPEN_PATHS:

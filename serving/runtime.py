@@ -50,6 +50,10 @@ from serving.turns import Turns
 
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
+READ_S: Final = 5.0
+"""Seconds until a request hears that what it asks of the store was not read."""
+LONG_READ_S: Final = 60.0
+"""The same for what reads all of a tenant."""
 REST_S: Final = 1.0
 SERVICE: Final = "service"
 """Who writes what no key asked for, as the audit log has it."""
@@ -241,11 +245,14 @@ class Runtime:
         """What `work` finds with the tenant's rows, worked out beside the event loop. Raises StoreDownError where the store
         does not answer, and the ValueErrors of `work`. `long`: it may take seconds, and waits only for its like.
         """
+        executor, wait_s = (self._reports, LONG_READ_S) if long else (self._intake, READ_S)
         try:
-            executor = self._reports if long else self._intake
-            return await self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            reading = self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            return await asyncio.wait_for(reading, wait_s)
         except ValueError:
             raise
+        except TimeoutError as error:
+            raise StoreDownError(f"the event store did not answer within {wait_s:g} s") from error
         except Exception as error:
             raise StoreDownError(f"the event store does not answer: {_said(error)}") from error
 

@@ -18,6 +18,8 @@ OPEN_PATHS: Final[Set[str]] = frozenset({"/xapi/about"})
 """What needs none all the same: xAPI wants its versions said to everybody."""
 FOR_PEOPLE: Final[Set[str]] = frozenset({"/nudges/act"})
 """Pages behind links that people were sent: the link is the credential, and a browser is told in HTML what is wrong."""
+FOR_OPERATORS: Final[Set[str]] = frozenset({"/livez", "/readyz", "/metrics"})
+"""How the service is: said also while it turns others away."""
 _BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
     ("DELETE", "/v1/learners/{learner_id}"): Scope.ADMIN,  # to erase a person is more than to send rows
 }
