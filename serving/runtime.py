@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.duties import NOTHING, Assigned
-from features.events import MAX_CLOCK_SKEW, Event
+from features.events import Event
 from features.grants import Grant
 from features.keys import Key
 from features.store import (
@@ -32,6 +32,7 @@ from features.store import (
 )
 from serving.bundles import Bundles
 from serving.claims import Signer
+from serving.clock import Clock
 from serving.cors import Origins
 from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
@@ -94,11 +95,11 @@ class Runtime:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.settings = settings
-        self.clock = clock
+        self.clock = Clock(clock)
         self.signer = Signer(settings.token_secrets)
         strangers = Strangers()
         by_hash, by_id = Looked(self._key, strangers), Looked(self._key_of_id, strangers)
-        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=clock)
+        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=self.clock)
         self.origins = Origins(settings.origins)
         self.rates = Rates(settings.rate_per_s)
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
@@ -166,10 +167,8 @@ class Runtime:
     async def decide(self, tenant: str, request: Request) -> Decision:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
         stock, now = self.stock(tenant), self.clock()
-        # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
-        found = await self._known(
-            tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock, duties=isinstance(request, RecommendationsRequest)
-        )
+        duties = isinstance(request, RecommendationsRequest)
+        found = await self._known(tenant, request.learner_id, self.clock.known_by, stock, duties=duties)
         decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
         await self.record(decision)
         self.metrics.decided(decision)

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from features.catalogue import Learner
 from features.decisions import Decision
-from features.events import MAX_CLOCK_SKEW
 from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
 from serving.cards.cards import Place, card
@@ -57,8 +56,7 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
 async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> tuple[Decision, Learner | None]:
     settings, now = runtime.policy.nudges, runtime.clock()
     try:
-        # By clocks that are ahead of this one others may have acknowledged something a moment ago: it counts as well.
-        known_by = now + MAX_CLOCK_SKEW
+        known_by = runtime.clock.known_by
         read = await runtime.beside(tenant, lambda session: _read(session, given.learner_id, now, known_by, stock))
         found = await runtime.worked_out(len(read.known.given), lambda: options(read.known))
         ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at)
