@@ -94,7 +94,7 @@ def test_the_demo_asks_records_and_asks_again(url: str, settings: Settings, stor
     run(url, settings, wait_s=5, console=console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "What should ana learn next?" in said
-    assert "Why Calm calls?\n  It was shown in “" in said
+    assert "Why Reading data?\n  It was shown in “Continue”" in said
     assert "Why not More data?\n  First comes Reading data: " in said
     assert "The completed item is gone" in said
     assert f"{url}/docs" in said
