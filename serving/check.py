@@ -47,7 +47,7 @@ class _Found(NamedTuple):
 
 
 async def check(runtime: Runtime, asks: Credential, decision_id: str) -> CheckAnswer:
-    """The answer. Raises RefusedError: 400, 404 as for the decision itself, 503 while nobody can tell: send and show nothing."""
+    """The answer. Raises RefusedError: 400, 404 as for the decision itself, 503 while nobody can tell: then nothing is sent."""
     said = await recorded(runtime, asks, decision_id)
     now = runtime.clock()
     try:
@@ -70,9 +70,8 @@ def _items(said: Decision) -> list[str]:
 
 
 def _of_nudge(settings: NudgeSettings, said: Decision, found: _Found, now: datetime) -> CheckAnswer:
-    items = tuple(CheckedItem(item_id=name, withdrawn=_gone(item)) for name, item in found.offered.items())
-    withdrawn, reason = _why_not(settings, said, found, now) or (None, None)
-    return _answer(said, now, withdrawn, reason, items)
+    items = [CheckedItem(item_id=name, withdrawn=_gone(item)) for name, item in found.offered.items()]
+    return _answer(said, now, _why_not(settings, said, found, now), items)
 
 
 def _why_not(settings: NudgeSettings, said: Decision, found: _Found, now: datetime) -> tuple[str, str] | None:
@@ -104,8 +103,8 @@ def _of_ranking(settings: NudgeSettings, said: Decision, found: _Found, now: dat
         barred = {} if index is None else eligible(stock, facts, np.array([index], dtype=np.int32), waived=waived)[1]
         items.append(CheckedItem(item_id=one.item_id, withdrawn=_gone(found.offered[one.item_id]) or next(iter(barred), None)))
     left = any(one.withdrawn is None for one in items)
-    words = (None, None) if left else ("nothing_left", "None of its items may be shown any longer")
-    return _answer(said, now, *words, tuple(items))
+    why = None if left else ("nothing_left", "None of its items may be shown any longer")
+    return _answer(said, now, why, items)
 
 
 def _facts(
@@ -119,9 +118,8 @@ def _gone(item: Item | None) -> str | None:
     return "not_available" if item is None else None
 
 
-def _answer(
-    said: Decision, at: datetime, withdrawn: str | None, reason: str | None, items: tuple[CheckedItem, ...]
-) -> CheckAnswer:
+def _answer(said: Decision, at: datetime, why: tuple[str, str] | None, items: Sequence[CheckedItem]) -> CheckAnswer:
+    withdrawn, reason = why or (None, None)
     return CheckAnswer(
         decision_id=said.decision_id,
         learner_id=said.learner_id,
@@ -129,5 +127,5 @@ def _answer(
         at=at,
         withdrawn=withdrawn,
         reason=reason,
-        items=items,
+        items=tuple(items),
     )

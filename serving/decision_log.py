@@ -19,6 +19,8 @@ from training.bundle import flush_to_disk
 
 GROUP_ROWS: Final = 64
 _RETRY_S: Final = 5.0
+_LAST_S: Final = 5.0
+"""Seconds for what waits when the service stops: the folder of the spool may go with its host."""
 _LOG = logging.getLogger("nextwise.decisions")
 
 Record = Callable[[str, Sequence[Decision]], None]
@@ -46,11 +48,14 @@ class DecisionLog:
         self._task = asyncio.create_task(self._write(), name="decision-log")
 
     async def stop(self) -> None:
-        """Write what is queued, then end."""
+        """Write what is queued, and what waits in the spool if the store takes it by now; then end."""
         if self._task is not None:
             await self._queue.join()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            if self._spool.waiting:
+                self._deadline_s = _LAST_S
+                await self._commit([])
 
     async def record(self, decision: Decision) -> None:
         """Return once the decision is synced, in the store or in the spool. Raises OSError when neither took it."""

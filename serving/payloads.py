@@ -617,9 +617,9 @@ class CheckedItem(BaseModel):
 class CheckAnswer(BaseModel):
     """What may still be sent or shown, as of `at`; ask again for any later moment.
 
-    `withdrawn`: of a nudge why it may not be sent: a limit, `not_available` (its item), `settled` (what it was about is no longer
-    so), `expired` (decided more than a day ago) or `silent` (it said nothing); of a ranking `nothing_left`. Null where it may.
-    `reason`: the same in words.
+    `withdrawn`: of a nudge why it may not be sent: a limit, `not_available` (its item), `settled` (what it was about is no
+    longer so), `expired` (decided more than a day ago) or `silent` (it said nothing); of a ranking `nothing_left`. Null
+    where it may. `reason`: the same in words.
     """
 
     decision_id: str

@@ -6,8 +6,8 @@ from serving.openapi.parts import ID, Document, json_of, problem, problems, ref,
 from serving.payloads import CheckAnswer
 
 _CHECK: Final = (
-    "Whether what was decided may still be sent or shown: asked right before. A learner may have opted out since, an item may be "
-    "retired. While it answers 503 nobody can tell: send nothing."
+    "Whether what was decided may still be sent or shown: asked right before. A learner may have opted out since, an item may "
+    "be retired. While it answers 503 nobody can tell: send nothing."
 )
 
 

@@ -1,4 +1,4 @@
-"""What happens between a decision and the moment it reaches somebody: who delivers asks once more, and is told what is withdrawn."""
+"""What happens between a decision and its delivery: who delivers asks once more, and is told what is withdrawn."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
