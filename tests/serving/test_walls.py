@@ -82,6 +82,9 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
             for text in slates
             for done in (told(EVENT), told("own-done"))
         ],
+        ("GET", "/v1/decisions/{decision_id}/check"): [
+            Ask("GET", f"/v1/decisions/{name}/check") for name in (DECISION, EVENT, "own")
+        ],
         ("POST", "/v1/explain"): [
             Ask("POST", "/v1/explain", {"learner_id": name, "items": [ITEM, COURSE, "calm"], **of})
             for name in LEARNERS
