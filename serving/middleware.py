@@ -8,8 +8,8 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Final
@@ -26,7 +26,7 @@ from serving.keys import Credential
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
-from serving.scopes import FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
+from serving.scopes import FOR_OPERATORS, FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
 from serving.tracing import TRACE
 from serving.turns import SMALL
 
@@ -35,6 +35,8 @@ TENANT: ContextVar[str] = ContextVar("tenant")
 CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
 """The credential of the request."""
 
+MOST_AT_ONCE: Final = 512
+"""Requests that one worker has in hand: two seconds of rankings. What comes beyond them would only wait, and take memory."""
 _LOG = logging.getLogger("nextwise.http")
 TIME_OUT: Final = 504
 """What BentoML answers where nothing was answered in time."""
@@ -62,6 +64,7 @@ class FrontDoor:
     ) -> None:
         self._app, self._pages, self._runtime = app, pages, runtime
         self._apis, self._limits, self._routes = apis, limits, Routes(routes)
+        self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,7 +79,7 @@ class FrontDoor:
         trace = self._runtime().tracing.begin(method, found.route, headers.get("traceparent"))
         TRACE.set(trace)
         try:
-            with metrics.in_progress.track_inprogress():
+            with self._in_hand_now(found), metrics.in_progress.track_inprogress():
                 await self._answer(scope, receive, answer, headers, found)
         except RefusedError as refused:
             await self._refuse(refused, scope, receive, answer)
@@ -88,6 +91,20 @@ class FrontDoor:
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
         finally:
             tell(metrics, trace, method, found.route, answer.status, perf_counter() - began)
+
+    @contextmanager
+    def _in_hand_now(self, found: Found) -> Iterator[None]:
+        """While a request is worked at. RefusedError (503) where too many are; whoever looks after the service gets in."""
+        if found.route in FOR_OPERATORS:
+            yield
+            return
+        if self._in_hand >= MOST_AT_ONCE:
+            raise RefusedError(503, "too many requests at once; come again", headers={"Retry-After": "1"})
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, answer: Answer, headers: Headers, found: Found) -> None:
         if not scope["path"].startswith(KEYED_PATHS) or scope["path"] in OPEN_PATHS:

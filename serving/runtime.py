@@ -17,7 +17,7 @@ from prometheus_client import Gauge
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.duties import NOTHING, Assigned
-from features.events import MAX_CLOCK_SKEW, Event
+from features.events import Event
 from features.grants import Grant
 from features.keys import Key
 from features.store import (
@@ -34,6 +34,7 @@ from features.store import (
 )
 from serving.bundles import Bundles
 from serving.claims import Signer
+from serving.clock import Clock
 from serving.cors import Origins
 from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
@@ -54,6 +55,10 @@ from serving.turns import Turns
 
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
+READ_S: Final = 5.0
+"""Seconds until a request hears that what it asks of the store was not read."""
+LONG_READ_S: Final = 60.0
+"""The same for what reads all of a tenant."""
 REST_S: Final = 1.0
 SERVICE: Final = "service"
 """Who writes what no key asked for, as the audit log has it."""
@@ -94,11 +99,11 @@ class Runtime:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.settings = settings
-        self.clock = clock
+        self.clock = Clock(clock)
         self.signer = Signer(settings.token_secrets)
         strangers = Strangers()
         by_hash, by_id = Looked(self._key, strangers), Looked(self._key_of_id, strangers)
-        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=clock)
+        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=self.clock)
         self.origins = Origins(settings.origins)
         self.rates = Rates(settings.rate_per_s)
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
@@ -171,11 +176,8 @@ class Runtime:
     async def decide(self, tenant: str, request: Request) -> Decision:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
         stock, now = self.stock(tenant), self.clock()
-        before = Stages()
-        # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
-        found = await self._known(
-            tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock, duties=isinstance(request, RecommendationsRequest)
-        )
+        before, duties = Stages(), isinstance(request, RecommendationsRequest)
+        found = await self._known(tenant, request.learner_id, self.clock.known_by, stock, duties=duties)
         before.done("read")
         decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
         after = Stages()
@@ -262,11 +264,14 @@ class Runtime:
         """What `work` finds with the tenant's rows, worked out beside the event loop. Raises StoreDownError where the store
         does not answer, and the ValueErrors of `work`. `long`: it may take seconds, and waits only for its like.
         """
+        executor, wait_s = (self._reports, LONG_READ_S) if long else (self._intake, READ_S)
         try:
-            executor = self._reports if long else self._intake
-            return await self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            reading = self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            return await asyncio.wait_for(reading, wait_s)
         except ValueError:
             raise
+        except TimeoutError as error:
+            raise StoreDownError(f"the event store did not answer within {wait_s:g} s") from error
         except Exception as error:
             raise StoreDownError(f"the event store does not answer: {said(error)}") from error
 
