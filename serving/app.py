@@ -16,6 +16,7 @@ from serving import (
     catalogue,
     duties,
     health,
+    logs,
     merges,
     metrics,
     openapi,
@@ -120,6 +121,7 @@ class Pages:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        logs.set_up(self.runtime.settings.log)
         await self.runtime.start()
         try:
             yield

@@ -16,6 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from features.decisions import Decision
+from serving.logs import said
 from training.bundle import flush_to_disk
 
 GROUP_ROWS: Final = 64
@@ -106,7 +107,7 @@ class DecisionLog:
         """Once in a while: a store that is down refuses a hundred commits a second."""
         if monotonic() >= self._quiet_until:
             self._quiet_until = monotonic() + _RETRY_S
-            _LOG.warning("the store does not take decisions (%s)", str(error) or type(error).__name__)
+            _LOG.warning("the store does not take decisions (%s)", said(error))
 
     def _store(self, decisions: Sequence[Decision]) -> None:
         _record_by_tenant(self._record, decisions)

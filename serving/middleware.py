@@ -4,6 +4,7 @@ It owns what BentoML leaves open: media type, size and compression of a body, st
 also for those that BentoML answers in words of its own.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.account import method_of, tell
 from serving.admission import admitted, hold_back, only_theirs, require
 from serving.answer import Answer
 from serving.body import MAX_BODY, is_large, plain_json, read_body
@@ -25,6 +27,7 @@ from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
 from serving.scopes import FOR_OPERATORS, FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
+from serving.tracing import TRACE
 from serving.turns import SMALL
 
 TENANT: ContextVar[str] = ContextVar("tenant")
@@ -35,6 +38,8 @@ CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
 MOST_AT_ONCE: Final = 512
 """Requests that one worker has in hand: two seconds of rankings. What comes beyond them would only wait, and take memory."""
 _LOG = logging.getLogger("nextwise.http")
+TIME_OUT: Final = 504
+"""What BentoML answers where nothing was answered in time."""
 _XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
 
@@ -70,17 +75,22 @@ class FrontDoor:
         found = self._routes.find(scope["method"], scope["path"])
         origins = self._runtime().origins.headers(found.route, headers.get("origin"))
         answer = Answer(send, origins, page=found.route in FOR_PEOPLE)
+        metrics, method = self._runtime().metrics, method_of(scope["method"])
+        trace = self._runtime().tracing.begin(method, found.route, headers.get("traceparent"))
+        TRACE.set(trace)
         try:
-            with self._in_hand_now(found):
+            with self._in_hand_now(found), metrics.in_progress.track_inprogress():
                 await self._answer(scope, receive, answer, headers, found)
         except RefusedError as refused:
             await self._refuse(refused, scope, receive, answer)
+        except asyncio.CancelledError:  # BentoML's time-out: it answers in our place
+            answer.status = answer.status if answer.started else TIME_OUT
+            raise
         except Exception:
-            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            _LOG.exception("%s %s failed, trace %s", method, found.route, trace.trace_id)
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
-        metrics = self._runtime().metrics
-        metrics.requests.labels(found.route, str(answer.status)).inc()
-        metrics.latency.labels(found.route).observe(perf_counter() - began)
+        finally:
+            tell(metrics, trace, method, found.route, answer.status, perf_counter() - began)
 
     @contextmanager
     def _in_hand_now(self, found: Found) -> Iterator[None]:
@@ -105,6 +115,7 @@ class FrontDoor:
             await asked(scope, receive, answer.pass_on)
             return
         credential = await self._admitted(headers.get("authorization"), scope, found)
+        TRACE.get().told.update(tenant=credential.tenant, key=credential.key_id)
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])

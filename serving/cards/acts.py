@@ -59,6 +59,7 @@ async def _done(runtime: Runtime, one: Asked) -> Response:
     action, words = one.link.action, one.words
     address = _address(one) if action is Action.OPEN else ""
     outcome = await _stored(runtime, one)
+    runtime.metrics.nudge_answers.labels(action.value, outcome).inc()
     if outcome == "suppressed":
         raise gone()
     if action is Action.OPEN:

@@ -17,6 +17,7 @@ from features.decisions import Decision
 from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
 from serving.cards.cards import Place, card
+from serving.logs import said
 from serving.nudging.arms import LONG_REST, Known, Options, options
 from serving.nudging.decide import Ask, decide, decision, silent
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
@@ -24,6 +25,7 @@ from serving.pipeline import HISTORY_UNAVAILABLE
 from serving.prepared import Prepared
 from serving.problems import invalid, later
 from serving.runtime import NotReadyError, Runtime, StoreDownError
+from serving.tracing import TRACE
 
 _LOG = logging.getLogger("nextwise")
 
@@ -48,6 +50,8 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     runtime.metrics.decided(made)
+    if (trace := TRACE.get(None)) is not None:
+        trace.decided(made, {}, {})
     answer = NudgeAnswer.of(made, stock)
     if given.format is None or answer.arm is Arm.NOTHING:
         return answer
@@ -64,7 +68,7 @@ async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepare
         ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at)
         return await _recorded(runtime, read, found, ask), read.known.learner
     except StoreDownError as error:
-        _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", error)
+        _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", said(error))
     ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, now)
     nothing = silent(given.channel, Limit.HISTORY_UNAVAILABLE)
     made = decision(settings, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
