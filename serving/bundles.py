@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,11 +28,13 @@ class Served:
 class Bundles:
     """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays.
 
-    Where none serves yet (a start), the pointer's previous bundle is loaded in its place.
+    Where none serves yet (a start), the pointer's previous bundle is loaded in its place. `beside`: the bundles of a tenant
+    that arms of experiments want, whichever serves.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, beside: Callable[[str], Collection[str]] = lambda tenant: ()) -> None:
+        self._folder, self._wanted = folder, beside
+        self._beside: dict[tuple[str, str], Prepared | None] = {}
         self._served: dict[str, Served] = {}
         self._challengers: dict[str, Prepared] = {}
         self._refused: dict[str, str] = {}
@@ -50,10 +53,15 @@ class Bundles:
         return None if found is None or served is None or found.bundle.name == served.bundle.name else found
 
     def named(self, tenant: str, name: str) -> Prepared | None:
-        """The bundle of this name, where it serves or did before the one that does."""
+        """The bundle of this name, where it serves, did before the one that does, or is an experiment's."""
         served = self._served.get(tenant)
         known = () if served is None else (served.stock, served.previous)
-        return next((one for one in known if one is not None and one.bundle.name == name), None)
+        found = next((one for one in known if one is not None and one.bundle.name == name), None)
+        return found or self._beside.get((tenant, name))
+
+    def looked(self, tenant: str, name: str) -> bool:
+        """Whether a bundle that an experiment wants was loaded, or found to be none."""
+        return (tenant, name) in self._beside or self.named(tenant, name) is not None
 
     @property
     def served(self) -> dict[str, Served]:
@@ -82,20 +90,42 @@ class Bundles:
             del self._challengers[tenant]
         for pointer in self._moved(CHALLENGER):
             self._challenge(pointer.parent.name)
+        self._load_beside()
+
+    def _load_beside(self) -> None:
+        """What experiments want, and no more. What cannot be loaded is tried again when it is published again."""
+        wanted = {(tenant, name) for tenant in self._served for name in self._wanted(tenant)}
+        for key in [key for key in self._beside if key not in wanted]:
+            del self._beside[key]
+        for tenant, name in sorted(wanted):
+            folder = bundle_folder(self._folder, tenant, name)
+            if (tenant, name) not in self._beside or (self._beside[tenant, name] is None and self._is_new(folder)):
+                self._is_new(folder)
+                self._beside[tenant, name] = self._for_arm(tenant, name)
+
+    def _is_new(self, path: Path) -> bool:
+        """Whether a file or folder is not as it was at the last look; False where it is not there."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return False
+        mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+        moved = self._seen.get(path) != mark
+        self._seen[path] = mark
+        return moved
+
+    def _for_arm(self, tenant: str, name: str) -> Prepared | None:
+        try:
+            stock = self.named(tenant, name) or self._ready(tenant, name)
+        except Exception as error:
+            _LOG.error("tenant %s: bundle %s of an experiment cannot be loaded, the champion ranks: %s", tenant, name, error)
+            return None
+        _LOG.info("tenant %s: bundle %s is an arm's", tenant, name)
+        return stock
 
     def _moved(self, name: str) -> list[Path]:
         """The pointers of this name that are not as they were at the last look."""
-        moved = []
-        for pointer in sorted(self._folder.glob(f"*/{name}")):
-            try:
-                stat = pointer.stat()
-            except OSError:
-                continue
-            mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-            if self._seen.get(pointer) != mark:
-                self._seen[pointer] = mark
-                moved.append(pointer)
-        return moved
+        return [pointer for pointer in sorted(self._folder.glob(f"*/{name}")) if self._is_new(pointer)]
 
     def _challenge(self, tenant: str) -> None:
         try:
