@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from time import time_ns
 from typing import Final, Literal
 
 from experiments.assignment.phases import Phase, Record, read_record, record_files
@@ -22,26 +23,32 @@ from serving.policy import NUDGES, Policy, changed
 from serving.prepared import Prepared
 
 Kind = Literal["ranking", "nudge"]
-_Seen = tuple[tuple[str, int, int, int], ...]
+_SETTLED_NS: Final = 50_000_000
+"""How long after a change a folder is looked at again: two changes may have one time."""
 _REMEMBERED: Final = 1_000
 _LOG = logging.getLogger("nextwise.experiments")
 
 
 class Experiments:
-    """The records under `folder`, read again where a file has changed. One that cannot be followed is told in the log, and
+    """The records under `folder`, read again where one was replaced. One that cannot be followed is told in the log, and
     nobody is in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[str, tuple[_Seen, tuple[Record, ...]]] = {}
+        self._read: dict[str, tuple[int, tuple[Record, ...]]] = {}
 
     def of(self, tenant: str) -> tuple[Record, ...]:
-        """All experiments of a tenant, by name; one look at the files' times."""
-        seen = _seen(self._folder / tenant)
+        """All experiments of a tenant, by name; one look at the time of their folder, which every change replaces a file in."""
+        try:
+            changed_at = os.stat(self._folder / tenant).st_mtime_ns
+        except OSError:
+            return ()
         known = self._read.get(tenant)
-        if known is None or known[0] != seen:
-            known = self._read[tenant] = seen, tuple(self._readable(tenant)) if seen else ()
+        if known is None or known[0] != changed_at:
+            settled = time_ns() - changed_at > _SETTLED_NS
+            known = changed_at if settled else 0, tuple(self._readable(tenant))
+            self._read[tenant] = known
         return known[1]
 
     def running(self, tenant: str) -> list[Phase]:
@@ -163,13 +170,3 @@ def _check(record: Record) -> None:
                 changed(Policy(), variant.policy or {})
             except ValueError as error:
                 raise ValueError(f"{record.name}: variants.{arm}.policy: {error}") from error
-
-
-def _seen(folder: Path) -> _Seen:
-    """The records of a folder and when they were written; none where there is no folder."""
-    try:
-        with os.scandir(folder) as entries:
-            stats = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".json")]
-    except OSError:
-        return ()
-    return tuple(sorted((name, stat.st_mtime_ns, stat.st_ino, stat.st_size) for name, stat in stats))

@@ -13,6 +13,7 @@ from experiments.design import BUCKETS, Design, Unit
 from features.catalogue import Learner
 
 HOLDOUT: Final = "holdout"
+_ALL: Final = ((0, BUCKETS),)
 
 
 def held_out(seed: str, share: float, tenant: str, learner_id: str, learner: Learner | None) -> bool:
@@ -36,7 +37,7 @@ def arm_of(phase: Phase, tenant: str, learner_id: str, learner: Learner | None) 
     if design.audience and (learner is None or not set(design.audience).intersection(learner.audiences)):
         return None
     unit = unit_of(design.unit, learner_id, learner)
-    if unit is None or not within(place(layer_seed(design, tenant), unit), phase.slots):
+    if unit is None or not (phase.slots == _ALL or within(place(layer_seed(design, tenant), unit), phase.slots)):
         return None
     return phase.arm_at(place(f"{tenant}/{design.name}/", unit))
 

@@ -238,7 +238,8 @@ def test_in_a_record_that_was_edited_is_nobody(
     path = record_file(settings.experiments, TENANT, "bolder")
     body = json.loads(path.read_text())
     body["phases"][0]["design"]["variants"]["treatment"]["policy"]["epsilon"] = 0.9
-    path.write_text(json.dumps(body))
+    path.with_suffix(".new").write_text(json.dumps(body))
+    path.with_suffix(".new").replace(path)
     assert set(ranked(client)["arms"]) == {"a-a"}
     assert "its design was edited after it began" in caplog.text
 
