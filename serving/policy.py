@@ -15,8 +15,8 @@ from serving.nudging.settings import NudgeSettings
 
 _IDLE: Final = {"diversity": 0.0, "provider_limit": None, "diversify_rank": False, "nudges": NudgeSettings()}
 NUDGES: Final = "nudges"
-_FOR_ALL: Final = frozenset({"killed", "killed_tenants", "holdout", "holdout_seed"})
-"""What holds in every arm of an experiment: kill switches, and the one holdout."""
+_FOR_ALL: Final = frozenset({"killed", "killed_tenants", "calendar", "calendars", "holdout", "holdout_seed"})
+"""What holds in every arm of an experiment: kill switches, hours, and the one holdout."""
 
 _LOG = logging.getLogger("nextwise")
 
@@ -72,7 +72,7 @@ def changed(policy: Policy, changes: Mapping[str, Any]) -> Policy:
     """
     nudges = dict(changes.get(NUDGES) or {})
     if held := sorted(_FOR_ALL.intersection(nudges)):
-        raise ValueError(f"field {NUDGES}.{held[0]}: kill switches and holdout are the same in every arm; leave it out")
+        raise ValueError(f"field {NUDGES}.{held[0]}: kill switches, hours and holdout are the same in every arm; leave it out")
     given = policy.model_dump(mode="json")
     if "killed_arms" in nudges:
         nudges["killed_arms"] = [*given[NUDGES]["killed_arms"], *nudges["killed_arms"]]

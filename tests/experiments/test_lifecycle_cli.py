@@ -62,7 +62,11 @@ def test_an_edit_of_what_runs_needs_a_word(design: Path) -> None:
     ("old", "new", "words"),
     [
         ("epsilon = 0.2", "epsilom = 0.2", "field variants.treatment.policy: field epsilom"),
-        ("epsilon = 0.2", "nudges = {killed = false}", "nudges.killed: kill switches and holdout are the same in every arm"),
+        (
+            "epsilon = 0.2",
+            "nudges = {killed = false}",
+            "nudges.killed: kill switches, hours and holdout are the same in every arm",
+        ),
         ("policy = {epsilon = 0.2}", 'bundle = "0123456789abcdef"', "0123456789abcdef holds no bundle; publish it"),
         ("treatment = 0.5", "treatment = 0.4", "the shares sum to 0.9"),
         ("horizon_days = 14", "", "field horizon_days"),

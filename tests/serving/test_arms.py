@@ -223,9 +223,9 @@ def test_kill_switches_hold_in_every_arm(begin: Start, settings: Settings, stock
     assert found.policy.nudges.killed_arms == ("quest", "teach")
 
 
-@pytest.mark.parametrize("field", ["killed", "killed_tenants", "holdout", "holdout_seed"])
+@pytest.mark.parametrize("field", ["killed", "killed_tenants", "calendar", "calendars", "holdout", "holdout_seed"])
 def test_no_arm_changes_what_is_the_same_for_all(field: str) -> None:
-    with pytest.raises(ValueError, match=f"nudges.{field}: kill switches and holdout are the same in every arm"):
+    with pytest.raises(ValueError, match=f"nudges.{field}: kill switches, hours and holdout are the same in every arm"):
         changed(Policy(), {"nudges": {field: False}})
 
 
