@@ -4,10 +4,14 @@ from typing import Annotated
 
 import typer
 
+from experiments.analyze_cli import analyze_command
 from experiments.assignment import assign as assign_arm
 from experiments.assignment import bucket
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From decisions and outcomes to a verdict.")
+
+
+app.command("analyze")(analyze_command)
 
 
 @app.callback()

@@ -1,11 +1,15 @@
 """How far one arm stands from another, absolutely or relative to it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from scipy import stats
 
 from experiments.inference.estimates import Inconclusive
 from experiments.inference.samples import Sample
+
+_ROUNDING: Final = 1e-20
+"""A variance of less than this share of the squared mean is what is left of adding equal numbers."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ def lift(control: Sample, arm: Sample, *, relative: bool) -> Lift | Inconclusive
     """The difference of the means, or that as a share of the control's: `relative_lift`. Refused where nothing varies."""
     if min(control.n, arm.n) < 2:
         return Inconclusive("an arm has fewer than two independent units, so chance cannot be told from effect")
-    if control.variance == 0 and arm.variance == 0:
+    if all(one.variance <= _ROUNDING * one.mean**2 for one in (control, arm)):
         return Inconclusive("all units have the same value in each arm: without spread nothing can be tested")
     return relative_lift(control, arm) if relative else absolute_lift(control, arm)
 
