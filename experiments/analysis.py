@@ -9,8 +9,10 @@ from experiments.design import Design
 from experiments.health import Health, missing, plumbing
 from experiments.inference.estimates import Estimate, Inconclusive
 from experiments.inference.multiplicity import holm
-from experiments.outcomes.days import as_it_went, by_day_since, days_followed, late_less_early
-from experiments.outcomes.measures import Measure, measure, measures
+from experiments.outcomes.days import as_it_went
+from experiments.outcomes.measured import measure
+from experiments.outcomes.measures import Measure, measures
+from experiments.outcomes.since import by_day_since, days_followed, follow, late_less_early
 from experiments.outcomes.sums import by_arm, unknown_by_arm
 from experiments.outcomes.tables import Tables
 from experiments.parts import Segment, segments
@@ -145,7 +147,8 @@ def _fading(tables: Tables, one: Measure, design: Design) -> list[Fading]:
     days = min(days_followed(tables), LONGEST)
     if tables.clustered or one.denominator is not None or days < 4 or not _goes_on(tables, one):
         return []
-    daily, change = by_day_since(tables, one, days), late_less_early(tables, one, days)
+    follow(tables, one, days)
+    daily, change = by_day_since(tables, days), late_less_early(tables, days)
     return [
         Fading(
             arm,
@@ -162,5 +165,5 @@ def _fading(tables: Tables, one: Measure, design: Design) -> list[Fading]:
 
 def _goes_on(tables: Tables, one: Measure) -> bool:
     """Whether units have outcomes on more than one day as a rule."""
-    rows, units = tables.rows("select count(*), count(distinct unit) from outcomes where metric = ?", [one.name])[0]
+    rows, units = tables.rows("select count(*), count(distinct key) from facts where metric = ? and after", [one.name])[0]
     return bool(one.missing_is_zero or rows > 1.5 * units)

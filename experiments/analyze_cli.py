@@ -25,13 +25,15 @@ def analyze_command(
     from experiments.analysis import analyse  # duckdb and pandas are needed here only
     from experiments.outcomes.files import read_files
     from experiments.outcomes.given import FileError
-    from experiments.report_json import as_json
+    from experiments.report.numbers import as_json
+    from experiments.report.page import page
 
     try:
         plan = load_design(design)
-        reading = analyse(read_files(assignments, outcomes, plan), plan, now=datetime.now(UTC).replace(tzinfo=None))
+        reading = analyse(read_files(assignments, outcomes, plan), plan, now=datetime.now(UTC))
     except (DesignError, FileError) as error:
         fail(str(error), code=2)
+    _write(out, page(reading))
     if json_file is not None:
         _write(json_file, json.dumps(as_json(reading), indent=2, allow_nan=False) + "\n")
     typer.echo(reading.verdict.sentence)

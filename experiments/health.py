@@ -49,8 +49,8 @@ class Health:
 
 def plumbing(tables: Tables, design: Design) -> Health:
     """The checks that need no metric."""
-    units = _counts(tables, "count(distinct unit)")
-    randomised = _counts(tables, "count(distinct cluster)")
+    units = _counts(tables, "count(*)")
+    randomised = _counts(tables, "count(distinct cluster)") if tables.clustered else units
     checks = [
         _sample_ratio(randomised, design, "clusters" if tables.clustered else "units"),
         _several_arms(tables),
@@ -64,7 +64,7 @@ def plumbing(tables: Tables, design: Design) -> Health:
 
 
 def _counts(tables: Tables, what: str) -> dict[str, int]:
-    return dict(tables.rows(f"select arm, {what} from assigned group by arm order by arm"))
+    return dict(tables.rows(f"select arm, {what} from units group by arm order by arm"))
 
 
 def _sample_ratio(counts: Mapping[str, int], design: Design, what: str) -> Check:
@@ -82,13 +82,13 @@ def _sample_ratio(counts: Mapping[str, int], design: Design, what: str) -> Check
 
 def _several_arms(tables: Tables) -> Check:
     of = "cluster" if tables.clustered else "unit"
-    count = tables.one(f"select count(*) from (select {of} from assigned group by {of} having min(arm) <> max(arm))")
+    count = tables.faults.in_several_arms
     words = f"every {of} is in one arm" if not count else f"{count:,} {of}s are in more than one arm"
     return Check("in_several_arms", "One arm each", not count, words, count)
 
 
 def _repeated(tables: Tables) -> Check:
-    count = tables.one("select count(*) - count(distinct unit) from assigned")
+    count = tables.faults.repeated
     words = "every unit stands once" if not count else f"{count:,} rows repeat a unit; leave each unit's first assignment only"
     return Check("repeated_units", "Nobody twice", not count, words, count, of_data=True)
 
@@ -103,10 +103,7 @@ def _enough(counts: Mapping[str, int], design: Design, what: str) -> Check:
 
 def _strangers(tables: Tables, design: Design) -> Check:
     """Units of the outcomes that were never assigned: some are left out, all of them are another unit."""
-    known, strange = tables.rows(
-        "select count(*) filter (a.unit is not null), count(*) filter (a.unit is null) "
-        "from (select distinct unit from outcomes) o left join (select distinct unit from assigned) a using (unit)"
-    )[0]
+    known, strange = tables.one("select count(distinct key) from facts"), tables.faults.strangers
     words = f"outcomes of {known:,} assigned units; {strange:,} others were not assigned and are left out"
     if strange and not known:
         words = f"none of the {strange:,} units with outcomes was assigned: they are of another unit than {design.unit}"
@@ -116,12 +113,7 @@ def _strangers(tables: Tables, design: Design) -> Check:
 
 def _outcomes(tables: Tables, design: Design) -> Check:
     """Of each metric that decides, and of all that it is made from."""
-    there = dict(
-        tables.rows(
-            "select metric, bool_or(coalesce(happened_at >= assigned_at, true)) "
-            "from outcomes join assigned using (unit) group by metric"
-        )
-    )
+    there = dict(tables.rows("select metric, bool_or(after) from facts group by metric"))
     deciding = (design.primary, *design.guardrails)
     after = [name for one in deciding for name in (one.metric, one.denominator) if name is not None and not there.get(name)]
     before = [one.covariate for one in deciding if one.covariate is not None and one.covariate not in there]
@@ -131,7 +123,7 @@ def _outcomes(tables: Tables, design: Design) -> Check:
 
 
 def _exposed_first(tables: Tables) -> Check:
-    count = tables.one("select count(*) from assigned where exposed_at < assigned_at")
+    count = tables.faults.exposed_first
     words = "nobody, where it is known" if not count else f"{count:,} units met the experiment before they were in an arm"
     return Check("exposed_before_assignment", "Exposed before assignment", not count, words, count)
 
@@ -147,7 +139,7 @@ def missing(unknown: Mapping[str, Moments], design: Design, metric: str) -> Chec
     words = (
         "no more than chance makes them differ" if passed else "the arms lose different people, so those left do not compare"
     )
-    return Check("missing_p", f"No {metric}", passed, f"{told} of units have none (p = {p_value:.2g}): {words}", p_value)
+    return Check("missing_p", f"Missing {metric}", passed, f"{told} of units have none (p = {p_value:.2g}): {words}", p_value)
 
 
 def _differ(control: object, arm: object) -> float:

@@ -9,7 +9,7 @@ from experiments.comparisons import Comparison
 from experiments.design import Design
 from experiments.inference.estimates import Estimate, Inconclusive
 from experiments.inference.multiplicity import holm
-from experiments.words import amount, interval
+from experiments.words import amount, interval, registered
 
 Kind = Literal["ship", "do not ship", "keep running", "broken"]
 Outcome = Literal["exceeded", "met", "positive", "below expectation", "inconclusive", "not met", "harmful"]
@@ -141,11 +141,11 @@ def _unproven(guardrail: Comparison) -> str:
 
 def _moved(one: Comparison) -> str:
     assert isinstance(one.found, Estimate)
-    return f"{one.name} changed by {amount(one.found.value, one.measure)} ({interval(one.found, one.measure)}) in {one.arm}"
+    return f"in {one.arm}, {one.name} changed by {amount(one.found.value, one.measure)} ({interval(one.found, one.measure)})"
 
 
 def _bar(one: Comparison) -> str:
-    return amount(one.measure.bar or 0.0, one.measure).lstrip("+")
+    return registered(one.measure.bar or 0.0, relative=one.measure.relative).lstrip("+")
 
 
 def _reason(found: Estimate | Inconclusive) -> str:

@@ -1,4 +1,4 @@
-"""How numbers are written in sentences: a share of the control as percent, all else to three digits."""
+"""How numbers are written: a share of the control as percent, all else to three digits."""
 
 import math
 
@@ -8,7 +8,19 @@ from experiments.outcomes.measures import Measure
 
 def amount(value: float, one: Measure) -> str:
     """A difference with its sign, on the metric's scale."""
-    return f"{100 * value:+.1f} %".replace("-", "−") if one.relative else number(value, sign=True)
+    return difference(value, relative=one.relative)
+
+
+def difference(value: float, *, relative: bool) -> str:
+    """A difference with its sign: percent where it is a share of the control's mean."""
+    return f"{100 * value:+.1f} %".replace("-", "−") if relative else number(value, sign=True)
+
+
+def registered(value: float, *, relative: bool) -> str:
+    """A difference that somebody chose, or the tick of an axis: no more digits than it has."""
+    if value == 0:
+        return "0 %" if relative else "0"
+    return f"{100 * value:+.4g} %".replace("-", "−") if relative else f"{value:+.4g}".replace("-", "−")
 
 
 def interval(found: Estimate, one: Measure) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from experiments.design import Design
 from experiments.outcomes.given import Given, column, given, literal
-from experiments.outcomes.tables import Tables, empty
+from experiments.outcomes.measures import metrics_of
+from experiments.outcomes.tables import Tables, empty, joined
 
 
 def read_files(assignments: Path, outcomes: Path, design: Design) -> Tables:
@@ -17,13 +18,7 @@ def read_files(assignments: Path, outcomes: Path, design: Design) -> Tables:
     rows = given(connection, "given_outcomes", outcomes, ("unit", "metric", "value"))
     _assigned(units, design)
     _outcomes(rows, design)
-    return Tables(connection, clustered="cluster" in units.columns)
-
-
-def metrics_of(design: Design) -> set[str]:
-    """All metrics that a design reads, what they are divided by and what explains them included."""
-    goals = (design.primary, *design.goals, *design.guardrails)
-    return {name for one in goals for name in (one.metric, one.denominator, one.covariate) if name is not None}
+    return joined(connection, design, clustered="cluster" in units.columns)
 
 
 def _assigned(units: Given, design: Design) -> None:

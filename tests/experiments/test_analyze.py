@@ -91,7 +91,7 @@ def test_a_gain_that_is_surely_too_small_does_not_ship(run: Run) -> None:
     result, found = run(*simple(4000, 0.4), SMALLEST + "minimum_effect = 2.0\n")
     assert found["verdict"] == "do not ship"
     assert found["metrics"][0]["outcome"] == "below expectation"
-    assert "less than the 2.00 that is worth it" in result.output
+    assert "less than the 2 that is worth it" in result.output
 
 
 GUARDED = SMALLEST + '[[guardrails]]\nmetric = "load"\ndirection = "down"\nmargin = 0.5\n'
