@@ -13,19 +13,19 @@ def amount(value: float, one: Measure) -> str:
 
 def difference(value: float, *, relative: bool) -> str:
     """A difference with its sign: percent where it is a share of the control's mean."""
-    return f"{100 * value:+.1f} %".replace("-", "−") if relative else number(value, sign=True)
+    return f"{100 * value:+.1f}\u00a0%".replace("-", "−") if relative else number(value, sign=True)
 
 
 def registered(value: float, *, relative: bool) -> str:
     """A difference that somebody chose, or the tick of an axis: no more digits than it has."""
     if value == 0:
         return "0 %" if relative else "0"
-    return f"{100 * value:+.4g} %".replace("-", "−") if relative else f"{value:+.4g}".replace("-", "−")
+    return f"{100 * value:+.4g}\u00a0%".replace("-", "−") if relative else f"{value:+.4g}".replace("-", "−")
 
 
 def interval(found: Estimate, one: Measure) -> str:
     """The interval of a difference."""
-    return f"95 % interval {amount(found.low, one)} to {amount(found.high, one)}"
+    return f"95\u00a0% interval {amount(found.low, one)} to {amount(found.high, one)}"
 
 
 def number(value: float, *, sign: bool = False) -> str:

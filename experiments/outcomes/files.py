@@ -27,8 +27,10 @@ def _assigned(units: Given, design: Design) -> None:
     arms = ", ".join(design.allocation)
     known = ", ".join(literal(arm) for arm in design.allocation)
     units.refuse(f"arm not in ({known})", f"{{}} rows of arm {{!r}}, which [allocation] does not have; it has {arms}", "arm")
-    cluster = "cluster" if "cluster" in units.columns else "unit"
-    units.refuse(f"{cluster} is null", "{} rows without a cluster; name one for each unit, or leave the column out")
+    cluster = "null::text"
+    if "cluster" in units.columns:
+        cluster = "cluster"
+        units.refuse("cluster is null", "{} rows without a cluster; name one for each unit, or leave the column out")
     parts = [f"coalesce({column(name)}, '(none)') as segment_{place}" for place, name in enumerate(design.segments)]
     times = [f"{units.time(name)} as {name}" for name in ("assigned_at", "exposed_at")]
     _replace(units, "assigned", ["unit", "arm", f"{cluster} as cluster", *times, *parts], "true")

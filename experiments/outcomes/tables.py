@@ -74,7 +74,7 @@ def joined(connection: duckdb.DuckDBPyConnection, design: Design, *, clustered: 
     """The tables of `assigned(unit, arm, cluster, assigned_at, exposed_at, segment_0, ...)` and `outcomes(unit, metric, value,
     happened_at)`, which are used up. Arms and metrics must be those of the design.
 
-    Ids are compared once, here; from then on numbers are.
+    `cluster` is not read where units were randomised one by one. Ids are compared once, here; from then on numbers are.
     """
     connection.execute(f"create type arm_name as enum ({_names(design.allocation)})")
     connection.execute(f"create type metric_name as enum ({_names(sorted(metrics_of(design)))})")

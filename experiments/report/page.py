@@ -83,16 +83,16 @@ def _primary(reading: Reading) -> str:
         if mark is None
         else f"<p class=note>Dashed: the least effect that is worth it, {registered(mark, relative=shown.relative)}.</p>"
     )
+    winning = "".join(map(_winning, found)) if reading.design.peeking == "fixed" else ""  # a chance knows nothing of peeking
     scale = "as a share of the control's mean" if shown.relative else "in the metric's own units"
     return (
         f"<section><h2>{escape(shown.name)}, which decides</h2><p>Difference to {escape(reading.design.control)}, {scale}. "
         f"Dot: the estimate. Line: its 95 % interval; where it crosses zero, chance alone can explain it.</p>"
-        f"<div class=card>{_chart(found, mark)}{note}</div>{_table(found, reading)}{''.join(map(_winning, found))}</section>"
+        f"<div class=card>{_chart(found, mark)}{note}</div>{_table(found, reading)}{winning}</section>"
     )
 
 
 def _winning(one: Comparison) -> str:
-    """Only where the interval is one of one look: a chance does not know about peeking."""
     if one.winning is None:
         return ""
     return (
