@@ -26,7 +26,8 @@ code{font:.875em ui-monospace,monospace;overflow-wrap:anywhere}
 dl{display:flex;flex-wrap:wrap;gap:.4rem 1.75rem;margin:1rem 0 0}
 dt{font-size:.8125rem;color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .checks{list-style:none;margin:.5rem 0;padding:0;background:#fff;border:1px solid var(--line);border-radius:.5rem}
-.checks li{display:grid;align-content:start;grid-template-columns:1.4rem 1fr;gap:0 .5rem;padding:.55rem .9rem;border-top:1px solid var(--line)}
+.checks li{display:grid;align-content:start;grid-template-columns:1.4rem 1fr;gap:0 .5rem;padding:.55rem .9rem;
+  border-top:1px solid var(--line)}
 .checks li:first-child{border-top:0}
 .checks b{font-weight:600}.checks span{grid-column:2;color:var(--soft);font-size:.9375rem;overflow-wrap:anywhere}
 .checks i{font-style:normal;font-weight:700;color:var(--good)}.checks .failed i,.checks .failed b{color:var(--bad)}
