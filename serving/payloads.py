@@ -74,12 +74,14 @@ Request = RecommendationsRequest | RankRequest
 class RecommendationsAnswer(BaseModel):
     """Titled rows of items, deduplicated over rows; the part of a decision that a host receives.
 
-    `shortfall`: where fewer than `limit` items could be shown, how many each rule kept out.
+    `shortfall`: where fewer than `limit` items could be shown, how many each rule kept out. `arms`: by experiment the arm that
+    the learner is in.
     """
 
     decision_id: str
     bundle: str
     policy: str
+    arms: Mapping[str, str]
     fallback: str | None
     rows: tuple[Row, ...]
     shortfall: Mapping[str, int]

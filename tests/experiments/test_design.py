@@ -74,6 +74,17 @@ direction = "down"
     assert load_design(tmp_path / "d.toml").digest != design.digest  # the hash is of what the policy says
 
 
+def test_the_design_of_the_documentation_is_one(tmp_path: Path) -> None:
+    lines = (Path(__file__).parents[2] / "docs/experiments.md").read_text("utf-8").partition("## The design\n")[2].splitlines()
+    block = [line[4:] for line in lines[: lines.index(next(one for one in lines if one.startswith("Only `name`")))]]
+    design = load_design(written(tmp_path, "\n".join(block)))
+    assert (design.name, design.variants["treatment"].policy, design.goals[0].metric) == (
+        "bolder",
+        {"epsilon": 0.1},
+        "return_7d",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
