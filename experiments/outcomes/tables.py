@@ -67,6 +67,7 @@ def empty(memory: str = "3GB") -> duckdb.DuckDBPyConnection:
     """A database in memory that reads times as UTC, spills to disk beyond `memory` and keeps no order of rows."""
     connection = duckdb.connect(config={"memory_limit": memory, "preserve_insertion_order": False})
     connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set enable_progress_bar = false")
     return connection
 
 
