@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.analyze_cli import analyze_command
 from experiments.assignment import assign as assign_arm
 from experiments.assignment import bucket
 from experiments.lifecycle_cli import list_command, reallocate_command, shares_of, start_command, stop_command
@@ -13,6 +14,7 @@ app.command("start")(start_command)
 app.command("stop")(stop_command)
 app.command("reallocate")(reallocate_command)
 app.command("list")(list_command)
+app.command("analyze")(analyze_command)
 
 
 @app.callback()

@@ -51,12 +51,18 @@ class Variant(_Part):
 class Goal(_Part):
     """A metric that is hoped to move. `relative`: whether the difference is a share of the control's mean.
 
-    `direction`: which way is good; absent: as the metric is defined, and up where nothing defines it.
+    `direction`: which way is good; absent: as the metric is defined, and up where nothing defines it. `denominator`: the metric
+    that it is divided by, unit by unit summed before (a ratio). `covariate`: a metric from before the assignment that explains
+    part of it (CUPED); absent: the same metric's own rows from before, where there are any. `missing`: what a unit without a
+    row means: it is left out and counted, or it stands for 0 (a count of events).
     """
 
     metric: Text
     relative: bool = False
     direction: Direction | None = None
+    denominator: Text | None = None
+    covariate: Text | None = None
+    missing: Literal["exclude", "zero"] = "exclude"
 
 
 class Primary(Goal):
@@ -80,7 +86,8 @@ class Design(_Part):
     of its own. `traffic`: the share of the layer's units that take part. `allocation`: arm -> its share of those, 0 for an arm
     that is paused. `variants`: what the service does in an arm; one without stays with champion and policy file.
     `horizon_days`: days until the result is read. `peeking`: `fixed` is read once, then; `always-valid` at any time.
-    `hypothesis`: what is expected, in a sentence.
+    `hypothesis`: what is expected, in a sentence. `planned_units`: how many are to take part (clusters, where those are
+    assigned): the always-valid interval is narrowest there. `segments`: columns by whose values the effect is shown as well.
     """
 
     name: Text
@@ -96,6 +103,8 @@ class Design(_Part):
     guardrails: tuple[Guardrail, ...] = ()
     horizon_days: Annotated[int, Field(ge=1, le=730)] | None = None
     peeking: Peeking = "fixed"
+    planned_units: Annotated[int, Field(ge=2)] | None = None
+    segments: tuple[Text, ...] = ()
 
     @field_validator("allocation")
     @classmethod

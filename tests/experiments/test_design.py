@@ -139,6 +139,8 @@ def test_the_hash_is_of_every_value_and_of_nothing_else() -> None:
         {"guardrails": [{"metric": "other", "margin": 0.1}]},
         {"horizon_days": 14},
         {"peeking": "always-valid"},
+        {"planned_units": 400},
+        {"segments": ["team"]},
     ]
     assert {name for other in others for name in other} == set(Design.model_fields)
     assert len({design.digest, *(design_of({**given, **other}, "test").digest for other in others)}) == len(others) + 1
