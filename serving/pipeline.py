@@ -253,10 +253,10 @@ def _left_out(
         rules = dict.fromkeys(scored.tolist(), BEYOND_LIMIT) | rules
     for index in shown:
         rules.pop(index, None)
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[int]] = {}
     for index, rule in rules.items():
-        found[rule] = (*found.get(rule, ()), stock.ids[index])
-    return found
+        found.setdefault(rule, []).append(index)
+    return {rule: stock.ids_of(np.array(indices)) for rule, indices in found.items()}
 
 
 def _not_shown(

@@ -29,6 +29,7 @@ from serving.openapi.parts import (
 from serving.openapi.questions import of_questions
 from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
+from serving.openapi.rules import of_dry_run
 from serving.openapi.statements import of_statements
 from serving.payloads import (
     MAX_EVENTS,
@@ -61,6 +62,7 @@ from serving.payloads import (
     TokenRequest,
 )
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
+from serving.rules.payloads import DryRunAnswer, DryRunRequest
 
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
@@ -119,6 +121,7 @@ def _schemas() -> Document:
             TokenRequest,
             MergeIn,
             ExplainRequest,
+            DryRunRequest,
             *KINDS.values(),
         )
     ]
@@ -140,6 +143,7 @@ def _schemas() -> Document:
         MergeAnswer,
         Decision,
         ExplainAnswer,
+        DryRunAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -220,6 +224,7 @@ def _mounted() -> Document:
         **of_questions(),
         **of_rows(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
+        "/v1/rules:dry-run": of_dry_run(),
         "/v1/tokens": {"post": tokens},
         "/v1/audit": {"get": audit},
         "/v1/ingest/health": {"get": ingest},

@@ -84,6 +84,10 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("GET", "/v1/assignments/{assignment_id}/report"): for_each(
             IDS["assignments"], "GET", under="assignments", end="/report"
         ),
+        ("POST", "/v1/rules:dry-run"): [
+            Ask("POST", "/v1/rules:dry-run", {"rules": [{"id": "r", "kind": "exclude", "match": {"items": [name]}}]})
+            for name in (ITEM, COURSE, "calm")
+        ],
         ("POST", "/v1/learners/{learner_id}/merge"): [Ask("POST", at(name, end="/merge"), {"into": "bo"}) for name in LEARNERS],
         ("POST", "/v1/learners/{learner_id}/unmerge"): [
             Ask("POST", at("bo", end="/unmerge"), {"into": name}) for name in LEARNERS
