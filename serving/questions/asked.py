@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from features.decisions import Decision
-from features.events import MAX_CLOCK_SKEW
 from features.grants import Grant
 from features.store import TenantSession
 from serving.keys import Credential
@@ -115,8 +114,7 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
     now, duties = runtime.clock(), isinstance(request, RecommendationsRequest)
     try:
         stock = runtime.stock(asks.tenant)
-        # As in a ranking: what others acknowledged a moment ago by clocks that are ahead counts as well.
-        found = await runtime.known(asks.tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock, duties=duties)
+        found = await runtime.known(asks.tenant, request.learner_id, runtime.clock.known_by, stock, duties=duties)
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     known_at = found.assigned.known_at or now
