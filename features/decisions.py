@@ -56,6 +56,7 @@ class RowKind(StrEnum):
     """What a row of a slate is about."""
 
     MANDATORY = "mandatory"
+    PINNED = "pinned"
     CONTINUE = "continue"
     RECOMMENDED = "recommended"
     GAPS = "gaps"

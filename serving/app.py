@@ -38,6 +38,7 @@ from serving.nudging.answer import nudge
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.questions import asked as questions
+from serving.rules.dry_run import dry_run
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
 from serving.slates.offer import again, offered, require_secret
@@ -112,6 +113,7 @@ class Pages:
                 Route("/v1/learners/{learner_id:path}/unmerge", self._unmerge, methods=["POST"]),
                 Route("/v1/learners/{learner_id:path}", self._erase, methods=["DELETE"]),
                 Route("/v1/assignments/{assignment_id:path}/report", self._reached, methods=["GET"]),
+                Route("/v1/rules:dry-run", self._dry_run, methods=["POST"]),
                 *catalogue.routes(lambda: self.runtime),
                 Route("/v1/tokens", self._tokens, methods=["POST"]),
                 Route("/v1/audit", self._audit, methods=["GET"]),
@@ -202,6 +204,9 @@ class Pages:
     async def _reached(self, request: Request) -> Response:
         found = await assignment_report.report(self.runtime, TENANT.get(), request.path_params["assignment_id"])
         return _until_changed(request, found)
+
+    async def _dry_run(self, request: Request) -> Response:
+        return _json(await dry_run(self.runtime, TENANT.get(), await request.json()))
 
     async def _export(self, request: Request) -> Response:
         return JSONResponse(await rights.export(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"]))

@@ -15,6 +15,7 @@ import numpy as np
 
 from features.interactions import Histories
 from serving.prepared import Prepared, prepare
+from serving.rules.matching import labels
 from training.bundle import CHALLENGER, CHAMPION, BundleError, bundle_folder, load_bundle, read_pointer
 
 AGAIN_S: Final = 15.0
@@ -222,7 +223,11 @@ def _mark(pointer: Path) -> tuple[int, int, int] | None:
 
 
 def _warm(stock: Prepared) -> Prepared:
-    """Score once, so that memory-mapped arrays are read before the first request, and a model that cannot score is refused."""
+    """Score once, so that memory-mapped arrays are read before the first request, and a model that cannot score is refused.
+
+    What rules look at is made ready too: a request that brings some may come at any time.
+    """
+    labels(stock)
     scores = stock.bundle.model.score(Histories.of([[], [0] if len(stock) else []], len(stock)))
     if scores.shape != (2, len(stock)) or not np.isfinite(scores).any():
         raise BundleError(f"bundle {stock.bundle.name}: its model scores nothing")

@@ -54,6 +54,7 @@ from serving.payloads import (
     TokenRequest,
 )
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
+from serving.rules.payloads import DryRunAnswer, DryRunRequest
 from serving.slates.payloads import OfflineAnswer, ReplayAnswer, ReplayIn
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
@@ -206,6 +207,10 @@ class Client:
     def assignment_report(self, assignment_id: str) -> AssignmentReport:
         """Whom an assignment reached. ProblemError 404 where it does not stand."""
         return self._ask("GET", f"/v1/assignments/{quote(assignment_id, safe='')}/report", AssignmentReport)
+
+    def dry_run(self, given: DryRunRequest) -> DryRunAnswer:
+        """What rules would have changed in a sample of the newest rankings. ProblemError 429 while another one is under way."""
+        return self._ask("POST", "/v1/rules:dry-run", DryRunAnswer, _body(given))
 
     def merge(self, learner_id: str, given: MergeIn) -> MergeAnswer:
         """Say that two ids are one person. ProblemError 409 where that contradicts what stands."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.contents import Floats
+from serving.rules.limits import Limits
 
 POOL: Final = 100
 """The best of a row among which diversity chooses."""
@@ -28,13 +29,14 @@ class Above:
 
     contents: float32[m, d], rows of length 1, or 0 where nothing is known (`serving.contents`). providers: int64[m], each
     item's provider, -1 without. limit: items of one provider, None for no limit. directions: float32[k, d], orthonormal rows
-    that span the contents of the items above.
+    that span the contents of the items above. limits: what rules allow; other than `limit` they may leave slots empty.
     """
 
     diversity: float
     limit: int | None
     contents: Floats
     providers: NDArray[np.int64]
+    limits: Limits | None = None
     directions: Floats = field(init=False)
     counts: NDArray[np.int64] = field(init=False)
 
@@ -44,6 +46,8 @@ class Above:
 
     def place(self, candidate: int) -> Floats | None:
         """Count an item; returns the direction that its content adds, None where it adds nothing new."""
+        if self.limits is not None:
+            self.limits.place(candidate)
         provider = self.providers[candidate]
         if provider >= 0:
             self.counts[provider] += 1
@@ -63,8 +67,8 @@ class Above:
 class Diverse:
     """The candidates of one row: what a slot may hold, and which of it comes first.
 
-    A slot may hold what is within the provider limit. Where nothing is, the limit of this one slot rises until something is,
-    so that no slot stays empty.
+    A slot may hold what is within the limits of rules, and within the provider limit. Where nothing is within that one, it
+    rises for this one slot until something is, so that no slot stays empty for it.
     """
 
     def __init__(self, above: Above, ordered: NDArray[np.integer], worth: NDArray[np.floating], slots: int) -> None:
@@ -73,6 +77,7 @@ class Diverse:
         self._free = np.ones(len(ordered), dtype=bool)
         self._blocked, self._passed = np.zeros((2, len(ordered)), dtype=bool)
         self._providers = above.providers[ordered] if above.limit is not None else None
+        self._filled = 0
         self._allowed = self._free  # bool[n]
         self._held: NDArray[np.intp] = np.arange(0)  # positions in `ordered`
         self._greedy = 0
@@ -85,8 +90,8 @@ class Diverse:
 
     def open(self, support: int) -> list[int]:
         """The best candidates by score that the next slot may hold, at most `support`; empty when none is left."""
-        self._allowed = self._free
-        if self._providers is not None and self._free.any():
+        self._allowed = self._free if self._above.limits is None else self._free & (self._ruled() < 0)
+        if self._providers is not None and self._allowed.any():
             self._allowed = self._within_limit(self._providers)
         self._held = np.flatnonzero(self._allowed)[:support]
         found: list[int] = self._ordered[self._held].tolist()
@@ -97,7 +102,7 @@ class Diverse:
         self._greedy = int(self._held[0])
         if self._pool:
             value = self._worth + self._above.diversity * self._gain()
-            if self._providers is not None:
+            if self._allowed is not self._free:
                 value[~self._allowed[: self._pool]] = -np.inf
             best = int(value.argmax())
             self._greedy = best if value[best] > -np.inf else self._greedy  # or the whole pool is used up
@@ -113,6 +118,7 @@ class Diverse:
             if self._providers is not None:
                 self._blocked[:at] |= self._free[:at] > self._allowed[:at]
         self._free[at] = False
+        self._filled += 1
         if at < self._pool:
             self._worth[at] = -np.inf
         direction = self._above.place(candidate)
@@ -122,16 +128,34 @@ class Diverse:
     def given_up(self) -> dict[str, list[int]]:
         """By rule, the candidates that would have stood in the row by score and were passed over for it."""
         best = self._free & (np.arange(len(self._free)) < self._slots)
+        ruled = self._kept_out(best)
+        best = best & (ruled < 0)
         found = {PROVIDER_LIMIT: best & self._blocked, DIVERSITY: best & self._passed & ~self._blocked}
+        names = () if self._above.limits is None else self._above.limits.names
+        found |= {name: ruled == number for number, name in enumerate(names)}
         return {rule: self._ordered[mask].tolist() for rule, mask in found.items()}
+
+    def _kept_out(self, best: NDArray[np.bool_]) -> NDArray[np.int16]:
+        """int16[n]: the number of the rule whose limit keeps out what would have stood in the row; where slots stay empty, in
+        those as well; else -1.
+        """
+        if self._above.limits is None:
+            return np.full(len(best), -1, dtype=np.int16)
+        held: NDArray[np.bool_] = self._free if self._filled < self._slots else best
+        return np.where(held, self._ruled(), np.int16(-1))
+
+    def _ruled(self) -> NDArray[np.int16]:
+        assert self._above.limits is not None
+        found: NDArray[np.int16] = self._above.limits.rule[self._ordered]
+        return found
 
     def _within_limit(self, providers: NDArray[np.int64]) -> NDArray[np.bool_]:
         assert self._above.limit is not None
         placed = self._above.counts[providers]
-        within: NDArray[np.bool_] = self._free & (placed < self._above.limit)
+        within: NDArray[np.bool_] = self._allowed & (placed < self._above.limit)
         if within.any():
             return within
-        least: NDArray[np.bool_] = self._free & (placed == placed[self._free].min())
+        least: NDArray[np.bool_] = self._allowed & (placed == placed[self._allowed].min())
         return least
 
     def _gain(self) -> NDArray[np.float64]:

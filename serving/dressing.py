@@ -13,6 +13,7 @@ from serving.explanations import tree_scores
 from serving.exploration import Slot
 from serving.prepared import primary_language
 from serving.reasons import Grounds, reasons
+from serving.rules.holding import OF_POLICY
 from serving.scoring import causes, chances, largest
 from serving.shelves import Shelf, Stand
 
@@ -58,7 +59,9 @@ def _item(
     item = unknown.get(slot.candidate) or stand.stock.names.get(stand.stock.ids[slot.candidate])
     assert item is not None or slot.candidate < len(stand.stock)
     first = shelf.reasons.get(slot.candidate)
-    fields["reasons"] = (*((first,) if first else ()), *fields.get("reasons", ()))
+    lifted = any(name.startswith(OF_POLICY) and part > 0 for name, part in fields.get("parts", {}).items())
+    last = ("Your organisation puts it forward",) if lifted else ()
+    fields["reasons"] = (*((first,) if first else ()), *fields.get("reasons", ()), *last)
     language, mismatch = (None, False) if item is None else language_of(item, stand.facts)
     return SlateItem(
         item_id=stand.stock.ids[slot.candidate] if item is None else item.id,

@@ -6,7 +6,7 @@ When it is unsure whether an item may be shown (an unknown learner, duration or 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from features.catalogue import Learner
 from features.grants import Grant
 from serving.payloads import Filters
 from serving.prepared import Mask, Prepared, primary_language
+from serving.rules.holding import Held, filters, removes
 from serving.standing import Standing, still_valid, twins, with_equivalents
 
 RULES_VERSION = "4"
@@ -22,13 +23,16 @@ RULES_VERSION = "4"
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at. `learner` is None when the catalogue does not know them. `grants`: those that hold now."""
+    """What the rules look at. `learner` is None when the catalogue does not know them. `grants`: those that hold now.
+    `rules`: what the policy and the request say, as it holds now for this learner.
+    """
 
     at: datetime
     request: Filters
     learner: Learner | None
     standing: Standing
     grants: tuple[Grant, ...] = ()
+    rules: tuple[Held, ...] = ()
 
     @cached_property
     def audiences(self) -> tuple[str, ...]:
@@ -162,13 +166,23 @@ RULES: Mapping[str, Rule] = {
 """Rule name -> rule. An item is listed under the first that removes it."""
 
 
+def rules_of(facts: Facts) -> Mapping[str, Rule]:
+    """All of them, and after them those of the policy and of the request that filter."""
+    own = {held.name: partial(_by_rule, held) for held in filters(facts.rules)}
+    return {**RULES, **own} if own else RULES
+
+
+def _by_rule(held: Held, stock: Prepared, facts: Facts) -> Mask:
+    return removes(held.rule, stock)
+
+
 def eligible(
     stock: Prepared, facts: Facts, candidates: NDArray[np.int32], *, waived: Collection[str] = ()
 ) -> tuple[NDArray[np.int32], dict[str, tuple[str, ...]]]:
     """The candidates that no rule removes but the `waived` ones (int32, order kept), and the ids that each rule removed."""
     left, removed = np.zeros(len(stock), dtype=bool), {}
     left[candidates] = True
-    for name, rule in RULES.items():
+    for name, rule in rules_of(facts).items():
         if name in waived:
             continue
         if name not in facts.masks:

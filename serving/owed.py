@@ -16,11 +16,12 @@ from features.duties import Assigned, Duty, Leave, due, paused
 from serving.eligibility import Facts, eligible
 from serving.payloads import LearnerDuty
 from serving.prepared import Prepared
+from serving.rules.holding import bars, filters
 from serving.standing import ALWAYS, Standing, add_period, valid_until, with_equivalents
 
 WAIVED: Final = frozenset({"replaced", "other_language", "known", "in_progress", "dismissed"})
 """Rules that do not keep a duty away: whoever begins it, says they know it, or sends it away owes it still, and it is shown in
-another language rather than not at all. A request's own filters hold."""
+another language rather than not at all. A request's own filters hold, and no rule of the policy does."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,15 @@ def owed(stock: Prepared, facts: Facts, assigned: Assigned) -> tuple[list[Owed],
             due = Due(assignment_id=duty.assignment_id, due_at=duty.due_at, urgent=duty.urgent, overdue=duty.state == "overdue")
             found[item_id] = Owed(candidate, item, due)
     known = np.array([one.candidate for one in found.values() if one.candidate < len(stock)], dtype=np.int32)
-    may = set(eligible(stock, facts, known, waived=WAIVED)[0].tolist()) if len(known) else set()
+    may = (
+        set(
+            eligible(stock, facts, known, waived=WAIVED.union(held.name for held in facts.rules if not held.of_request))[
+                0
+            ].tolist()
+        )
+        if len(known)
+        else set()
+    )
     return [one for one in found.values() if one.candidate >= len(stock) or one.candidate in may], removed
 
 
@@ -70,6 +79,7 @@ def bar(item: Item, facts: Facts) -> str | None:
         "excluded": not names.isdisjoint(request.exclude),
         "finished": any(facts.at < _holds(item, when) for when in ended.values()),
         "prerequisites": not {*facts.standing.finished, *facts.standing.known}.issuperset(item.prerequisites),
+        **{held.name: bars(held.rule, item) for held in filters(facts.rules) if held.of_request},
     }
     return next((rule for rule, removes in rules.items() if removes), None)
 

@@ -10,6 +10,7 @@ from features.catalogue import ItemType, Language
 from features.decisions import Decision, Row, RowKind
 from features.events import SKILL_PREFIX, Event, Id, LogTime, Result, Verb, to_utc
 from serving.claims import TokenScope
+from serving.rules.language import MOST_ASKED, Rule, each_once
 
 MAX_CANDIDATES = 1_000
 MAX_EVENTS = 1_000
@@ -31,6 +32,15 @@ class Filters(_In):
     types: Annotated[tuple[ItemType, ...], Field(max_length=len(ItemType))] = ()
     languages: Annotated[tuple[Language, ...], Field(max_length=20)] = ()
     explain: Annotated[bool, Field(description="Take the trees' scores of the shown items apart, feature by feature.")] = False
+    rules: Annotated[
+        tuple[Rule, ...],
+        Field(max_length=MOST_ASKED, description="They hold for this request, after those of the policy (docs/rules.md)."),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _each_rule_once(self) -> Self:
+        each_once(self.rules)
+        return self
 
 
 class RowIn(_In):

@@ -31,6 +31,9 @@ from serving.owed import owed
 from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
+from serving.rules.boosts import boosted
+from serving.rules.holding import holding
+from serving.rules.limits import Limits
 from serving.scoring import Scores, best_first, score
 from serving.shelves import Stand, plan
 
@@ -43,7 +46,7 @@ UNKNOWN_ITEM: Final = "unknown_item"
 NO_SCORE: Final = "no_score"
 BEYOND_LIMIT: Final = "beyond_limit"
 REMOVALS: Final = (*RULES, UNKNOWN_ITEM, NO_SCORE, PROVIDER_LIMIT, DIVERSITY, BEYOND_LIMIT)
-"""Every name under which a decision lists items that it does not show."""
+"""Every name under which a decision lists items that it does not show, beside those of rules (`serving.rules.holding`)."""
 
 
 @dataclass
@@ -131,17 +134,20 @@ def ranked(
     stages.done("hydrate", events=len(history))
     candidates, unknown = retrieve(stock, request)
     stages.done("retrieve", candidates=len(candidates))
-    facts = Facts(at, request, learner, known.standing, grants)
+    rules = holding(policy.rules_of(stock.bundle.manifest.tenant), request.rules, learner, at)
+    facts = Facts(at, request, learner, known.standing, grants, rules)
     kept, removed = eligible(stock, facts, candidates)
     duties, barred = ([], {}) if isinstance(request, RankRequest) else owed(stock, facts, assigned)
     stages.done("filter", eligible=len(kept))
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
     if known.declared and fallback in (None, BUNDLE_UNAVAILABLE):
         scores = by_skills(scores, known.context, stock.table)
+    scores = boosted(stock, scores, rules)
     scored = best_first(scores.total, kept[scores.scored[kept]])
     stages.done("score", scored=len(scored))
     stand = Stand(stock, request, facts, known, scores, scored, duties)
-    rows, left_out = _rows(stand, policy, random.Random(seed_of(decision_id)))
+    limits = Limits.of(stock, rules, history, at)
+    rows, left_out = _rows(stand, policy, limits, random.Random(seed_of(decision_id)))
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
     removed |= {UNKNOWN_ITEM: unknown, NO_SCORE: stock.ids_of(kept[~scores.scored[kept]]), **left_out}
     shown = [item.item_id for row in rows for item in row.items]
@@ -185,23 +191,24 @@ def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tupl
     return np.fromiter(indices, dtype=np.int32, count=len(indices)), unknown
 
 
-def _rows(stand: Stand, policy: Policy, rng: random.Random) -> tuple[tuple[Row, ...], dict[str, tuple[str, ...]]]:
+def _rows(
+    stand: Stand, policy: Policy, limits: Limits | None, rng: random.Random
+) -> tuple[tuple[Row, ...], dict[str, tuple[str, ...]]]:
     """The titled rows, no item twice and no more than the limit, and by rule the candidates that are not in them though they
     might be.
     """
     stock, request, epsilon = stand.stock, stand.request, policy.epsilon
     if isinstance(request, RankRequest) and not policy.explore_rank:
         epsilon = 0.0
-    above = _above(stock, request, policy)
+    above = _above(stock, request, policy, limits)
     filled: list[Filled] = []
     shown: list[int] = []
     placed = np.zeros(len(stock) + len(stand.owed), dtype=bool)
     given_up: list[dict[str, list[int]]] = []
     for shelf in plan(stand, policy):
         size = shelf.size if isinstance(request, RankRequest) else min(shelf.size, request.limit - len(shown))
-        reach = (
-            len(shelf.ordered) if policy.provider_limit is not None else POOL + size + policy.support
-        )  # no slot looks further
+        limited = limits is not None or policy.provider_limit is not None
+        reach = len(shelf.ordered) if limited else POOL + size + policy.support  # no slot looks further
         head = shelf.ordered[: reach + len(shown)]
         free = np.flatnonzero(~placed[head])[:reach]
         left = head[free]
@@ -220,14 +227,15 @@ def _rows(stand: Stand, policy: Policy, rng: random.Random) -> tuple[tuple[Row, 
     return dressed(stand, filled), _left_out(stock, request, stand.scored, shown, given_up)
 
 
-def _above(stock: Prepared, request: Request, policy: Policy) -> Above | None:
-    """What the rows share where the policy wants more than the order of the scores."""
+def _above(stock: Prepared, request: Request, policy: Policy, limits: Limits | None) -> Above | None:
+    """What the rows share where the policy, or a rule, wants more than the order of the scores."""
+    diversity, provider_limit = policy.diversity, policy.provider_limit
     if isinstance(request, RankRequest) and not policy.diversify_rank:
+        diversity, provider_limit = 0.0, None
+    if diversity == 0 and provider_limit is None and limits is None:
         return None
-    if policy.diversity == 0 and policy.provider_limit is None:
-        return None
-    contents = stock.contents if policy.diversity > 0 else np.zeros((len(stock), 0), dtype=np.float32)
-    return Above(policy.diversity, policy.provider_limit, contents, stock.providers)
+    contents = stock.contents if diversity > 0 else np.zeros((len(stock), 0), dtype=np.float32)
+    return Above(diversity, provider_limit, contents, stock.providers, limits)
 
 
 def _places(left: NDArray[np.int32], slots: Sequence[Slot]) -> list[int]:
@@ -253,10 +261,10 @@ def _left_out(
         rules = dict.fromkeys(scored.tolist(), BEYOND_LIMIT) | rules
     for index in shown:
         rules.pop(index, None)
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[int]] = {}
     for index, rule in rules.items():
-        found[rule] = (*found.get(rule, ()), stock.ids[index])
-    return found
+        found.setdefault(rule, []).append(index)
+    return {rule: stock.ids_of(np.array(indices)) for rule, indices in found.items()}
 
 
 def _not_shown(

@@ -7,16 +7,27 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from features.events import Tenant
 from serving.nudging.settings import NudgeSettings
+from serving.rules.language import MOST_RULES, Rule, each_once
 
-_IDLE: Final = {"diversity": 0.0, "provider_limit": None, "diversify_rank": False, "nudges": NudgeSettings()}
+_IDLE: Final[Mapping[str, Any]] = {
+    "diversity": 0.0,
+    "provider_limit": None,
+    "diversify_rank": False,
+    "nudges": NudgeSettings(),
+    "rules": (),
+    "tenant_rules": {},
+}
 NUDGES: Final = "nudges"
 _FOR_ALL: Final = frozenset({"killed", "killed_tenants", "calendar", "calendars", "holdout", "holdout_seed"})
 """What holds in every arm of an experiment: kill switches, hours, and the one holdout."""
+
+Rules = Annotated[tuple[Rule, ...], Field(max_length=MOST_RULES)]
 
 _LOG = logging.getLogger("nextwise")
 
@@ -28,7 +39,8 @@ class Policy(BaseModel):
     `/v1/rank`; off by default, because there the host asks for an order of its own candidates. `diversity`: from 0, the order
     of the scores, to 1, as unlike as can be (`serving.diversity`); `provider_limit`: items of one provider in a slate, more
     only where a slot would stay empty; `diversify_rank`: whether these two hold in `/v1/rank` too. `nudges`: what holds for
-    `/v1/nudge`, which has a hash of its own.
+    `/v1/nudge`, which has a hash of its own. `rules`: what holds beyond the catalogue (`serving.rules`), for every tenant, and
+    `tenant_rules` for one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -41,6 +53,18 @@ class Policy(BaseModel):
     provider_limit: Annotated[int | None, Field(ge=1, le=100)] = None
     diversify_rank: bool = False
     nudges: NudgeSettings = NudgeSettings()
+    rules: Rules = ()
+    tenant_rules: Mapping[Tenant, Rules] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _each_rule_once(self) -> Self:
+        for tenant in ("", *self.tenant_rules):
+            each_once(self.rules_of(tenant))
+        return self
+
+    def rules_of(self, tenant: str) -> tuple[Rule, ...]:
+        """Those that hold for a tenant: everybody's, then its own."""
+        return (*self.rules, *self.tenant_rules.get(tenant, ()))
 
     @cached_property
     def digest(self) -> str:

@@ -1,9 +1,13 @@
 """Replay: a logged decision made again from the store, the bundle and its own record."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.duties import NOTHING, Assigned
 from features.events import Event
+from features.grants import Grant
 from features.store import TenantSession
 from serving.eligibility import RULES_VERSION
 from serving.payloads import RankRequest, RecommendationsRequest, Request
@@ -29,21 +33,48 @@ def replayed(session: TenantSession, stock: Prepared, policy: Policy, decision: 
     if made_by != given:
         words = f"decision {decision.decision_id} was made by (bundle, policy, tenant, rules)"
         raise ValueError(f"{words} {made_by}, not by {given}")
+    return made_again(read_again(session, decision), stock, policy)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A logged decision, and what it was made from: as the store said at its moment, and the events that it read."""
+
+    decision: Decision
+    learner: Learner | None
+    history: Sequence[Event]
+    assigned: Assigned
+    grants: tuple[Grant, ...]
+
+
+def read_again(session: TenantSession, decision: Decision) -> Read:
+    """Raises ValueError when an event that it read is gone."""
     known = decision.fallback != HISTORY_UNAVAILABLE
     learner = session.learner(decision.learner_id, at=decision.decided_at) if known else None
-    history = _events_read(session, decision)
+    return Read(
+        decision,
+        learner,
+        _events_read(session, decision),
+        _assigned(session, decision, learner) if known else NOTHING,
+        session.grants(at=decision.decided_at) if known else (),
+    )
+
+
+def made_again(read: Read, stock: Prepared, policy: Policy) -> Ranked:
+    """What a bundle and a policy make of it, whether or not they made the decision."""
+    decision = read.decision
     return ranked(
         stock,
         recorded_request(decision),
-        learner,
-        history,
+        read.learner,
+        read.history,
         at=decision.decided_at,
         decision_id=decision.decision_id,
         policy=policy,
         arms=decision.arms,
         fallback=None if decision.fallback == PERSONALISATION_OFF else decision.fallback,
-        assigned=_assigned(session, decision, learner) if known else NOTHING,
-        grants=session.grants(at=decision.decided_at) if known and stock.granted else (),
+        assigned=read.assigned,
+        grants=read.grants,
     )
 
 

@@ -111,6 +111,7 @@ class Runtime:
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
         self.link_strangers = Strangers()
         self.turns = Turns()
+        self.dry_runs = set[str]()  # tenants with one under way
         self._policy = PolicyFile(settings.policy)
         self.experiments = Experiments(settings.experiments)
         self.bundles = Bundles(settings.bundles, self.experiments.bundles)

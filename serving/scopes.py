@@ -42,6 +42,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/tokens": Scope.RANK,
     "/v1/audit": Scope.ADMIN,
     "/v1/assignments/{assignment_id}/report": Scope.REPORTS,
+    "/v1/rules:dry-run": Scope.REPORTS,
     "/v1/events": Scope.INGEST,
     "/v1/evidence": Scope.INGEST,
     "/v1/feedback": Scope.INGEST,

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy import sparse
 
 from features.interactions import Histories
 from serving.prepared import Prepared
+from serving.rules.holding import OF_POLICY, OF_REQUEST
 from training.models.base import Fitted
 from training.models.blend import FittedBlend
 from training.models.linear import FittedLinear
@@ -21,6 +23,7 @@ from training.models.weights import standardise
 POPULARITY = "popularity"
 RANKER = "ranker"
 """The part of a score that the trees add to the blend's: it orders what the blend found and is nobody's source."""
+_OF_RULES: Final = (OF_POLICY, OF_REQUEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +108,9 @@ def largest(parts: Mapping[str, float]) -> str:
     """The name of the largest part, which is an item's source; ties by name, so that a replay says the same.
 
     A part of exactly 0 has nothing to say of an item, and is its source only where no other one has either. What trees added
-    is never one: they look at what the others found.
+    is never one: they look at what the others found. Nor is what a rule adds.
     """
-    sources = [name for name in parts if name != RANKER]
+    sources = [name for name in parts if name != RANKER and not name.startswith(_OF_RULES)]
     said = [name for name in sources if parts[name] != 0] or sources
     return max(said, key=lambda name: (parts[name], name))
 

@@ -17,6 +17,7 @@ from serving.owed import Owed, says
 from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
+from serving.rules.language import PinRule
 from serving.scoring import Scores, likeness, parts_of
 from serving.standing import Standing
 from training.models.segments import FittedSegments
@@ -33,6 +34,7 @@ _CONTINUES: Final = frozenset({"in_progress", "prerequisites"})
 """Rules that do not keep away what was begun."""
 _HOME: Final = (
     RowKind.MANDATORY,
+    RowKind.PINNED,
     RowKind.CONTINUE,
     RowKind.RECOMMENDED,
     RowKind.GAPS,
@@ -88,18 +90,22 @@ def plan(stand: Stand, policy: Policy) -> list[Shelf]:
 
 
 def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
-    """Duties and what was begun first, then recommendations, and what the other rows have that would not stand among these."""
-    duties, begun = _mandatory(stand), _begun(stand)
+    """Duties, what is pinned and what was begun first, then recommendations, and what the other rows have that would not stand
+    among these.
+    """
+    duties, pinned, begun = _mandatory(stand), _pinned(stand), _begun(stand)
     urgent = sum(due.urgent for due in duties.dues.values())
     duties = duties.of(min(len(duties.ordered), limit, max(urgent, int(limit * _DUTY_SHARE), 1)))
     owed = set(duties.ordered[: duties.size].tolist())
-    left = limit - duties.size
+    pinned = pinned.of(min(len(set(pinned.ordered.tolist()) - owed), limit - duties.size))
+    owed |= set([one for one in pinned.ordered.tolist() if one not in owed][: pinned.size])
+    left = limit - duties.size - pinned.size
     begun = begun.of(min(len(set(begun.ordered.tolist()) - owed), int(left * _CONTINUE_SHARE)))
     left -= begun.size
     main = _recommended(stand)
     taken = owed | set(islice((one for one in main.ordered[: left + len(owed)].tolist() if one not in owed), left))
     others: list[Shelf] = []
-    for kind, share in zip(_HOME[3:], (policy.gap_share, _SHARE, _SHARE, _SHARE), strict=True):
+    for kind, share in zip(_HOME[4:], (policy.gap_share, _SHARE, _SHARE, _SHARE), strict=True):
         room = int(left * share)
         if kind is not RowKind.GAPS and room < _LEAST:
             continue
@@ -110,7 +116,7 @@ def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
     main = main.of(left - sum(shelf.size for shelf in others))
     # Where skills are all that is known of a learner, the gaps they leave come first.
     rest = [others[0], main, *others[1:]] if stand.known.declared else [main, *others]
-    return [duties, begun, *rest]
+    return [duties, pinned, begun, *rest]
 
 
 def _mandatory(stand: Stand) -> Shelf:
@@ -125,6 +131,16 @@ def _mandatory(stand: Stand) -> Shelf:
         reasons={one.candidate: says(one.due) for one in stand.owed},
         dues={one.candidate: one.due for one in stand.owed},
     )
+
+
+def _pinned(stand: Stand) -> Shelf:
+    """What rules put first, where nothing keeps it from the learner."""
+    names = [name for held in stand.facts.rules if isinstance(held.rule, PinRule) for name in held.rule.items]
+    indices = dict.fromkeys(stand.stock.index[name] for name in names if name in stand.stock.index)
+    ordered = np.fromiter(indices, dtype=np.int32, count=len(indices))
+    ordered = eligible(stand.stock, stand.facts, ordered)[0] if len(ordered) else ordered
+    why = dict.fromkeys(ordered.tolist(), "Your organisation puts it first")
+    return Shelf("Selected for you", RowKind.PINNED, "pinned", ordered, np.zeros(len(ordered)), fixed=True, reasons=why)
 
 
 def _begun(stand: Stand) -> Shelf:
@@ -192,6 +208,7 @@ def _popular(stand: Stand) -> Shelf:
 
 _SHELVES: Final = {
     RowKind.MANDATORY: _mandatory,
+    RowKind.PINNED: _pinned,
     RowKind.CONTINUE: _begun,
     RowKind.RECOMMENDED: _recommended,
     RowKind.GAPS: _gaps,

@@ -30,16 +30,36 @@ class Turns:
     @contextmanager
     def first(self) -> Iterator[None]:
         """While a small request is answered. It gives way to nobody."""
-        self._answering += 1
-        self._free.clear()
         before = _GOES_FIRST.set(True)
+        self._begin()
         try:
             yield
         finally:
+            self._end()
             _GOES_FIRST.reset(before)
-            self._answering, self._last = self._answering - 1, monotonic()
-            if not self._answering:
-                self._free.set()
+
+    @contextmanager
+    def stepped_back(self) -> Iterator[None]:
+        """While a small request works long: nobody waits for it, and it gives way as a large one does."""
+        if not _GOES_FIRST.get():
+            yield
+            return
+        before = _GOES_FIRST.set(False)
+        self._end()
+        try:
+            yield
+        finally:
+            self._begin()
+            _GOES_FIRST.reset(before)
+
+    def _begin(self) -> None:
+        self._answering += 1
+        self._free.clear()
+
+    def _end(self) -> None:
+        self._answering, self._last = self._answering - 1, monotonic()
+        if not self._answering:
+            self._free.set()
 
     async def give_way(self) -> None:
         """Called between the pieces of a large request: returns once no small one is being answered, or after `LONGEST_S`."""

@@ -86,6 +86,14 @@ class DecisionRows(TenantRows):
                 found.append(Decision.model_validate_json(body))
         return [one for one in reversed(found) if one.bundle == bundle]
 
+    def last_decisions(self, limit: int, *, before: int | None = None) -> list[tuple[int, Decision]]:
+        """(seq, decision) of the `limit` that arrived last, or last before `seq < before`; the newest first."""
+        query = sa.select(DECISIONS.c.seq, DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant)
+        query = query.where(DECISIONS.c.seq < (NO_LIMIT if before is None else before)).order_by(DECISIONS.c.seq.desc())
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.limit(limit)).all()
+        return [(seq, Decision.model_validate_json(body)) for seq, body in rows]
+
     def _record(self, connection: sa.Connection, decisions: Sequence[Decision]) -> None:
         rows = [self._decision_row(decision) for decision in decisions]
         gone = erased(connection, self.tenant, [row["learner_id"] for row in rows])

@@ -30,6 +30,7 @@ from serving.openapi.parts import (
 from serving.openapi.questions import of_questions
 from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
+from serving.openapi.rules import of_dry_run
 from serving.openapi.slates import of_slates
 from serving.openapi.statements import of_statements
 from serving.payloads import (
@@ -64,6 +65,7 @@ from serving.payloads import (
     TokenRequest,
 )
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
+from serving.rules.payloads import DryRunAnswer, DryRunRequest
 from serving.slates.payloads import OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
 
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
@@ -125,6 +127,7 @@ def _schemas() -> Document:
             MergeIn,
             ExplainRequest,
             ReplayIn,
+            DryRunRequest,
             *KINDS.values(),
         )
     ]
@@ -150,6 +153,7 @@ def _schemas() -> Document:
         OfflineAnswer,
         OfflineMinimalAnswer,
         ReplayAnswer,
+        DryRunAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -236,6 +240,7 @@ def _mounted() -> Document:
         **of_rows(),
         **of_slates(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
+        "/v1/rules:dry-run": of_dry_run(),
         "/v1/tokens": {"post": tokens},
         "/v1/audit": {"get": audit},
         "/v1/ingest/health": {"get": ingest},

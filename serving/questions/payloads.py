@@ -61,9 +61,9 @@ class ItemExplained(BaseModel):
     """What became of one item, in words.
 
     `outcome`: it was shown (`shown` has its place, score parts, reasons and propensity; `row` the title of its row); a rule
-    removed it (`stage` and `rule` say where, `also` what else would); it scored less than what was shown (`compared`); no such
-    item is known; or the decision's record does not say. `why` is a sentence, in the words of the learner's own reasons;
-    `change` says what would have to be otherwise.
+    removed it (`rule` says which, `stage` where, if that is known, `also` what else would); it scored less than what was shown
+    (`compared`); no such item is known; or the decision's record does not say. `why` is a sentence, in the words of the
+    learner's own reasons; `change` says what would have to be otherwise.
     """
 
     item_id: str

@@ -7,12 +7,15 @@ import numpy as np
 
 from features.decisions import Decision, Row, RowKind, SlateItem
 from serving.cold import GAPS
-from serving.eligibility import RULES
+from serving.eligibility import rules_of
 from serving.pipeline import UNKNOWN_ITEM, Ranked
 from serving.prepared import Prepared
 from serving.questions.details import DETAILS, OF_HISTORY, Case
 from serving.questions.payloads import Compared, ItemExplained, Scored
-from serving.questions.words import NOT_A_CANDIDATE, Words, stage_of, words_of
+from serving.questions.ruled import words_of_record, words_of_rule
+from serving.questions.words import NOT_A_CANDIDATE, Stage, Words, stage_of, words_of
+from serving.rules.holding import Held
+from serving.rules.language import LimitRule
 
 _EXPLORED = "explore"
 _BY_SCORE = (None, RowKind.RECOMMENDED)
@@ -77,16 +80,17 @@ class Answered:
         )
 
     def _removed(self, item_id: str, rule: str) -> ItemExplained:
-        words, foreign = words_of(rule), rule == "other_audience" and not self.reach.audiences
+        held = self._held(rule)
+        words, foreign = words_of_record(rule) or words_of(rule), rule == "other_audience" and not self.reach.audiences
         if not (foreign or (rule in OF_HISTORY and not self.reach.history)):
-            words = self._details(item_id, rule) or words
+            words = self._details(item_id, rule, held) or words
         return ItemExplained(
             item_id=item_id,
             title=None if foreign else self._title(item_id),
             outcome="unknown_item" if rule == UNKNOWN_ITEM else "removed",
             why=words.why,
             change=words.change,
-            stage=stage_of(rule),
+            stage=self._stage(rule, held),
             rule=rule,
             also=self._also(item_id, rule),
         )
@@ -138,7 +142,19 @@ class Answered:
         """How many of those that might be shown have a higher score."""
         return int(np.flatnonzero(ranked.scored == self.stock.index[item_id])[0])
 
-    def _details(self, item_id: str, rule: str) -> Words | None:
+    def _held(self, rule: str) -> Held | None:
+        """The rule of the policy or of the request of this name; None where there is none, or only the record is left."""
+        rules = () if self.ranked is None else self.ranked.facts.rules
+        return next((held for held in rules if held.name == rule), None)
+
+    def _stage(self, rule: str, held: Held | None) -> Stage | None:
+        if held is None:
+            return None if words_of_record(rule) else stage_of(rule)
+        return "rerank" if isinstance(held.rule, LimitRule) else "filter"
+
+    def _details(self, item_id: str, rule: str, held: Held | None) -> Words | None:
+        if held is not None and item_id not in self.reach.hidden:
+            return words_of_rule(held)
         item, say = self.stock.names.get(item_id), DETAILS.get(rule)
         if self.ranked is None or item is None or say is None or item_id in self.reach.hidden:
             return None
@@ -148,10 +164,11 @@ class Answered:
     def _also(self, item_id: str, rule: str) -> tuple[str, ...]:
         """The rules behind the one that removed an item which would do so as well."""
         index = self.stock.index.get(item_id)
-        if self.ranked is None or index is None or rule not in RULES or item_id in self.reach.hidden:
+        if self.ranked is None or index is None or item_id in self.reach.hidden:
             return ()
-        behind = list(RULES)[list(RULES).index(rule) + 1 :]
-        return tuple(name for name in behind if RULES[name](self.stock, self.ranked.facts)[index])
+        rules = rules_of(self.ranked.facts)
+        behind = list(rules)[list(rules).index(rule) + 1 :] if rule in rules else ()
+        return tuple(name for name in behind if rules[name](self.stock, self.ranked.facts)[index])
 
     def _title(self, item_id: str) -> str | None:
         item = self.stock.names.get(item_id)

@@ -314,6 +314,9 @@ def test_a_decision_is_recorded_once(acme: TenantSession) -> None:
     newest = lambda limit, who: [d.decision_id for d in acme.newest_decisions(limit, bundle="b", learners={who})]  # noqa: E731
     assert (newest(2, "ann"), newest(9, "ann"), newest(9, "bob")) == (["d2", "d3"], ["d1", "d2", "d3"], [])
     assert acme.newest_decisions(9, bundle="policy", learners={"ann"}) == []  # a word that stands in each of them
+    last = acme.last_decisions(2)
+    assert [d.decision_id for _, d in last] == ["d3", "d2"]
+    assert [d.decision_id for _, d in acme.last_decisions(5, before=last[-1][0])] == ["d1"]
 
 
 def test_stubs_are_counted_and_aliases_are_not_stubs(acme: TenantSession) -> None:

@@ -12,6 +12,7 @@ from features.catalogue import Item
 from features.store import EventStore
 from serving import service
 from serving.bundles import Bundles
+from serving.rules import matching
 from serving.runtime import Runtime
 from serving.settings import Settings
 from training.bundle import Pointer, read_pointer, write_pointer
@@ -140,3 +141,11 @@ def test_the_running_service_swaps_between_requests(client: TestClient, settings
     while ask()["bundle"] != new and time.monotonic() < until:
         time.sleep(0.05)
     assert (ask()["bundle"], ask()["removed"]) == (new, {})
+
+
+def test_what_rules_look_at_is_ready_before_a_bundle_serves(bundles: Path) -> None:
+    served = Bundles(bundles)
+    served.refresh()
+    stock = served.current(TENANT)
+    assert stock is not None
+    assert set(matching._LABELS[stock]["skills"]) == {"listening", "analysis"}

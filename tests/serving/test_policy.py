@@ -8,6 +8,7 @@ import pytest
 
 from serving.policy import Policy, PolicyFile, load_policy
 
+PIN = {"id": "first", "kind": "pin", "items": ["calm"]}
 CHANGES: list[dict[str, Any]] = [
     {"epsilon": 0.1},
     {"support": 9},
@@ -17,7 +18,11 @@ CHANGES: list[dict[str, Any]] = [
     {"provider_limit": 3},
     {"diversify_rank": True},
     {"nudges": {"weekly_budget": 1}},
+    {"rules": [PIN]},
+    {"tenant_rules": {"acme": [PIN]}},
 ]
+
+ONE = 'kind = "pin"\nitems = ["calm"]\n'
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -50,6 +55,12 @@ def test_a_policy_is_read_from_toml(tmp_path: Path) -> None:
         ("diversity = 1.1", "diversity"),
         ("diversity = nan", "diversity"),
         ("provider_limit = 0", "provider_limit"),
+        ('[[rules]]\nid = "few"\nkind = "limit"\nmost = 0', "field rules.0.most: rule 'few', most: Input should be greater"),
+        (
+            '[[tenant_rules.acme]]\nid = "few"\nkind = "limit"',
+            "field tenant_rules.acme.0.most: rule 'few', most: Field required",
+        ),
+        ('[[tenant_rules.a]]\nid = "x"\n' + ONE + '[[rules]]\nid = "x"\n' + ONE, "rule 'x', id: two rules have it"),
     ],
 )
 def test_a_wrong_policy_names_file_and_field(tmp_path: Path, text: str, named: str) -> None:

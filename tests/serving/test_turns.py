@@ -148,3 +148,33 @@ def test_a_batch_of_several_groups_answers_row_by_row(client: TestClient, monkey
     found = [(one["index"], one["outcome"]) for one in answer["results"]]
     assert found == [(0, "accepted"), (1, "accepted"), (2, "duplicate"), (3, "invalid"), (4, "conflict")]
     assert answer["accepted"] == 2
+
+
+def test_who_steps_back_keeps_nobody_waiting_and_waits_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "LONGEST_S", 60)
+    done: list[str] = []
+
+    async def long(turns: Turns, small: asyncio.Event, others: asyncio.Event) -> None:
+        with turns.first():
+            with turns.stepped_back():
+                small.set()
+                await _soon(others)
+                await turns.give_way()
+                done.append("long")
+            await turns.give_way()  # it goes first again
+
+    async def scene() -> None:
+        turns, stepped, other = Turns(), asyncio.Event(), asyncio.Event()
+        working = asyncio.create_task(long(turns, stepped, other))
+        await _soon(stepped)
+        await asyncio.wait_for(turns.give_way(), 5)  # nobody waits for what stepped back
+        with turns.first():
+            other.set()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            done.append("small")
+        await asyncio.wait_for(working, 5)
+        await asyncio.wait_for(turns.give_way(), 5)
+
+    asyncio.run(scene())
+    assert done == ["small", "long"]
