@@ -10,9 +10,16 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from features.progress.settings import ProgressSettings
 from serving.nudging.settings import NudgeSettings
 
-_IDLE: Final = {"diversity": 0.0, "provider_limit": None, "diversify_rank": False, "nudges": NudgeSettings()}
+_IDLE: Final = {
+    "diversity": 0.0,
+    "provider_limit": None,
+    "diversify_rank": False,
+    "nudges": NudgeSettings(),
+    "progress": ProgressSettings(),
+}
 
 _LOG = logging.getLogger("nextwise")
 
@@ -24,7 +31,7 @@ class Policy(BaseModel):
     `/v1/rank`; off by default, because there the host asks for an order of its own candidates. `diversity`: from 0, the order
     of the scores, to 1, as unlike as can be (`serving.diversity`); `provider_limit`: items of one provider in a slate, more
     only where a slot would stay empty; `diversify_rank`: whether these two hold in `/v1/rank` too. `nudges`: what holds for
-    `/v1/nudge`, which has a hash of its own.
+    `/v1/nudge`, `progress`: what progress is worth; each has a hash of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -37,6 +44,7 @@ class Policy(BaseModel):
     provider_limit: Annotated[int | None, Field(ge=1, le=100)] = None
     diversify_rank: bool = False
     nudges: NudgeSettings = NudgeSettings()
+    progress: ProgressSettings = ProgressSettings()
 
     @cached_property
     def digest(self) -> str:
