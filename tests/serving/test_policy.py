@@ -17,6 +17,7 @@ CHANGES: list[dict[str, Any]] = [
     {"provider_limit": 3},
     {"diversify_rank": True},
     {"nudges": {"weekly_budget": 1}},
+    {"progress": {"weekly_cap": 1}},
 ]
 
 
