@@ -25,6 +25,7 @@ step "Train, compare on what learners did next, promote the best, publish it"
 
 step "Serve it on http://127.0.0.1:$PORT"
 mkdir -p var
+export NEXTWISE_POLICY=docs/examples/policy.toml # the organisation's two work calendars
 "$PY" -m serving serve --port "$PORT" >var/service.log 2>&1 &
 service=$!
 trap 'kill "$service" 2>/dev/null || true; wait "$service" 2>/dev/null || true' EXIT

@@ -1,179 +1,131 @@
-"""How fast the service answers: `python -m benchmarks.serving`.
+"""How many rankings a second, and how fast, beside services that do less: `python -m benchmarks.serving`, `make bench-serving`.
 
-Starts it with one worker on a free port of 127.0.0.1, over the published demo bundle and a copy of its store, and asks for
-recommendations on 8 connections. Client and server share the machine. Writes benchmarks/results/serving.json.
+Three services over the same 20,000 items and learners: ours with all that it does (history from the store, all sources, the
+ranker, rules, reasons, the decision recorded), a plain BentoML service around `implicit`'s `recommend`, and a bare Starlette
+route with one matrix product as what the server itself allows. Each has one worker and one thread on one core, the client has
+the other core. Requests are due at a constant rate, and a latency counts from when its request was due. In each round the
+highest rate that each sustains is searched, in turns; then each is asked at half of its own. Writes
+benchmarks/results/serving.json.
 """
 
 import asyncio
 import json
-import socket
-import sqlite3
-import subprocess
-import sys
+import os
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
-import aiohttp
 import numpy as np
-import psutil
 import typer
 from rich.console import Console
 
+from benchmarks import started
 from benchmarks.machine import machine
-from features.store import EventStore
-from serving.settings import Settings, child_environment
+from benchmarks.open_loop import Load, highest, load, request
+from benchmarks.serving_world import World, name_of, world
+from benchmarks.started import Started
+from serving.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "serving.json"
-TARGETS = {"requests_per_s": 300, "p99_ms": 60, "worker_mb": 500}
+ITEMS, LEARNERS, ASKED = 20_000, 22_363, 2_000
+SUSTAINED_MS = 200.0
+"""The p99 above which a rate counts as more than a service can take."""
+_BEGIN = {"ours": 150.0, "plain_bentoml": 300.0, "ceiling": 500.0}
+Make = Callable[[str, int], bytes]
 
 
 def main(
-    requests: Annotated[int, typer.Option(min=1, help="Requests in each round.")] = 2_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; each figure is their median.")] = 5,
-    warm_up: Annotated[int, typer.Option(min=0, help="Requests before: by default each learner once.")] = 1_500,
-    connections: Annotated[int, typer.Option(min=1)] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; each figure is their median.")] = 3,
+    seconds: Annotated[float, typer.Option(min=1, help="Of load at each rate that is tried.")] = 8,
+    steps: Annotated[int, typer.Option(min=2, help="Rates that are tried of a service in a round.")] = 7,
+    items: Annotated[int, typer.Option(min=100)] = ITEMS,
     out: Annotated[Path, typer.Option()] = RESULTS,
 ) -> None:
     """Measure, print, and write the result with the machine it was measured on; exit 1 when a target is missed."""
-    settings, console = Settings(), Console()
-    with tempfile.TemporaryDirectory() as folder, _service(settings, Path(folder), console) as (url, process):
-        learners = _learners(settings)
-        asyncio.run(_load(url, settings.dev_key, learners, warm_up, connections))
-        worker = _worker(process)
-        each = [_round(worker, url, settings.dev_key, learners, requests, connections) for _ in range(rounds)]
-        found: dict[str, Any] = {name: round(median(one[name] for one in each), 2) for name in each[0]} | _memory(process)
-    spread = {f"{name}_range": [min(one[name] for one in each), max(one[name] for one in each)] for name in each[0]}
-    found |= spread | {"requests": requests, "rounds": rounds, "connections": connections, "machine": machine()}
+    console, (server, client) = Console(), cores()
+    os.sched_setaffinity(0, {client})
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        with console.status("Making the bundle, the store and the factors: some minutes"):
+            made = world(Path(folder) / "world", items, LEARNERS, ASKED)
+        services = {name: stack.enter_context(start(made, Path(folder) / name, {server})) for name, start in SERVICES.items()}
+        asks = asked(made)
+        for name, one in services.items():
+            run(one, asks[name], len(made.learners) / 15, 15)  # each learner once: nobody's first request is measured
+        rates: dict[str, list[float]] = {name: [] for name in services}
+        for number in range(rounds):
+            for name, one in services.items():
+                begin = median(rates[name]) if rates[name] else _BEGIN[name]
+                rate, tried = highest(
+                    lambda at, one=one, name=name: run(one, asks[name], at, seconds), begin, SUSTAINED_MS, steps
+                )  # type: ignore[misc]
+                rates[name].append(rate)
+                told = ", ".join(f"{one.offered:.0f}: {one.quantile(0.99):.0f} ms" for one in tried)
+                console.print(f"round {number + 1}, {name}: {rate:.0f}/s sustained (p99 at rates a second: {told})")
+        found: dict[str, Any] = {
+            name: _at_half(one, asks[name], rates[name], seconds, rounds) for name, one in services.items()
+        }
+    each = zip(rates["ours"], rates["plain_bentoml"], strict=True)
+    found["ours_to_plain"] = round(median(one / other for one, other in each), 3)
+    found |= {"items": items, "rounds": rounds, "seconds": seconds, "machine": machine()}
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(found, indent=1) + "\n")
-    for name, value in found.items():
-        target = f"  (target {TARGETS[name]})" if name in TARGETS else ""
-        console.print(f"{name}: {value}{target}", markup=False)
-    few = found["requests_per_s"] < TARGETS["requests_per_s"]
-    raise typer.Exit(int(few or any(found[name] > TARGETS[name] for name in ("p99_ms", "worker_mb"))))
+    console.print_json(data=found)
+    ours = found["ours"]
+    missed = found["ours_to_plain"] < 0.5 or ours["p99_ms"] > 40 or ours["ready_s"] > 8 or ours["worker_mb"] > 500
+    raise typer.Exit(int(missed))
 
 
-def _round(
-    worker: psutil.Process, url: str, key: str, learners: list[str], requests: int, connections: int
-) -> dict[str, float]:
-    """One round of load, with the processor time that the worker took for a request (ms), and how fast the machine was."""
-    loop_ms = _loop_ms()
-    before = worker.cpu_times()
-    found = asyncio.run(_load(url, key, learners, requests, connections))
-    after = worker.cpu_times()
-    spent = after.user + after.system - before.user - before.system
-    return found | {"worker_cpu_ms": round(spent / requests * 1000, 2), "loop_ms": loop_ms}
+SERVICES = {"ours": started.ours, "plain_bentoml": started.plain, "ceiling": started.ceiling}
 
 
-def _loop_ms() -> float:
-    """Processor milliseconds of a million additions in Python: what a shared machine gives at this moment."""
-    began, total = time.process_time(), 0
-    for number in range(1_000_000):
-        total += number
-    return round((time.process_time() - began) * 1000, 1)
+def cores() -> tuple[int, int]:
+    """Of the service, of the client. SystemExit where there is only one."""
+    free = sorted(os.sched_getaffinity(0))
+    if len(free) < 2:
+        raise SystemExit("two cores are needed, one for the service and one for the client that measures it")
+    return free[0], free[1]
 
 
-@contextmanager
-def _service(settings: Settings, folder: Path, console: Console) -> Iterator[tuple[str, psutil.Process]]:
-    """(url, process) of a service over a copy of the store, so that its decisions leave the demo as it was."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = _copy(settings.store, folder)
-    environment = child_environment(settings.model_copy(update={"store": store, "spool": folder / "spool"}))
-    command = [sys.executable, "-m", "serving", "serve", "--port", str(port)]
-    with (folder / "log").open("wb") as log:
-        started = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            with console.status("Starting the service"):
-                asyncio.run(_ready(url, folder / "log"))
-            yield url, psutil.Process(started.pid)
-        finally:
-            started.terminate()
-            started.wait(30)
+def asked(made: World) -> dict[str, Make]:
+    """By service, the request of a number: the same learners in the same order for all."""
+    order = np.random.default_rng(8).permutation(np.array(made.learners)).tolist()
+    key = Settings().dev_key
+
+    def ours(url: str, number: int) -> bytes:
+        body = json.dumps({"learner_id": name_of(order[number % len(order)])}).encode()
+        return request(url, "/v1/recommendations", body, key)
+
+    def rival(url: str, number: int) -> bytes:
+        body = json.dumps({"learner": order[number % len(order)], "limit": 10}).encode()
+        return request(url, "/recommend", body)
+
+    return {"ours": ours, "plain_bentoml": rival, "ceiling": rival}
 
 
-def _copy(url: str, folder: Path) -> str:
-    source = Path(url.removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:///") or not source.exists():
-        raise SystemExit(f"{url}: no store here; run make demo first, or set NEXTWISE_STORE and NEXTWISE_BUNDLES")
-    with sqlite3.connect(source) as old, sqlite3.connect(folder / "events.db") as new:
-        old.backup(new)
-    return f"sqlite:///{folder}/events.db"
+def run(service: Started, make: Make, rate: float, seconds: float) -> Load:
+    """A load of some seconds."""
+    return asyncio.run(load(service.url, rate, seconds, lambda number: make(service.url, number)))
 
 
-def _learners(settings: Settings) -> list[str]:
-    store = EventStore.open(settings.store)
-    try:
-        return sorted(store.tenant(settings.dev_tenant).learners())
-    finally:
-        store.close()
-
-
-async def _ready(url: str, log: Path) -> None:
-    async with aiohttp.ClientSession() as session:
-        for _ in range(300):
-            try:
-                async with session.get(f"{url}/readyz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
-    raise SystemExit(f"the service is not ready after 30 s:\n{log.read_text()[-2000:]}")
-
-
-async def _load(url: str, key: str, learners: list[str], requests: int, connections: int) -> dict[str, float]:
-    """Requests a second and latencies in ms, on so many connections that each ask again as soon as they are answered."""
-    order = np.random.default_rng(1).permutation(np.resize(np.arange(len(learners)), requests))
-    asked = iter([_request(url, key, learners[at]) for at in order])
-    latency: list[float] = []
-    began = time.perf_counter()
-    await asyncio.gather(*(_ask(url, asked, latency) for _ in range(connections)))
-    seconds = time.perf_counter() - began
-    p50, p99 = np.percentile(latency, [50, 99])
-    return {"requests_per_s": round(requests / seconds, 1), "p50_ms": round(float(p50), 2), "p99_ms": round(float(p99), 2)}
-
-
-def _request(url: str, key: str, learner_id: str) -> bytes:
-    body = json.dumps({"learner_id": learner_id}).encode()
-    head = (
-        f"POST /v1/recommendations HTTP/1.1\r\nHost: {url.removeprefix('http://')}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def _ask(url: str, asked: Iterator[bytes], latency: list[float]) -> None:
-    """One connection, kept open. As light as it can be: the client runs on the cores that it measures."""
-    host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    for request in asked:
-        began = time.perf_counter()
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        if not head.startswith(b"http/1.1 200"):
-            raise SystemExit(f"not an answer: {head.decode()}")
-        await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
-        latency.append((time.perf_counter() - began) * 1000)
-    writer.close()
-    await writer.wait_closed()
-
-
-def _worker(process: psutil.Process) -> psutil.Process:
-    return next(one for one in process.children(recursive=True) if "_bentoml_impl.worker.service" in one.cmdline())
-
-
-def _memory(process: psutil.Process) -> dict[str, float]:
-    """Resident MB of the worker, and of supervisor and worker together."""
-    sizes = {one.pid: one.memory_info().rss / 1e6 for one in [process, *process.children(recursive=True)]}
-    return {"worker_mb": round(sizes[_worker(process).pid], 1), "all_processes_mb": round(sum(sizes.values()), 1)}
+def _at_half(service: Started, make: Make, rates: Sequence[float], seconds: float, rounds: int) -> dict[str, Any]:
+    """`rps`: the highest sustained rate; latencies at half of it, where `cpu_ms` is the processor time of a request."""
+    highest_rate = median(rates)
+    before, each = service.cpu_s(), [run(service, make, highest_rate / 2, seconds) for _ in range(rounds)]
+    spent = service.cpu_s() - before
+    p50, p99 = (median(one.quantile(share) for one in each) for share in (0.5, 0.99))
+    return {
+        "rps": round(highest_rate, 1),
+        "p50_ms": round(p50, 2),
+        "p99_ms": round(p99, 2),
+        "rps_range": [round(min(rates), 1), round(max(rates), 1)],
+        "failed_at_half": sum(one.failed for one in each),
+        "cpu_ms": round(spent / sum(len(one.ms) for one in each) * 1000, 2),
+        "ready_s": service.ready_s,
+        "worker_mb": service.worker_mb(),
+    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,12 @@ class ItemTable:
                 minutes[position] = row.duration_s / 60
         return cls(skills, levels, popularity, since, minutes)
 
+    @cached_property
+    def taught(self) -> tuple[tuple[NDArray[np.int64], NDArray[np.float32]], ...]:
+        """By skill, int64[k] the items that teach it, and float32[k] to which level: most items teach few of all skills."""
+        rows = [np.flatnonzero(column) for column in self.levels.T]
+        return tuple((found, self.levels[found, skill]) for skill, found in enumerate(rows))
+
 
 @dataclass(frozen=True, eq=False)
 class Context:
@@ -109,6 +116,16 @@ def gap_closed(context: Context, levels: NDArray[np.float32]) -> NDArray[np.floa
     """
     lifted = np.minimum(levels, context.expected) - context.present
     return np.where(lifted >= np.float32(LEAST_GAP), lifted, np.float32(0))
+
+
+def levels_gained(context: Context, table: ItemTable) -> NDArray[np.float32]:
+    """float32[m]: `gap_closed` of each item of the table, summed over skills; looks at the skills with a gap only."""
+    found = np.zeros(len(table.levels), dtype=np.float32)
+    for skill in np.flatnonzero(context.gap >= np.float32(LEAST_GAP)).tolist():
+        items, levels = table.taught[skill]
+        lifted = np.minimum(levels, context.expected[skill]) - context.present[skill]
+        found[items] += np.where(lifted >= np.float32(LEAST_GAP), lifted, np.float32(0))
+    return found
 
 
 def _levels(skills: Vocabulary, levels: Mapping[str, float]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from serving import (
     catalogue,
     duties,
     health,
+    logs,
     merges,
     metrics,
     openapi,
@@ -27,6 +28,7 @@ from serving import (
 )
 from serving.audit import audit
 from serving.cards.acts import act
+from serving.check import check
 from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
@@ -87,6 +89,7 @@ class Pages:
                 Route("/v1/evidence", self._evidence, methods=["POST"]),
                 Route("/v1/feedback", self._feedback, methods=["POST"]),
                 Route("/v1/nudge", self._nudge, methods=["POST"]),
+                Route("/v1/decisions/{decision_id:path}/check", self._check, methods=["GET"]),
                 Route("/v1/decisions/{decision_id:path}", self._decision, methods=["GET"]),
                 Route("/v1/explain", self._explain, methods=["POST"]),
                 Route("/preview/{learner_id:path}", self._preview, methods=["GET"]),
@@ -120,6 +123,7 @@ class Pages:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        logs.set_up(self.runtime.settings.log)
         await self.runtime.start()
         try:
             yield
@@ -152,6 +156,9 @@ class Pages:
 
     async def _decision(self, request: Request) -> Response:
         return _json(await questions.decision(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"]))
+
+    async def _check(self, request: Request) -> Response:
+        return _json(await check(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"]))
 
     async def _explain(self, request: Request) -> Response:
         return _json(await questions.explain(self.runtime, CREDENTIAL.get(), await request.json()))

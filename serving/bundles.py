@@ -2,9 +2,13 @@
 
 import asyncio
 import logging
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +16,10 @@ from features.interactions import Histories
 from serving.prepared import Prepared, prepare
 from training.bundle import CHALLENGER, CHAMPION, BundleError, bundle_folder, load_bundle, read_pointer
 
+AGAIN_S: Final = 15.0
+"""Seconds until a refused bundle is tried again: its files may still be on their way, or their server may be back."""
+_LOADING: Final = 2
+"""Tenants whose bundles are loaded at once: one whose files do not come holds up nobody else."""
 _LOG = logging.getLogger("nextwise.bundles")
 
 
@@ -27,7 +35,8 @@ class Served:
 class Bundles:
     """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays.
 
-    Where none serves yet (a start), the pointer's previous bundle is loaded in its place.
+    A refused one is tried again every `AGAIN_S` seconds. Where none serves yet (a start), the pointer's previous bundle is
+    loaded in its place.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +44,11 @@ class Bundles:
         self._served: dict[str, Served] = {}
         self._challengers: dict[str, Prepared] = {}
         self._refused: dict[str, str] = {}
-        self._seen: dict[Path, tuple[int, int, int]] = {}
+        self._seen: dict[Path, tuple[int, int, int] | None] = {}
+        self._again: dict[Path, float] = {}
+        self._loading: dict[str, asyncio.Future[None]] = {}
+        # Of its own: a bundle that cannot be read to its end must not hold a thread that others wait for.
+        self._loaders = ThreadPoolExecutor(_LOADING, thread_name_prefix="bundles")
         self._task: asyncio.Task[None] | None = None
 
     def current(self, tenant: str) -> Prepared | None:
@@ -73,29 +86,36 @@ class Bundles:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._loaders.shutdown(wait=False, cancel_futures=True)
 
     def refresh(self) -> None:
         """Load what the pointers name and is not served yet. Never raises for a bad bundle."""
-        for pointer in self._moved(CHAMPION):
-            self._load(pointer.parent.name)
-        for tenant in [one for one in self._challengers if not (self._folder / one / CHALLENGER).exists()]:
-            del self._challengers[tenant]
-        for pointer in self._moved(CHALLENGER):
-            self._challenge(pointer.parent.name)
+        for tenant in self._changed():
+            self._look(tenant)
 
-    def _moved(self, name: str) -> list[Path]:
-        """The pointers of this name that are not as they were at the last look."""
-        moved = []
-        for pointer in sorted(self._folder.glob(f"*/{name}")):
-            try:
-                stat = pointer.stat()
-            except OSError:
-                continue
-            mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-            if self._seen.get(pointer) != mark:
-                self._seen[pointer] = mark
-                moved.append(pointer)
-        return moved
+    def _changed(self) -> list[str]:
+        """The tenants with something to load, or a challenger that is gone."""
+        pointers = [pointer for name in (CHAMPION, CHALLENGER) for pointer in self._folder.glob(f"*/{name}")]
+        moved = {pointer.parent.name for pointer in pointers if self._moved(pointer)}
+        gone = self._challengers.keys() - {pointer.parent.name for pointer in pointers if pointer.name == CHALLENGER}
+        return sorted(moved | gone)
+
+    def _look(self, tenant: str) -> None:
+        champion, challenger = self._folder / tenant / CHAMPION, self._folder / tenant / CHALLENGER
+        if self._moved(champion):
+            self._seen[champion] = _mark(champion)
+            self._again.pop(champion, None)
+            self._load(tenant)
+        if not challenger.exists():
+            self._challengers.pop(tenant, None)
+        elif self._moved(challenger):
+            self._seen[challenger] = _mark(challenger)
+            self._challenge(tenant)
+
+    def _moved(self, pointer: Path) -> bool:
+        """Whether a pointer is not as it was when it was followed, or what it names is to be tried again."""
+        mark = _mark(pointer)
+        return mark is not None and (self._seen.get(pointer) != mark or self._again.get(pointer, math.inf) <= monotonic())
 
     def _challenge(self, tenant: str) -> None:
         try:
@@ -141,13 +161,27 @@ class Bundles:
             _LOG.error("tenant %s: the previous bundle is refused as well: %s", tenant, error)
 
     def _refuse(self, tenant: str, error: Exception) -> None:
+        self._again[self._folder / tenant / CHAMPION] = monotonic() + AGAIN_S
+        if str(error) not in self._refused.get(tenant, ""):
+            _LOG.error("tenant %s: the new bundle is refused, what serves goes on: %s", tenant, error)
         self._refused[tenant] = str(error)
-        _LOG.error("tenant %s: the new bundle is refused, what serves goes on: %s", tenant, error)
 
     async def _follow(self, poll_s: float) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(poll_s)
-            await asyncio.to_thread(self.refresh)
+            self._loading = {tenant: one for tenant, one in self._loading.items() if not one.done()}
+            for tenant in await asyncio.to_thread(self._changed):
+                if tenant not in self._loading:
+                    self._loading[tenant] = loop.run_in_executor(self._loaders, self._look, tenant)
+
+
+def _mark(pointer: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = pointer.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
 def _warm(stock: Prepared) -> Prepared:

@@ -28,6 +28,7 @@ from serving.payloads import (
     MAX_EVENTS,
     AssignmentReport,
     CatalogueAnswer,
+    CheckAnswer,
     DutiesAnswer,
     DutiesQuery,
     EventIn,
@@ -116,6 +117,11 @@ class Client:
     def decision(self, decision_id: str) -> Decision:
         """A recorded decision. ProblemError 404 where there is none."""
         return self._ask("GET", f"/v1/decisions/{quote(decision_id, safe='')}", Decision)
+
+    def check(self, decision_id: str) -> CheckAnswer:
+        """Whether a nudge may still be sent, and which items of a ranking shown: right before. ProblemError 404 where there is
+        none, 503 while nobody can tell: then neither send nor show it."""
+        return self._ask("GET", f"/v1/decisions/{quote(decision_id, safe='')}/check", CheckAnswer)
 
     def record(self, events: Iterable[EventIn]) -> EventsAnswer:
         """Store events, a thousand a call; one result each, in order. A wrong one does not keep the others out."""

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.ranking import Context, ItemTable, gap_closed
+from features.ranking import Context, ItemTable, levels_gained
 from features.skills import LEAST_GAP
 from serving.scoring import Scores
 
@@ -23,7 +23,7 @@ def by_skills(scores: Scores, context: Context, table: ItemTable) -> Scores:
     known = scores.scored
     if not known.any():
         return scores
-    closed = gap_closed(context, table.levels).sum(axis=1)
+    closed = levels_gained(context, table)
     part = np.float32(PER_LEVEL * (scores.total[known].std() or 1.0)) * closed
     lifted = scores.total + part
     held = _held(context, table)

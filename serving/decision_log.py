@@ -7,17 +7,21 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, Final
+from typing import Final
 
 from pydantic import ValidationError
 
 from features.decisions import Decision
+from serving.logs import said
 from training.bundle import flush_to_disk
 
 GROUP_ROWS: Final = 64
 _RETRY_S: Final = 5.0
+_LAST_S: Final = 5.0
+"""Seconds for what waits when the service stops: the folder of the spool may go with its host."""
 _LOG = logging.getLogger("nextwise.decisions")
 
 Record = Callable[[str, Sequence[Decision]], None]
@@ -45,11 +49,14 @@ class DecisionLog:
         self._task = asyncio.create_task(self._write(), name="decision-log")
 
     async def stop(self) -> None:
-        """Write what is queued, then end."""
+        """Write what is queued, and what waits in the spool if the store takes it by now; then end."""
         if self._task is not None:
             await self._queue.join()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            if self._spool.waiting:
+                self._deadline_s = _LAST_S
+                await self._commit([])
 
     async def record(self, decision: Decision) -> None:
         """Return once the decision is synced, in the store or in the spool. Raises OSError when neither took it."""
@@ -88,7 +95,7 @@ class DecisionLog:
             self._running = asyncio.get_running_loop().run_in_executor(self._executor, self._store, decisions)
             await asyncio.wait_for(asyncio.shield(self._running), self._deadline_s)
         except Exception as error:
-            _LOG.warning("the store does not take decisions (%s)", str(error) or type(error).__name__)
+            _LOG.warning("the store does not take decisions (%s)", said(error))
             if decisions:
                 await asyncio.to_thread(self._spool.append, decisions)
 
@@ -125,8 +132,8 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = Lock()
-        self._open: tuple[Path, IO[bytes]] | None = None
-        self._waiting: dict[Path, IO[bytes]] = self._adopt()
+        self._open: tuple[Path, FileIO] | None = None
+        self._waiting: dict[Path, FileIO] = self._adopt()
 
     @property
     def waiting(self) -> bool:
@@ -139,14 +146,18 @@ class Spool:
         return any(self._folder.glob("decisions-*.jsonl"))
 
     def append(self, decisions: Sequence[Decision]) -> None:
-        """Write and sync."""
+        """Write and sync. OSError where that fails, as on a full disk; what was written of it is then taken back."""
         with self._lock:
             if self._open is None:
                 self._open = self._new_file()
             _, file = self._open
-            file.write(b"".join(decision.model_dump_json().encode() + b"\n" for decision in decisions))
-            file.flush()
-            os.fsync(file.fileno())
+            before = os.fstat(file.fileno()).st_size
+            try:
+                _write_all(file, b"".join(decision.model_dump_json().encode() + b"\n" for decision in decisions))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                raise
 
     def replay(self, record: Record) -> None:
         """Store all that waits, then remove the files. Raises when the store is still down; the files then stay."""
@@ -155,7 +166,7 @@ class Spool:
                 self._waiting[self._open[0]] = self._open[1]
                 self._open = None
         for path, file in list(self._waiting.items()):
-            decisions = _read(path, file)
+            decisions = _read(path)
             for start in range(0, len(decisions), GROUP_ROWS):
                 _record_by_tenant(record, decisions[start : start + GROUP_ROWS])
             _LOG.info("%d decisions replayed from %s", len(decisions), path)
@@ -163,9 +174,9 @@ class Spool:
             file.close()
             del self._waiting[path]
 
-    def _new_file(self) -> tuple[Path, IO[bytes]]:
+    def _new_file(self) -> tuple[Path, FileIO]:
         path = self._folder / f"decisions-{os.getpid()}-{os.urandom(4).hex()}.jsonl"
-        file = path.open("a+b")
+        file = path.open("ab", buffering=0)  # what could not be written must not wait in a buffer
         fcntl.flock(file, fcntl.LOCK_EX)
         flush_to_disk(self._folder)
         return path, file
@@ -179,10 +190,10 @@ class Spool:
         for file in files:
             file.close()
 
-    def _adopt(self) -> dict[Path, IO[bytes]]:
-        found: dict[Path, IO[bytes]] = {}
+    def _adopt(self) -> dict[Path, FileIO]:
+        found: dict[Path, FileIO] = {}
         for path in sorted(self._folder.glob("decisions-*.jsonl")):
-            file = path.open("a+b")
+            file = path.open("ab", buffering=0)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # a living worker's
@@ -192,12 +203,17 @@ class Spool:
         return found
 
 
-def _read(path: Path, file: IO[bytes]) -> list[Decision]:
-    file.seek(0)
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _read(path: Path) -> list[Decision]:
     found = []
-    for number, line in enumerate(file, start=1):
-        try:
-            found.append(Decision.model_validate_json(line))
-        except ValidationError:
-            _LOG.error("%s: line %d is not a decision (cut off?) and is skipped", path, number)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                found.append(Decision.model_validate_json(line))
+            except ValidationError:
+                _LOG.error("%s: line %d is not a decision (cut off?) and is skipped", path, number)
     return found

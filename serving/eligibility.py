@@ -166,17 +166,18 @@ def eligible(
     stock: Prepared, facts: Facts, candidates: NDArray[np.int32], *, waived: Collection[str] = ()
 ) -> tuple[NDArray[np.int32], dict[str, tuple[str, ...]]]:
     """The candidates that no rule removes but the `waived` ones (int32, order kept), and the ids that each rule removed."""
-    left, removed = candidates, {}
+    left, removed = np.zeros(len(stock), dtype=bool), {}
+    left[candidates] = True
     for name, rule in RULES.items():
         if name in waived:
             continue
         if name not in facts.masks:
             facts.masks[name] = rule(stock, facts)
-        gone = facts.masks[name][left]
+        gone = facts.masks[name] & left
         if gone.any():
-            removed[name] = stock.ids_of(left[gone])
-            left = left[~gone]
-    return left, removed
+            removed[name] = stock.ids_of(candidates[gone[candidates]])
+            left &= ~gone
+    return candidates[left[candidates]], removed
 
 
 def _any(base: Mask, masks: Mapping[str, Mask], names: Sequence[str]) -> Mask:

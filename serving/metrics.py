@@ -1,51 +1,87 @@
-"""Prometheus metrics of the service, in a registry of their own."""
+"""Prometheus metrics of the service, in a registry of their own.
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+Under BentoML each worker writes its values into files of one folder, and a scrape of any worker adds up all of them. What a
+dead worker counted stays counted; what it had in hand does not.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from features.decisions import Decision
 from features.events import Event
+from features.nudges import Nudge
 from serving.bundles import Bundles
+from serving.gauges import BundleGauges, SpoolGauges
+from serving.settings import lives
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SHARE = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 _LAG = (1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0)
+_LIVE: Final = "livesum"
+"""Gauges are added up over the workers that live."""
 
 
 class Metrics:
-    """What the service counts. `folder`: where several workers share their values, None for this process alone."""
+    """What the service counts. `spool`: the folder of decisions that wait. `folder`: where several workers share their values,
+    None for this process alone.
+    """
 
-    def __init__(self, bundles: Bundles, folder: str | None = None) -> None:
+    def __init__(self, bundles: Bundles, spool: Path, folder: str | None = None) -> None:
         own = CollectorRegistry()
         self.requests = Counter("nextwise_requests", "Requests by route and status", ("route", "status"), registry=own)
-        self.refused = Counter("nextwise_refused", "Requests that a key does not open", ("reason",), registry=own)
-        self.latency = Histogram("nextwise_request_seconds", "Time to answer", ("route",), buckets=_FAST, registry=own)
-        self.stages = Histogram("nextwise_stage_seconds", "Pipeline stages", ("stage",), buckets=_FAST, registry=own)
+        self.refused = Counter("nextwise_refused", "Requests that were not let in", ("reason",), registry=own)
+        self.latency = Histogram("nextwise_request_seconds", "Time to answer", ("route", "class"), buckets=_FAST, registry=own)
+        self.in_progress = Gauge(
+            "nextwise_requests_in_progress", "Requests that are being answered", registry=own, multiprocess_mode=_LIVE
+        )
+        self.waiting = Gauge(
+            "nextwise_waiting", "What waits in a queue, or is at work", ("queue",), registry=own, multiprocess_mode=_LIVE
+        )
+        self.workers = Gauge("nextwise_workers", "Workers that live", registry=own, multiprocess_mode=_LIVE)
+        self.stages = Histogram("nextwise_stage_seconds", "Stages of a ranking", ("stage",), buckets=_FAST, registry=own)
         self.fallbacks = Counter("nextwise_fallbacks", "Answers from a named fallback", ("fallback",), registry=own)
         self.events = Counter("nextwise_events", "Events by outcome", ("outcome",), registry=own)
         self.statements = Counter("nextwise_statements", "xAPI statements by outcome", ("outcome",), registry=own)
         self.lag = Histogram("nextwise_event_lag_seconds", "From occurring to recording", buckets=_LAG, registry=own)
+        self.known = Histogram(
+            "nextwise_event_known_seconds",
+            "From recording a group of events until rankings know it",
+            buckets=_FAST,
+            registry=own,
+        )
+        self.nudges = Counter("nextwise_nudges", "Nudges by arm, and what withheld them", ("arm", "withheld"), registry=own)
+        self.nudge_answers = Counter(
+            "nextwise_nudge_answers", "What learners answered to nudges", ("action", "outcome"), registry=own
+        )
         self.shadows = Counter("nextwise_shadows", "Rankings that a challenger scored as well", ("outcome",), registry=own)
         self.overlap = Histogram(
             "nextwise_shadow_overlap", "Share of shown items that a challenger shows too", buckets=_SHARE, registry=own
         )
-        self._own, self._folder, self._bundles = own, folder, bundles
+        self._own, self._folder = own, folder
+        self._read_off = (BundleGauges(bundles), SpoolGauges(spool))
         self._stages: dict[str, Histogram] = {}
 
-    def decided(self, decision: Decision) -> None:
-        """Count a decision's stages and its fallback."""
-        for stage, ms in decision.stages_ms.items():
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request, and how long its answer took."""
+        self.requests.labels(route, str(status)).inc()
+        self.latency.labels(route, f"{status // 100}xx").observe(seconds)
+
+    def decided(self, decision: Decision, around_ms: Mapping[str, float] | None = None) -> None:
+        """Count a decision's stages and its fallback. `around_ms`: what was done before and after its own stages."""
+        for stage, ms in {**decision.stages_ms, **(around_ms or {})}.items():
             if stage not in self._stages:
                 self._stages[stage] = self.stages.labels(stage)
             self._stages[stage].observe(ms / 1000)
         if decision.fallback is not None:
             self.fallbacks.labels(decision.fallback).inc()
+        if decision.nudge is not None:
+            self._nudged(decision.nudge)
 
     def recorded(self, event: Event) -> None:
         """Observe how late an accepted event came."""
@@ -57,29 +93,20 @@ class Metrics:
         if self._folder is None:
             scraped.register(self._own)
         else:
+            _forget_the_dead(Path(self._folder))
             MultiProcessCollector(scraped, path=self._folder)  # type: ignore[no-untyped-call]
-        scraped.register(_BundleCollector(self._bundles))
+        for gauges in self._read_off:
+            scraped.register(gauges)
         return generate_latest(scraped)
 
+    def _nudged(self, nudge: Nudge) -> None:
+        self.nudges.labels(nudge.arm.value, "no" if nudge.withheld is None else nudge.withheld.value).inc()
 
-class _BundleCollector(Collector):
-    def __init__(self, bundles: Bundles) -> None:
-        self._bundles = bundles
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        name = GaugeMetricFamily("nextwise_bundle_info", "The bundle that serves", labels=("tenant", "bundle"))
-        age = GaugeMetricFamily("nextwise_bundle_age_seconds", "Since the last fact it was trained on", labels=("tenant",))
-        refused = GaugeMetricFamily(
-            "nextwise_bundle_refused", "The newest bundle is refused; the log says why", labels=("tenant",)
-        )
-        left = GaugeMetricFamily("nextwise_retrain_left_days", "Until the bundle is to be retrained", labels=("tenant",))
-        today = datetime.now(UTC).date()
-        for tenant, served in sorted(self._bundles.served.items()):
-            name.add_metric((tenant, served.stock.bundle.name), 1)
-            since = served.stock.bundle.manifest.provenance.data_until or served.since
-            age.add_metric((tenant,), (datetime.now(UTC) - since).total_seconds())
-            if (by := served.stock.bundle.manifest.retrain_by) is not None:
-                left.add_metric((tenant,), (by - today).days)
-        for tenant in sorted(self._bundles.refused):
-            refused.add_metric((tenant,), 1)
-        yield from (name, age, left, refused)
+def _forget_the_dead(folder: Path) -> None:
+    """A worker that was killed has nothing in hand any more."""
+    for path in folder.glob(f"gauge_{_LIVE}_*.db"):
+        pid = path.stem.rpartition("_")[2]
+        if pid.isdigit() and not lives(int(pid)):
+            with suppress(FileNotFoundError):  # another worker is scraped as well
+                mark_process_dead(int(pid), str(folder))  # type: ignore[no-untyped-call]

@@ -4,19 +4,21 @@ It owns what BentoML leaves open: media type, size and compression of a body, st
 also for those that BentoML answers in words of its own.
 """
 
+import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Set
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.account import method_of, tell
 from serving.admission import admitted, hold_back, only_theirs, require
 from serving.answer import Answer
 from serving.body import MAX_BODY, is_large, plain_json, read_body
@@ -24,7 +26,8 @@ from serving.keys import Credential
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
-from serving.scopes import FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
+from serving.scopes import FOR_OPERATORS, FOR_PEOPLE, KEYED_PATHS, OPEN_PATHS, PAGES
+from serving.tracing import TRACE
 from serving.turns import SMALL
 
 TENANT: ContextVar[str] = ContextVar("tenant")
@@ -32,7 +35,11 @@ TENANT: ContextVar[str] = ContextVar("tenant")
 CREDENTIAL: ContextVar[Credential] = ContextVar("credential")
 """The credential of the request."""
 
+MOST_AT_ONCE: Final = 512
+"""Requests that one worker has in hand: two seconds of rankings. What comes beyond them would only wait, and take memory."""
 _LOG = logging.getLogger("nextwise.http")
+TIME_OUT: Final = 504
+"""What BentoML answers where nothing was answered in time."""
 _XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
 
@@ -57,6 +64,7 @@ class FrontDoor:
     ) -> None:
         self._app, self._pages, self._runtime = app, pages, runtime
         self._apis, self._limits, self._routes = apis, limits, Routes(routes)
+        self._in_hand = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,16 +75,36 @@ class FrontDoor:
         found = self._routes.find(scope["method"], scope["path"])
         origins = self._runtime().origins.headers(found.route, headers.get("origin"))
         answer = Answer(send, origins, page=found.route in FOR_PEOPLE)
+        metrics, method = self._runtime().metrics, method_of(scope["method"])
+        trace = self._runtime().tracing.begin(method, found.route, headers.get("traceparent"))
+        TRACE.set(trace)
         try:
-            await self._answer(scope, receive, answer, headers, found)
+            with self._in_hand_now(found), metrics.in_progress.track_inprogress():
+                await self._answer(scope, receive, answer, headers, found)
         except RefusedError as refused:
             await self._refuse(refused, scope, receive, answer)
+        except asyncio.CancelledError:  # BentoML's time-out: it answers in our place
+            answer.status = answer.status if answer.started else TIME_OUT
+            raise
         except Exception:
-            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            _LOG.exception("%s %s failed, trace %s", method, found.route, trace.trace_id)
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
-        metrics = self._runtime().metrics
-        metrics.requests.labels(found.route, str(answer.status)).inc()
-        metrics.latency.labels(found.route).observe(perf_counter() - began)
+        finally:
+            tell(metrics, trace, method, found.route, answer.status, perf_counter() - began)
+
+    @contextmanager
+    def _in_hand_now(self, found: Found) -> Iterator[None]:
+        """While a request is worked at. RefusedError (503) where too many are; whoever looks after the service gets in."""
+        if found.route in FOR_OPERATORS:
+            yield
+            return
+        if self._in_hand >= MOST_AT_ONCE:
+            raise RefusedError(503, "too many requests at once; come again", headers={"Retry-After": "1"})
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, answer: Answer, headers: Headers, found: Found) -> None:
         if not scope["path"].startswith(KEYED_PATHS) or scope["path"] in OPEN_PATHS:
@@ -87,6 +115,7 @@ class FrontDoor:
             await asked(scope, receive, answer.pass_on)
             return
         credential = await self._admitted(headers.get("authorization"), scope, found)
+        TRACE.get().told.update(tenant=credential.tenant, key=credential.key_id)
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
         expected = self._apis.get(scope["path"])

@@ -188,24 +188,27 @@ def _rows(stand: Stand, policy: Policy, rng: random.Random) -> tuple[tuple[Row, 
     above = _above(stock, request, policy)
     filled: list[Filled] = []
     shown: list[int] = []
+    placed = np.zeros(len(stock) + len(stand.owed), dtype=bool)
     given_up: list[dict[str, list[int]]] = []
     for shelf in plan(stand, policy):
-        free = ~np.isin(shelf.ordered, shown)
-        left = shelf.ordered[free]
         size = shelf.size if isinstance(request, RankRequest) else min(shelf.size, request.limit - len(shown))
+        reach = (
+            len(shelf.ordered) if policy.provider_limit is not None else POOL + size + policy.support
+        )  # no slot looks further
+        head = shelf.ordered[: reach + len(shown)]
+        free = np.flatnonzero(~placed[head])[:reach]
+        left = head[free]
         if shelf.fixed:
             slots = [Slot(candidate, 1.0, False) for candidate in left[:size].tolist()]
             for slot in slots:
                 if above is not None and slot.candidate < len(stock):
                     above.place(slot.candidate)
         else:
-            reach = len(left) if policy.provider_limit is not None else POOL + size + policy.support  # no slot looks further
-            candidates = (
-                ByScore(left.tolist()) if above is None else Diverse(above, left[:reach], shelf.worth[free][:reach], size)
-            )
+            candidates = ByScore(left.tolist()) if above is None else Diverse(above, left, shelf.worth[free], size)
             slots = fill(candidates, size, epsilon=epsilon, support=policy.support, rng=rng)
             given_up += [candidates.given_up()] if isinstance(candidates, Diverse) else []
         shown += [slot.candidate for slot in slots]
+        placed[shown] = True
         filled.append(Filled(shelf, slots, _places(left, slots)))
     return dressed(stand, filled), _left_out(stock, request, stand.scored, shown, given_up)
 

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeVar
 
+from prometheus_client import Gauge
+
 from features.catalogue import Learner
 from features.decisions import Decision
 from features.duties import NOTHING, Assigned
-from features.events import MAX_CLOCK_SKEW, Event
+from features.events import Event
 from features.grants import Grant
 from features.keys import Key
 from features.store import (
@@ -32,13 +34,15 @@ from features.store import (
 )
 from serving.bundles import Bundles
 from serving.claims import Signer
+from serving.clock import Clock
 from serving.cors import Origins
 from serving.decision_log import DecisionLog, Spool
 from serving.keys import Keys
+from serving.logs import said
 from serving.looked import Looked
 from serving.metrics import Metrics
 from serving.payloads import RecommendationsRequest, Request
-from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, rank
+from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, Stages, rank
 from serving.policy import Policy, PolicyFile
 from serving.prepared import Prepared
 from serving.rates import Rates
@@ -46,10 +50,15 @@ from serving.settings import Settings
 from serving.shadow import Shadow
 from serving.storage import Storage
 from serving.strangers import Strangers
+from serving.tracing import TRACE, Tracing, exported
 from serving.turns import Turns
 
 APPEND_S: Final = 5.0
 """Seconds until a host hears that its events were not acknowledged; the service's own time-out is twice that."""
+READ_S: Final = 5.0
+"""Seconds until a request hears that what it asks of the store was not read."""
+LONG_READ_S: Final = 60.0
+"""The same for what reads all of a tenant."""
 REST_S: Final = 1.0
 SERVICE: Final = "service"
 """Who writes what no key asked for, as the audit log has it."""
@@ -90,11 +99,11 @@ class Runtime:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.settings = settings
-        self.clock = clock
+        self.clock = Clock(clock)
         self.signer = Signer(settings.token_secrets)
         strangers = Strangers()
         by_hash, by_id = Looked(self._key, strangers), Looked(self._key_of_id, strangers)
-        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=clock)
+        self.keys = Keys.of(settings, by_hash, by_id, signer=self.signer, clock=self.clock)
         self.origins = Origins(settings.origins)
         self.rates = Rates(settings.rate_per_s)
         self.token_rates = Rates(min(settings.rate_per_s, TOKEN_PER_S))
@@ -102,19 +111,21 @@ class Runtime:
         self.turns = Turns()
         self._policy = PolicyFile(settings.policy)
         self.bundles = Bundles(settings.bundles)
-        self.metrics = Metrics(self.bundles, settings.prometheus_dir)
+        self.metrics = Metrics(self.bundles, settings.spool, settings.prometheus_dir)
+        self.tracing = Tracing()
+        self._waiting: dict[ThreadPoolExecutor, Gauge] = {}
         self._storage = Storage(settings.store, read_wait_s=min(settings.deadline_ms / 10_000, 0.05))
         self._rests_until = 0.0
-        self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-write")
+        self._readers = self._threads("store-read", 2)
+        self._writer = self._threads("store-write")
         # One alone: more would only contend with the event loop for the interpreter lock.
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="long-history")
+        self._worker = self._threads("long-history")
         # Apart from the worker: reading 20 MB takes seconds, and 200 MB of memory, so one at a time.
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="large-body")
+        self._reader = self._threads("large-body")
         self.large_body = asyncio.Lock()
-        self._intake = ThreadPoolExecutor(1, thread_name_prefix="statements")
+        self._intake = self._threads("statements")
         # Reads every event of a tenant for one answer: nothing else waits for it.
-        self._reports = ThreadPoolExecutor(1, thread_name_prefix="reports")
+        self._reports = self._threads("reports")
         self._challenging = ThreadPoolExecutor(1, thread_name_prefix="challenger")
         self._shadow = Shadow(settings.shadow_share, self.metrics, self._challenging)
         self._log: DecisionLog | None = None
@@ -131,6 +142,8 @@ class Runtime:
             _LOG.warning(
                 "DEVELOPMENT KEY in use for tenant %s: set NEXTWISE_DEV_KEY empty in production", self.settings.dev_tenant
             )
+        self.metrics.workers.set(1)
+        self.tracing = exported(self.settings.traces_exporter, disabled=self.settings.sdk_disabled)
         self._spool = Spool(self.settings.spool)
         self._log = DecisionLog(self._record, self._spool, self._writer)
         self._log.start()
@@ -158,17 +171,21 @@ class Runtime:
         self._reports.shutdown()
         self._challenging.shutdown()
         self._storage.close()
+        self.tracing.close()
 
     async def decide(self, tenant: str, request: Request) -> Decision:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
         stock, now = self.stock(tenant), self.clock()
-        # Others may have acknowledged something a moment ago by clocks that are ahead of this one: it counts as well.
-        found = await self._known(
-            tenant, request.learner_id, now + MAX_CLOCK_SKEW, stock, duties=isinstance(request, RecommendationsRequest)
-        )
+        before, duties = Stages(), isinstance(request, RecommendationsRequest)
+        found = await self._known(tenant, request.learner_id, self.clock.known_by, stock, duties=duties)
+        before.done("read")
         decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
+        after = Stages()
         await self.record(decision)
-        self.metrics.decided(decision)
+        after.done("record")
+        self.metrics.decided(decision, before.ms | after.ms)
+        if (trace := TRACE.get(None)) is not None:
+            trace.decided(decision, before.ms, after.ms)
         challenger = self.bundles.challenger(tenant)
         if challenger is not None:
             made = decision.decided_at, decision.decision_id, None
@@ -180,7 +197,8 @@ class Runtime:
         if self._log is None:
             raise NotReadyError("the service is starting")
         try:
-            await self._log.record(decision)
+            with self.metrics.waiting.labels("decisions").track_inprogress():
+                await self._log.record(decision)
         except Exception as error:
             raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error
 
@@ -216,7 +234,12 @@ class Runtime:
 
     async def append(self, tenant: str, events: Sequence[Event]) -> Appended:
         """Store events durably. Raises StoreDownError, at the latest after `APPEND_S` seconds."""
-        return await self.write(tenant, lambda session: session.append(events)) if events else Appended(())
+        if not events:
+            return Appended(())
+        began = monotonic()
+        stored = await self.write(tenant, lambda session: session.append(events))
+        self.metrics.known.observe(monotonic() - began)
+        return stored
 
     async def write(self, tenant: str, work: Callable[[TenantSession], T], *, by: str = SERVICE) -> T:
         """What `work` says of its writing, which is durable then. `by`: the id of the key whose work it is.
@@ -235,19 +258,22 @@ class Runtime:
                 " is then a duplicate, which is harmless"
             ) from error
         except Exception as error:
-            raise StoreDownError(f"the event store does not accept events: {_said(error)}") from error
+            raise StoreDownError(f"the event store does not accept events: {said(error)}") from error
 
     async def beside(self, tenant: str, work: Callable[[TenantSession], T], *, long: bool = False) -> T:
         """What `work` finds with the tenant's rows, worked out beside the event loop. Raises StoreDownError where the store
         does not answer, and the ValueErrors of `work`. `long`: it may take seconds, and waits only for its like.
         """
+        executor, wait_s = (self._reports, LONG_READ_S) if long else (self._intake, READ_S)
         try:
-            executor = self._reports if long else self._intake
-            return await self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            reading = self._in(executor, lambda: self._storage.read(lambda store: work(store.tenant(tenant))))
+            return await asyncio.wait_for(reading, wait_s)
         except ValueError:
             raise
+        except TimeoutError as error:
+            raise StoreDownError(f"the event store did not answer within {wait_s:g} s") from error
         except Exception as error:
-            raise StoreDownError(f"the event store does not answer: {_said(error)}") from error
+            raise StoreDownError(f"the event store does not answer: {said(error)}") from error
 
     async def settle(self, tenant: str) -> None:
         """After much was written: does what a commit would have to do later, with others waiting for it."""
@@ -271,7 +297,7 @@ class Runtime:
             # Opened for reading as well, or the first ranking would wait for that, and go without a history.
             await asyncio.wait_for(self._in(self._readers, lambda: self._storage.read(EventStore.place)), APPEND_S)
         except Exception as error:
-            found.append(f"the event store is not writable: {_said(error)}")
+            found.append(f"the event store is not writable: {said(error)}")
         return found
 
     def _rank(self, stock: Prepared, request: Request, found: Known, now: datetime) -> Decision:
@@ -319,7 +345,7 @@ class Runtime:
         except _RestsError:
             pass
         except Exception as error:
-            _LOG.warning("the history cannot be read (%s); popularity answers", _said(error))
+            _LOG.warning("the history cannot be read (%s); popularity answers", said(error))
         return Known(fallback=HISTORY_UNAVAILABLE)
 
     async def _key(self, key_hash: str) -> Key | None:
@@ -349,9 +375,13 @@ class Runtime:
         self._storage.write(lambda store: store.tenant(tenant).record(decisions))
 
     async def _in(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
+        waiting, running = self._waiting[executor], executor.submit(work)
+        waiting.inc()
+        running.add_done_callback(lambda _: waiting.dec())  # not when nobody waits for it any more: it is at work all the same
+        return await asyncio.wrap_future(running)
 
-
-def _said(error: Exception) -> str:
-    """The words of an error, or its name where it has none (a time-out)."""
-    return str(error) or type(error).__name__
+    def _threads(self, name: str, count: int = 1) -> ThreadPoolExecutor:
+        """Threads with a queue before them that is counted under their name."""
+        made = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._waiting[made] = self.metrics.waiting.labels(name)
+        return made

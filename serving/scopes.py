@@ -18,6 +18,8 @@ OPEN_PATHS: Final[Set[str]] = frozenset({"/xapi/about"})
 """What needs none all the same: xAPI wants its versions said to everybody."""
 FOR_PEOPLE: Final[Set[str]] = frozenset({"/nudges/act"})
 """Pages behind links that people were sent: the link is the credential, and a browser is told in HTML what is wrong."""
+FOR_OPERATORS: Final[Set[str]] = frozenset({"/livez", "/readyz", "/metrics"})
+"""How the service is: said also while it turns others away."""
 _BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
     ("DELETE", "/v1/learners/{learner_id}"): Scope.ADMIN,  # to erase a person is more than to send rows
 }
@@ -26,6 +28,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/rank": Scope.RANK,
     "/v1/nudge": Scope.RANK,
     "/v1/decisions/{decision_id}": Scope.RANK,
+    "/v1/decisions/{decision_id}/check": Scope.RANK,
     "/v1/explain": Scope.RANK,
     "/preview/{learner_id}": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
@@ -51,6 +54,7 @@ _OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
     ("POST", "/v1/rank"): TokenScope.RANK,
     ("POST", "/v1/nudge"): TokenScope.RANK,
     ("GET", "/v1/decisions/{decision_id}"): TokenScope.RANK,
+    ("GET", "/v1/decisions/{decision_id}/check"): TokenScope.RANK,
     ("POST", "/v1/explain"): TokenScope.RANK,
     ("GET", "/preview/{learner_id}"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/skills"): TokenScope.RANK,

@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     in a burst; 0: any number. token_secret: what learner tokens are signed with, empty for none; token_secret_before:
     another that is accepted, while the first takes its place. cors_origins: origins whose pages may call with a token,
     separated by commas. public_url: where learners' browsers reach this service, for the links of nudges; empty for none.
+    log: how lines of the log are written. traces_exporter, sdk_disabled: OpenTelemetry's own variables.
     """
 
     model_config = SettingsConfigDict(env_prefix="NEXTWISE_", frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -50,7 +51,10 @@ class Settings(BaseSettings):
     public_url: str = Field(default="", max_length=200)
     shadow_share: float = Field(default=0.05, ge=0, le=1)
     deadline_ms: float = Field(default=500.0, gt=0)
+    log: Literal["text", "json"] = "text"
     prometheus_dir: str | None = Field(default=None, validation_alias="PROMETHEUS_MULTIPROC_DIR")
+    traces_exporter: str = Field(default="none", validation_alias="OTEL_TRACES_EXPORTER")
+    sdk_disabled: bool = Field(default=False, validation_alias="OTEL_SDK_DISABLED")
 
     @field_validator("token_secret", "token_secret_before")
     @classmethod
@@ -143,12 +147,13 @@ def own_home() -> Path:
     parent = Path(tempfile.gettempdir())
     for old in parent.glob(f"{_HOME}*"):
         pid = old.name.removeprefix(_HOME).partition("-")[0]
-        if pid.isdigit() and not _lives(int(pid)):
+        if pid.isdigit() and not lives(int(pid)):
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-"))
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of this id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

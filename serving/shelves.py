@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.decisions import Due, RowKind
-from features.ranking import gap_closed
+from features.ranking import levels_gained
 from serving.cold import GAPS
 from serving.eligibility import Facts, eligible
 from serving.hydrated import Hydrated
@@ -97,14 +97,14 @@ def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
     begun = begun.of(min(len(set(begun.ordered.tolist()) - owed), int(left * _CONTINUE_SHARE)))
     left -= begun.size
     main = _recommended(stand)
-    taken = owed | set(islice((one for one in main.ordered.tolist() if one not in owed), left))
+    taken = owed | set(islice((one for one in main.ordered[: left + len(owed)].tolist() if one not in owed), left))
     others: list[Shelf] = []
     for kind, share in zip(_HOME[3:], (policy.gap_share, _SHARE, _SHARE, _SHARE), strict=True):
         room = int(left * share)
         if kind is not RowKind.GAPS and room < _LEAST:
             continue
         shelf = _SHELVES[kind](stand)
-        own = list(islice((one for one in shelf.ordered.tolist() if one not in taken), room))
+        own = list(islice((one for one in shelf.ordered[: room + len(taken)].tolist() if one not in taken), room))
         taken.update(own)
         others.append(shelf.of(len(own)))
     main = main.of(left - sum(shelf.size for shelf in others))
@@ -153,7 +153,7 @@ def _gaps(stand: Stand) -> Shelf:
     """What brings a skill of the role closer, by levels gained, then by score."""
     gained = np.zeros(len(stand.scored), dtype=np.float32)
     if stand.known.gaps and len(stand.scored):
-        gained = gap_closed(stand.known.context, stand.stock.table.levels[stand.scored]).sum(axis=1)
+        gained = levels_gained(stand.known.context, stand.stock.table)[stand.scored]
     return _by(stand, gained, "For your role's gaps", RowKind.GAPS, GAPS)
 
 
@@ -203,5 +203,6 @@ _SHELVES: Final = {
 
 def _by(stand: Stand, worth: NDArray[np.floating], title: str, row: RowKind, source: str) -> Shelf:
     """The candidates that are worth more than nothing, by that, then by score; `worth`: in the order of `scored`."""
-    order = np.lexsort((np.arange(len(worth)), -worth))[: int((worth > 0).sum())]
+    some = np.flatnonzero(worth > 0)
+    order = some[np.argsort(-worth[some], kind="stable")]
     return Shelf(title, row, source, stand.scored[order], worth[order])

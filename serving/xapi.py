@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from starlette.responses import JSONResponse, Response
@@ -91,7 +92,9 @@ async def _receive(
     now = runtime.clock()
     try:
         found = await _of_store(runtime, sender.tenant, lambda session: _understood(session, sender, bodies, now, repairs))
+        began = monotonic()
         done = await runtime.write(sender.tenant, lambda session: session.receive(found), by=sender.key_id)
+        runtime.metrics.known.observe(monotonic() - began)
     except StatementError as error:
         await _count_refused(runtime, sender.tenant, error.field, now)
         place = ".".join(part for part in ("" if single else str(error.index), error.field) if part)

@@ -23,6 +23,14 @@ SQLITE_OFTEN: Final = 2_048
 """The same where somebody waits for the commit that moves them: 8 MB take some milliseconds, 128 MB up to a second."""
 
 _LOOK_S: Final = 0.001
+_GONE: Final = {
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""After some ten seconds without a sign of life from the server's host a connection counts as broken: else whoever waits for
+an answer on it would do so for a quarter of an hour. Whatever the URL says comes first."""
 
 
 class UrlError(ValueError):
@@ -78,7 +86,7 @@ def for_reading(engine: sa.Engine) -> sa.Engine:
 
 
 def _postgresql(url: sa.URL, wait_s: float) -> sa.Engine:
-    query = {"connect_timeout": str(max(2, math.ceil(wait_s))), **url.query}
+    query = {"connect_timeout": str(max(2, math.ceil(wait_s))), **_GONE, **url.query}
     try:
         # A pooled connection is asked whether it lives: a restart of the server costs no write.
         engine = sa.create_engine(

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from features.events import Verb
 from features.nudges import Choice, NudgeChoice
+from features.store import TenantSession
 from serving.body import read_form
 from serving.cards.asked import Asked, asked, gone
 from serving.cards.cards import url_of
@@ -58,6 +59,7 @@ async def _done(runtime: Runtime, one: Asked) -> Response:
     action, words = one.link.action, one.words
     address = _address(one) if action is Action.OPEN else ""
     outcome = await _stored(runtime, one)
+    runtime.metrics.nudge_answers.labels(action.value, outcome).inc()
     if outcome == "suppressed":
         raise gone()
     if action is Action.OPEN:
@@ -110,12 +112,17 @@ async def _stored(runtime: Runtime, one: Asked) -> str:
 
 
 async def _chosen(runtime: Runtime, one: Asked, choice: Choice, until: datetime | None = None) -> str:
-    made = NudgeChoice(
-        action_id=one.link.action_id,
-        learner_id=one.learner_id,
-        choice=choice,
-        until=until,
-        occurred_at=one.at,
-        recorded_at=one.at,
-    )
-    return await runtime.write(one.link.tenant, lambda session: session.choose_nudges(made), by=SERVICE)
+    def stored(session: TenantSession) -> str:
+        # Never before what they chose earlier, whatever the clock says by now: the last choice is the one that holds.
+        at = max([one.at, *(made.occurred_at for made in session.nudge_choices(one.learner_id))])
+        made = NudgeChoice(
+            action_id=one.link.action_id,
+            learner_id=one.learner_id,
+            choice=choice,
+            until=until,
+            occurred_at=at,
+            recorded_at=at,
+        )
+        return session.choose_nudges(made)
+
+    return await runtime.write(one.link.tenant, stored, by=SERVICE)

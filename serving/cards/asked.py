@@ -84,12 +84,12 @@ def _known(runtime: Runtime, session: TenantSession, link: Link, at: datetime) -
     nudge = decision.nudge
     row = None if nudge.skill_id is None else session.row("skill", nudge.skill_id)
     skill = row.name if isinstance(row, Skill) else nudge.skill_id
-    item = None if nudge.item_id is None else _item(runtime, session, nudge.item_id, at)
+    item = None if nudge.item_id is None else offered(runtime, session, nudge.item_id, at)
     return Asked(link, decision.learner_id, nudge, at, session.learner(decision.learner_id), item, skill)
 
 
-def _item(runtime: Runtime, session: TenantSession, item_id: str, at: datetime) -> Item | None:
-    """The tenant's own item as it stands now, or one that is granted to it now."""
+def offered(runtime: Runtime, session: TenantSession, item_id: str, at: datetime) -> Item | None:
+    """The tenant's own item as it stands now, or one that is granted to it now; None where it is not available, or neither."""
     row, stock = session.row("item", item_id), runtime.bundles.current(session.tenant)
     if isinstance(row, Item):
         return row if row.available(at) else None

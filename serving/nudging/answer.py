@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from features.catalogue import Learner
 from features.decisions import Decision
-from features.events import MAX_CLOCK_SKEW
 from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
 from serving.cards.cards import Place, card
+from serving.logs import said
 from serving.nudging.arms import LONG_REST, Known, Options, options
 from serving.nudging.decide import Ask, decide, decision, silent
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
@@ -25,11 +25,14 @@ from serving.pipeline import HISTORY_UNAVAILABLE
 from serving.prepared import Prepared
 from serving.problems import invalid, later
 from serving.runtime import NotReadyError, Runtime, StoreDownError
+from serving.tracing import TRACE
 
 _LOG = logging.getLogger("nextwise")
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
+    """What a nudge is decided by."""
+
     known: Known
     choices: Sequence[NudgeChoice]
     said: Sequence[Decision]
@@ -47,6 +50,8 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     runtime.metrics.decided(made)
+    if (trace := TRACE.get(None)) is not None:
+        trace.decided(made, {}, {})
     answer = NudgeAnswer.of(made, stock)
     if given.format is None or answer.arm is Arm.NOTHING:
         return answer
@@ -57,14 +62,13 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
 async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> tuple[Decision, Learner | None]:
     settings, now = runtime.policy.nudges, runtime.clock()
     try:
-        # By clocks that are ahead of this one others may have acknowledged something a moment ago: it counts as well.
-        known_by = now + MAX_CLOCK_SKEW
-        read = await runtime.beside(tenant, lambda session: _read(session, given.learner_id, now, known_by, stock))
+        known_by = runtime.clock.known_by
+        read = await runtime.beside(tenant, lambda session: read_known(session, given.learner_id, now, known_by, stock))
         found = await runtime.worked_out(len(read.known.given), lambda: options(read.known))
         ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at)
         return await _recorded(runtime, read, found, ask), read.known.learner
     except StoreDownError as error:
-        _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", error)
+        _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", said(error))
     ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, now)
     nothing = silent(given.channel, Limit.HISTORY_UNAVAILABLE)
     made = decision(settings, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
@@ -72,7 +76,8 @@ async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepare
     return made, None
 
 
-def _read(session: TenantSession, learner_id: str, now: datetime, known_by: datetime, stock: Prepared) -> _Read:
+def read_known(session: TenantSession, learner_id: str, now: datetime, known_by: datetime, stock: Prepared) -> Read:
+    """What is known of a learner now, what they chose about nudges, and what was said to them lately."""
     learner, events = session.learner(learner_id, at=known_by), session.history(learner_id, known_by=known_by)
     at = max(now, *(event.recorded_at for event in events)) if events else now  # never before what it knows
     known = Known(
@@ -85,10 +90,10 @@ def _read(session: TenantSession, learner_id: str, now: datetime, known_by: date
         session.leaves(learner_id, at=known_by),
         session.grants(at=now) if stock.granted else (),
     )
-    return _Read(known, session.nudge_choices(learner_id), session.nudges(learner_id, since=now - LONG_REST))
+    return Read(known, session.nudge_choices(learner_id), session.nudges(learner_id, since=now - LONG_REST))
 
 
-async def _recorded(runtime: Runtime, read: _Read, found: Options, ask: Ask) -> Decision:
+async def _recorded(runtime: Runtime, read: Read, found: Options, ask: Ask) -> Decision:
     settings = runtime.policy.nudges
 
     def decided(choices: Sequence[NudgeChoice], said: Sequence[Decision]) -> Decision:

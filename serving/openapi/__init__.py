@@ -11,6 +11,7 @@ from features.catalogue import KINDS
 from features.decisions import Decision
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.openapi.actions import of_actions
+from serving.openapi.check import of_check
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
 from serving.openapi.nudge import of_nudge
 from serving.openapi.parts import (
@@ -37,6 +38,7 @@ from serving.payloads import (
     AuditAnswer,
     AuditQuery,
     CatalogueAnswer,
+    CheckAnswer,
     DutiesAnswer,
     DutiesQuery,
     EventIn,
@@ -136,6 +138,7 @@ def _schemas() -> Document:
         AssignmentReport,
         HealthAnswer,
         CatalogueAnswer,
+        CheckAnswer,
         LearnerExport,
         AuditAnswer,
         NudgeAnswer,
@@ -221,6 +224,7 @@ def _mounted() -> Document:
         "/v1/feedback": {"post": feedback},
         "/v1/nudge": of_nudge(),
         **of_questions(),
+        "/v1/decisions/{decision_id}/check": of_check(),
         **of_rows(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/tokens": {"post": tokens},

@@ -55,24 +55,24 @@ async def progress(runtime: Runtime, tenant: str, learner_id: str, asked: Asked)
 
 def read(session: TenantSession, learner_id: str, at: datetime, stock: Prepared) -> tuple[Known, People]:
     """What the store knows at `at` of a learner, and of what passed between them and those who vouched for them."""
-    names, events = session.names_of(learner_id, at=at), session.history(learner_id, known_by=at)
     known = Known(
         stock,
         learner_id,
         at,
         session.learner(learner_id, at=at),
-        events,
+        session.history(learner_id, known_by=at),
         leaves=session.leaves(learner_id, at=at),
         grants=session.grants(at=at) if stock.granted else (),
     )
-    return known, people_of(session, events, frozenset({*names, *known.own}), at)
+    return known, people_of(session, known)
 
 
-def people_of(session: TenantSession, events: list[Event], own: frozenset[str], at: datetime) -> People:
+def people_of(session: TenantSession, known: Known) -> People:
     """Whoever vouched for the learner, each as one person, and when the learner had vouched for them."""
+    own, at = known.own | {*session.names_of(known.learner_id, at=known.at)}, known.at
     person: dict[str, str] = {}
     gave: dict[str, tuple[datetime, ...]] = {}
-    for name in sorted({by for event in events if (by := vouched_by(event)) is not None} - own):
+    for name in sorted({by for event in known.given if (by := vouched_by(event)) is not None} - own):
         theirs = session.names_of(name, at=at)
         person[name] = theirs[0]
         if theirs[0] not in gave:

@@ -180,7 +180,7 @@ def _of_scores(compared: Compared) -> Words:
             f"{stands} The last one shown, {name}, scores no higher; what stands above it, or chance, brought it there."
         )
     most = _most_behind(compared.difference)
-    told = f" Most of the difference is in the part `{most}`." if most is not None and len(compared.difference) > 1 else ""
+    told = f" Most of the difference is in the part “{most}”." if most is not None and len(compared.difference) > 1 else ""
     return Words(
         f"{stands} The last one shown by its score, {name}, has {last.score:.3g}, this one {compared.score:.3g}.{told}",
         f"Its score would have to rise by {less:.2g}, or more items be asked for.",

@@ -7,7 +7,7 @@ import pytest
 
 from features.catalogue import Catalogue, Item, Role
 from features.events import Evidence
-from features.ranking import FEATURES, Context, ItemTable, features
+from features.ranking import FEATURES, Context, ItemTable, features, gap_closed, levels_gained
 from features.skills import SkillState
 from features.vocabulary import Vocabulary
 
@@ -58,3 +58,14 @@ def test_without_a_role_nothing_is_a_gap(table: ItemTable) -> None:
     context = Context.of(table, {}, None, NOW)
     assert not context.gap.any()
     assert features(context, table, np.array([0]))[0, FEATURES.index("gap_closed")] == 0
+
+
+def test_levels_gained_are_the_gaps_that_each_item_closes() -> None:
+    rng = np.random.default_rng(1)
+    levels = rng.integers(0, 6, size=(200, 9)).astype(np.float32) * (rng.random((200, 9)) < 0.3)
+    none = np.zeros(200, dtype=np.float32)
+    table = ItemTable(Vocabulary([f"s{n}" for n in range(9)]), levels.astype(np.float32), none, none.astype(float), none)
+    context = Context(NOW, rng.random(9).astype(np.float32) * 3, np.array([4, 3, 2, 1, 0, 5, 5, 0.2, 0], dtype=np.float32))
+    expected = gap_closed(context, table.levels).sum(axis=1)
+    assert (expected > 0).sum() > 50
+    np.testing.assert_allclose(levels_gained(context, table), expected, rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -94,9 +95,14 @@ def test_the_demo_asks_records_and_asks_again(url: str, settings: Settings, stor
     run(url, settings, wait_s=5, console=console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "What should ana learn next?" in said
-    assert "Why Calm calls?\n  It was shown in “" in said
+    assert "Why Reading data?\n  It was shown in “Continue”" in said
     assert "Why not More data?\n  First comes Reading data: " in said
     assert "The completed item is gone" in said
+    assert "An urgent duty for all customer-care" in said
+    assert "Urgent: it is due by" in said
+    assert re.search(r"Assigned to \d+: seen 1, done 0, overdue 0\.", said)
+    assert store.tenant(TENANT).assignments() == []
+    assert "Asked for" in said.split("Is there something to say")[1]
     assert f"{url}/docs" in said
     assert [one.verb for one in store.tenant(TENANT).history("ana")].count(Verb.COMPLETED) == 1
 

@@ -99,6 +99,25 @@ def test_a_store_that_hangs_does_not_hold_the_answer(store: EventStore, decision
     assert sorted(stored(store)) == ["d0", "d1", "d2"]
 
 
+def test_what_waits_when_the_service_stops_is_stored_before_it_ends(
+    store: EventStore, decisions: list[Decision], tmp_path: Path
+) -> None:
+    """The folder of the spool may go with its host."""
+
+    async def outage(log: DecisionLog) -> None:
+        log.start()
+        switch.up = False
+        await log.record(decisions[0])
+        switch.up = True
+        await log.stop()
+
+    switch = Switch(store)
+    with ThreadPoolExecutor(1) as writer:
+        asyncio.run(outage(DecisionLog(switch.record, Spool(tmp_path), writer)))
+    assert stored(store) == ["d0"]
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
 def test_a_dead_process_leaves_its_spool_to_the_next(store: EventStore, decisions: list[Decision], tmp_path: Path) -> None:
     first = Spool(tmp_path)
     first.append(decisions[:2])

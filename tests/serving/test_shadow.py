@@ -87,7 +87,7 @@ def test_a_challenger_that_cannot_rank_changes_no_answer(
 
 def test_one_is_scored_at_a_time_and_the_others_are_counted_as_skipped(settings: Settings, bundles: Path) -> None:
     (shown,) = decided(with_share(settings, 0.0))
-    metrics, free = Metrics(Bundles(bundles)), threading.Event()
+    metrics, free = Metrics(Bundles(bundles), bundles), threading.Event()
     with ThreadPoolExecutor(1) as executor:
         shadow = Shadow(1.0, metrics, executor)
 

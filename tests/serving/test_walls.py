@@ -72,6 +72,9 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("GET", "/nudges/act"): [Ask("GET", f"/nudges/act?t={link}") for link in links],
         ("POST", "/nudges/act"): [Ask("POST", f"/nudges/act?t={link}") for link in links],
         ("GET", "/v1/decisions/{decision_id}"): [Ask("GET", f"/v1/decisions/{name}") for name in (DECISION, EVENT, "own")],
+        ("GET", "/v1/decisions/{decision_id}/check"): [
+            Ask("GET", f"/v1/decisions/{name}/check") for name in (DECISION, EVENT, "own")
+        ],
         ("POST", "/v1/explain"): [
             Ask("POST", "/v1/explain", {"learner_id": name, "items": [ITEM, COURSE, "calm"], **of})
             for name in LEARNERS

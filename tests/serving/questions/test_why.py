@@ -155,7 +155,7 @@ def test_the_differences_of_the_parts_add_up_to_that_of_the_scores(stock: Prepar
     gap = told.compared.score - told.compared.last.score
     assert sum(told.compared.difference.values()) == pytest.approx(gap, abs=1e-5)
     assert told.compared.parts == answered(changed, done, limit=2).decision.slate[1].parts
-    assert "Most of the difference is in the part `linear`." in told.why
+    assert "Most of the difference is in the part “linear”." in told.why
 
 
 def test_where_chance_took_every_place_there_is_nothing_to_compare_with(stock: Prepared) -> None:

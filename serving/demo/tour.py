@@ -1,64 +1,28 @@
-"""The service from a host's side: ask for three learners, why and why not, record one event, ask again."""
+"""The service from a host's side: three learners' rows, why and why not, an urgent push, what was finished, nudges."""
 
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 from rich.console import Console
 from rich.markup import escape
 
-from features.catalogue import Catalogue, Learner
+from features.catalogue import Learner
 from features.events import INTERACTION_VERBS
 from features.store import EventStore, TenantSession
+from serving.demo.host import DemoError, Host
+from serving.demo.pushes import nudges, push
 from serving.settings import Settings
 from training.bundle import BundleError, bundle_folder, load_bundle, read_pointer
 
 _SEARCHED = 300
 _WHY_NOT = ("prerequisites", "in_progress", "finished", "other_audience")
 """Rules of which one is shown at work."""
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Host:
-    """A host LMS: it knows its learners and its catalogue, and where Nextwise answers."""
-
-    url: str
-    key: str
-    catalogue: Catalogue
-
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One call. Raises DemoError with the service's own words."""
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        return self._answer(path, Request(self.url + path, json.dumps(body).encode(), headers))
-
-    def _answer(self, path: str, request: Request) -> dict[str, Any]:
-        try:
-            with urlopen(request, timeout=10) as answer:
-                found: dict[str, Any] = json.load(answer)
-        except HTTPError as error:
-            raise DemoError(f"{path} answered {error.code}: {error.read().decode()}") from error
-        except (URLError, OSError) as error:
-            raise DemoError(f"{self.url}{path}: {error}; is the service running (python -m serving serve)?") from error
-        return found
-
-    def get(self, path: str) -> dict[str, Any]:
-        """One question. Raises DemoError with the service's own words."""
-        return self._answer(path, Request(self.url + path, headers={"Authorization": f"Bearer {self.key}"}))
-
-    def recommend(self, learner: Learner) -> dict[str, Any]:
-        """Five items for a learner."""
-        return self.post("/v1/recommendations", {"learner_id": learner.id, "limit": 5, "surface": "demo"})
 
 
 def run(url: str, settings: Settings, *, wait_s: float, console: Console) -> None:
@@ -74,11 +38,15 @@ def run(url: str, settings: Settings, *, wait_s: float, console: Console) -> Non
     store = EventStore.open(settings.store)
     try:
         learners = _three(store.tenant(tenant))
+        others = _active(store.tenant(tenant))
     finally:
         store.close()
     answers = [_show(host, learner, console) for learner in learners]
     _why(host, learners[0], answers[0], console)
     _next_answer(host, learners[0], answers[0], console)
+    shown = [item["item_id"] for row in answers[0]["rows"] for item in row["items"]]
+    push(host, learners[0], shown, console)
+    nudges(host, [*learners, *others], console)
     console.print(
         f"\nPreview        {url}/preview/{quote(learners[0].id, safe='')} (the key as password)"
         f"\nAPI reference  {url}/docs\nMetrics        {url}/metrics\nMLflow         make mlflow, then http://127.0.0.1:5000"
@@ -103,7 +71,7 @@ def _wait(url: str, wait_s: float, console: Console) -> None:
 
 def _three(session: TenantSession) -> list[Learner]:
     """Two learners of different audiences with a history, and one without, as far as there are such."""
-    active = [learner for learner in session.learners().values() if learner.status == "active" and learner.personalisation]
+    active = _active(session)
     if not active:
         raise DemoError(f"the store holds no active learner of tenant {session.tenant}; run python -m features ingest")
     warm: dict[str, Learner] = {}
@@ -119,6 +87,10 @@ def _three(session: TenantSession) -> list[Learner]:
     return chosen or active[:3]
 
 
+def _active(session: TenantSession) -> list[Learner]:
+    return [learner for learner in session.learners().values() if learner.status == "active" and learner.personalisation]
+
+
 def _show(host: Host, learner: Learner, console: Console) -> dict[str, Any]:
     answer = host.recommend(learner)
     role = host.catalogue.roles.get(learner.role_id or "")
@@ -132,7 +104,7 @@ def _print_rows(host: Host, answer: Mapping[str, Any], console: Console) -> None
     for row in answer["rows"]:
         console.print(f"  [cyan]{escape(row['title'])}[/cyan]")
         for item in row["items"]:
-            console.print(f"    {item['position'] + 1}. {escape(_title(host, item['item_id']))}")
+            console.print(f"    {item['position'] + 1}. {escape(host.title(item['item_id']))}")
             for reason in item["reasons"]:
                 console.print(f"       [dim]{escape(reason)}[/dim]")
 
@@ -153,14 +125,6 @@ def _why(host: Host, learner: Learner, answer: Mapping[str, Any], console: Conso
             console.print(f"  [dim]{escape(item['change'])}[/dim]")
 
 
-def _title(host: Host, item_id: str) -> str:
-    item = host.catalogue.items.get(item_id)
-    if item is None:
-        return item_id
-    minutes = f", {item.duration_s / 60:.0f} min" if item.duration_s else ""
-    return f"{item.title} ({item.type.value.replace('_', ' ')}{minutes})"
-
-
 def _next_answer(host: Host, learner: Learner, before: Mapping[str, Any], console: Console) -> None:
     """Finish the first item, then show what the next answer no longer, and newly, holds."""
     items = [item for row in before["rows"] for item in row["items"]]
@@ -170,7 +134,7 @@ def _next_answer(host: Host, learner: Learner, before: Mapping[str, Any], consol
     event = {"event_id": f"demo-{before['decision_id']}", "learner_id": learner.id, "verb": "completed", "object_id": done}
     sent = {**event, "occurred_at": at.isoformat(), "decision_id": before["decision_id"]}
     host.post("/v1/events", sent)
-    console.print(f"\n[bold]{escape(learner.id)} completes[/bold] {escape(_title(host, done))}; [bold]the next answer:[/bold]")
+    console.print(f"\n[bold]{escape(learner.id)} completes[/bold] {escape(host.title(done))}; [bold]the next answer:[/bold]")
     after = host.recommend(learner)
     _print_rows(host, after, console)
     shown = {item["item_id"] for row in after["rows"] for item in row["items"]}
