@@ -42,9 +42,8 @@ def considered(settings: NudgeSettings, tenant: str, read: Read, now: datetime) 
     known, found = read.known, options(read.known)
     past = [(one.decided_at, one.nudge) for one in read.said if one.nudge is not None]
     left = fresh({arm: each for arm, each in found.items() if arm not in settings.killed_arms}, past, known.at)
-    nudge = decide(
-        settings, known, found, Ask("not-decided", tenant, Channel.JSON, now, known.at), read.choices, read.said
-    ).nudge
+    ask = Ask("not-decided", tenant, Channel.JSON, now, known.at)
+    nudge = decide(settings, known, found, ask, read.choices, read.said).nudge
     withheld = None if nudge is None else nudge.withheld
     chances = offered(left.keys(), settings.floor)
     why = {arm: KILLED if arm in settings.killed_arms else SAID if arm in found else NO_GROUND for arm in ORDER}

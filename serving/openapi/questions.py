@@ -28,7 +28,8 @@ _EXPLAIN: Final = (
 )
 _PREVIEW: Final = (
     "A page for a person: what a learner would be shown now and why, why another item is not among it, skills, gaps, "
-    "progress, what a nudge would say now. A browser asks for user and password: the password is a key or a token. Nothing is recorded as shown."
+    "progress, what a nudge would say now. A browser asks for user and password: "
+    "the password is a key or a token. Nothing is recorded as shown."
 )
 
 

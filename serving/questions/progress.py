@@ -15,7 +15,8 @@ def nudge_part(now: NudgeNow) -> str:
     rows = "".join(_arm(one) for one in now.arms)
     return (
         f"<section><h2>Nudge</h2>{_limit(now)}<table class=wide><caption>What could be said, and how likely it is drawn "
-        "where no limit holds. Nothing is said or recorded by looking.</caption><tr><th scope=col>About</th><th scope=col>Chance</th>"
+        "where no limit holds. Nothing is said or recorded by looking.</caption>"
+        "<tr><th scope=col>About</th><th scope=col>Chance</th>"
         f"<th scope=col>Why, or why not</th></tr>{rows}</table></section>"
     )
 
