@@ -26,6 +26,8 @@ CONTRACTS = {
     "features.events": ("Event", "Result", "Verb"),
     "features.catalogue": ("Item", "Learner", "Role", "Skill", "Assignment"),
     "features.decisions": ("Decision", "Row", "SlateItem", "Due", "Randomisation"),
+    "experiments.design": ("Design", "Variant", "Primary", "Goal", "Guardrail"),
+    "experiments.assignment.phases": ("Record", "Phase"),
     "training.bundle": ("Manifest", "Provenance"),
 }
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")

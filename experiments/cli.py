@@ -4,10 +4,17 @@ from typing import Annotated
 
 import typer
 
+from experiments.analyze_cli import analyze_command
 from experiments.assignment import assign as assign_arm
 from experiments.assignment import bucket
+from experiments.lifecycle_cli import list_command, reallocate_command, shares_of, start_command, stop_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From decisions and outcomes to a verdict.")
+app.command("start")(start_command)
+app.command("stop")(stop_command)
+app.command("reallocate")(reallocate_command)
+app.command("list")(list_command)
+app.command("analyze")(analyze_command)
 
 
 @app.callback()
@@ -23,8 +30,8 @@ def assign(
 ) -> None:
     """Print the bucket and the arm that a unit falls into."""
     try:
-        allocation = {arm: float(share) for arm, share in (part.split("=") for part in arms.split(","))}
-        arm = assign_arm(seed, unit, allocation)
+        arm = assign_arm(seed, unit, shares_of(arms))
     except ValueError as error:
-        raise typer.BadParameter(f"{error}; write for example control=0.5,treatment=0.5", param_hint="--arms") from error
+        words = f"{error}; such as control=0.5,treatment=0.5"
+        raise typer.BadParameter(words, param_hint="--arms") from error
     typer.echo(f"bucket {bucket(seed, unit):.4f}  arm {arm or '(outside)'}")

@@ -117,7 +117,8 @@ class Decision(_Part):
 
     `removed` groups item ids by the rule that removed them; `shortfall` says how many each rule took where a slate has fewer
     items than it might have; `features` holds the named feature values of the shown items in
-    slate order (NaN is recorded as null); `events_read` are the ids of the events that the decision knew;
+    slate order (NaN is recorded as null); `arms` are those of the experiments whose arms differ in what made it, and make it an
+    exposure to them; `events_read` are the ids of the events that the decision knew;
     `stages_ms` are milliseconds by pipeline stage. A decision of kind `nudge` has `nudge` and no rows.
     """
 
@@ -151,4 +152,6 @@ class Decision(_Part):
 
     def answer(self) -> dict[str, Any]:
         """The part a host LMS receives, JSON-ready."""
-        return self.model_dump(mode="json", include={"decision_id", "bundle", "policy", "fallback", "rows", "shortfall"})
+        return self.model_dump(
+            mode="json", include={"decision_id", "bundle", "policy", "arms", "fallback", "rows", "shortfall"}
+        )

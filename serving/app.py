@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -29,6 +29,7 @@ from serving import (
 from serving.audit import audit
 from serving.cards.acts import act
 from serving.check import check
+from serving.etags import tagged
 from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
@@ -40,6 +41,9 @@ from serving.progress.answer import progress
 from serving.questions import asked as questions
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
+from serving.slates.offer import again, offered, require_secret
+from serving.slates.payloads import OfflineAnswer
+from serving.slates.replay import replay
 
 Document = dict[str, Any]
 
@@ -49,28 +53,34 @@ APIS: Mapping[str, type[BaseModel]] = {"/v1/recommendations": RecommendationsReq
 
 async def recommend(runtime: Runtime, request: RecommendationsRequest) -> RecommendationsAnswer:
     """The answer of `/v1/recommendations`."""
-    answer = MinimalAnswer if request.form == "minimal" else RecommendationsAnswer
-    found = await _answer(runtime, request, answer)
-    return cast(RecommendationsAnswer, _json(found) if isinstance(found, MinimalAnswer) else found)
+    found = await _answer(runtime, request, _form(runtime, request))
+    other = isinstance(found, MinimalAnswer | OfflineAnswer)  # BentoML would leave out what the answer has of its own
+    return cast(RecommendationsAnswer, _json(found) if other else found)
+
+
+def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decision], BaseModel]:
+    """How the answer is made of the decision."""
+    if request.offline:
+        return lambda decision: offered(runtime.signer, decision)
+    return MinimalAnswer.of if request.form == "minimal" else RecommendationsAnswer.of
 
 
 async def rank(runtime: Runtime, request: RankRequest) -> RankAnswer:
     """The answer of `/v1/rank`."""
-    return await _answer(runtime, request, RankAnswer)
+    return await _answer(runtime, request, RankAnswer.of)
 
 
-class _OfDecision(Protocol):
-    @classmethod
-    def of(cls, decision: Decision) -> Any: ...
+A = TypeVar("A", bound=BaseModel)
 
 
-A = TypeVar("A", bound=_OfDecision)
-
-
-async def _answer(runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: type[A]) -> A:
+async def _answer(runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: Callable[[Decision], A]) -> A:
     """The part of the decision that a host sees, or a problem, which BentoML passes on as the response it is."""
     try:
-        return cast(A, answer.of(await runtime.decide(TENANT.get(), request)))
+        if isinstance(request, RecommendationsRequest) and request.offline:
+            require_secret(runtime)
+        return answer(await runtime.decide(TENANT.get(), request))
+    except RefusedError as refused:
+        return cast(A, refused.response())
     except (NotReadyError, StoreDownError) as error:
         return cast(A, RefusedError(503, str(error), headers={"Retry-After": "5"}).response())
 
@@ -91,6 +101,8 @@ class Pages:
                 Route("/v1/nudge", self._nudge, methods=["POST"]),
                 Route("/v1/decisions/{decision_id:path}/check", self._check, methods=["GET"]),
                 Route("/v1/decisions/{decision_id:path}", self._decision, methods=["GET"]),
+                Route("/v1/slates/replay", self._replay, methods=["POST"]),
+                Route("/v1/slates/{decision_id:path}", self._slate, methods=["GET"]),
                 Route("/v1/explain", self._explain, methods=["POST"]),
                 Route("/preview/{learner_id:path}", self._preview, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
@@ -155,7 +167,16 @@ class Pages:
         return _json(await nudge(self.runtime, TENANT.get(), await request.json()))
 
     async def _decision(self, request: Request) -> Response:
-        return _json(await questions.decision(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"]))
+        found = await questions.decision(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"])
+        return tagged(request, found.model_dump_json())
+
+    async def _replay(self, request: Request) -> Response:
+        answer = await replay(self.runtime, TENANT.get(), await request.json())
+        return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
+
+    async def _slate(self, request: Request) -> Response:
+        found = await again(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"])
+        return tagged(request, found.model_dump_json())
 
     async def _check(self, request: Request) -> Response:
         return _json(await check(self.runtime, CREDENTIAL.get(), request.path_params["decision_id"]))
@@ -169,19 +190,23 @@ class Pages:
         return HTMLResponse(text, headers=questions.HEADERS)
 
     async def _skills(self, request: Request) -> Response:
-        return _json(await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+        found = await skills.skills(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request))
+        return _of_moment(request, found)
 
     async def _gaps(self, request: Request) -> Response:
-        return _json(await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+        found = await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request))
+        return _of_moment(request, found)
 
     async def _progress(self, request: Request) -> Response:
         return _json(await progress(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
 
     async def _duties(self, request: Request) -> Response:
-        return _json(await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+        found = await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request))
+        return _until_changed(request, found)
 
     async def _reached(self, request: Request) -> Response:
-        return _json(await assignment_report.report(self.runtime, TENANT.get(), request.path_params["assignment_id"]))
+        found = await assignment_report.report(self.runtime, TENANT.get(), request.path_params["assignment_id"])
+        return _until_changed(request, found)
 
     async def _export(self, request: Request) -> Response:
         return JSONResponse(await rights.export(self.runtime, CREDENTIAL.get(), request.path_params["learner_id"]))
@@ -263,6 +288,16 @@ def attach(service: Any, pages: Pages) -> None:
 
 def _json(answer: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
     return Response(answer.model_dump_json(), headers=headers, media_type="application/json")
+
+
+def _of_moment(request: Request, answer: BaseModel) -> Response:
+    """Of a moment in the past it has an ETag; what skills are now, they are no longer a second later, for they fade."""
+    return tagged(request, answer.model_dump_json()) if "at" in request.query_params else _json(answer)
+
+
+def _until_changed(request: Request, answer: BaseModel) -> Response:
+    """With an ETag that holds while the answer says the same but for its moment."""
+    return tagged(request, answer.model_dump_json(), same=answer.model_dump_json(exclude={"at"}))
 
 
 def _sender() -> xapi.Sender:

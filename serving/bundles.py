@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,11 +37,12 @@ class Bundles:
     """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays.
 
     A refused one is tried again every `AGAIN_S` seconds. Where none serves yet (a start), the pointer's previous bundle is
-    loaded in its place.
+    loaded in its place. `wanted`: the bundles of a tenant that arms of experiments want, whichever serves.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, wanted: Callable[[str], Collection[str]] = lambda tenant: ()) -> None:
+        self._folder, self._wanted = folder, wanted
+        self._beside: dict[tuple[str, str], Prepared | None] = {}
         self._served: dict[str, Served] = {}
         self._challengers: dict[str, Prepared] = {}
         self._refused: dict[str, str] = {}
@@ -63,10 +65,15 @@ class Bundles:
         return None if found is None or served is None or found.bundle.name == served.bundle.name else found
 
     def named(self, tenant: str, name: str) -> Prepared | None:
-        """The bundle of this name, where it serves or did before the one that does."""
+        """The bundle of this name, where it serves, did before the one that does, or is an experiment's."""
         served = self._served.get(tenant)
         known = () if served is None else (served.stock, served.previous)
-        return next((one for one in known if one is not None and one.bundle.name == name), None)
+        found = next((one for one in known if one is not None and one.bundle.name == name), None)
+        return found or self._beside.get((tenant, name))
+
+    def looked(self, tenant: str, name: str) -> bool:
+        """Whether a bundle that an experiment wants was loaded, or found to be none."""
+        return (tenant, name) in self._beside or self.named(tenant, name) is not None
 
     @property
     def served(self) -> dict[str, Served]:
@@ -94,11 +101,12 @@ class Bundles:
             self._look(tenant)
 
     def _changed(self) -> list[str]:
-        """The tenants with something to load, or a challenger that is gone."""
+        """The tenants with something to load, a challenger that is gone, or a bundle that no experiment wants any more."""
         pointers = [pointer for name in (CHAMPION, CHALLENGER) for pointer in self._folder.glob(f"*/{name}")]
         moved = {pointer.parent.name for pointer in pointers if self._moved(pointer)}
         gone = self._challengers.keys() - {pointer.parent.name for pointer in pointers if pointer.name == CHALLENGER}
-        return sorted(moved | gone)
+        beside = {tenant for tenant in list(self._served) if self._missing(tenant) or self._idle(tenant)}
+        return sorted(moved | gone | beside)
 
     def _look(self, tenant: str) -> None:
         champion, challenger = self._folder / tenant / CHAMPION, self._folder / tenant / CHALLENGER
@@ -111,11 +119,40 @@ class Bundles:
         elif self._moved(challenger):
             self._seen[challenger] = _mark(challenger)
             self._challenge(tenant)
+        for name in self._idle(tenant):
+            del self._beside[tenant, name]
+        for name in self._missing(tenant):
+            self._beside[tenant, name] = self._of_arm(tenant, name)
+
+    def _missing(self, tenant: str) -> list[str]:
+        """What experiments want and nobody looked at, or what is to be tried again."""
+        return [
+            name
+            for name in sorted(self._wanted(tenant))
+            if (tenant, name) not in self._beside
+            or (self._beside[tenant, name] is None and self._moved(bundle_folder(self._folder, tenant, name)))
+        ]
+
+    def _idle(self, tenant: str) -> list[str]:
+        wanted = self._wanted(tenant)
+        return [name for of, name in list(self._beside) if of == tenant and name not in wanted]
 
     def _moved(self, pointer: Path) -> bool:
-        """Whether a pointer is not as it was when it was followed, or what it names is to be tried again."""
+        """Whether a pointer, or an arm's bundle, is not as it was when it was looked at, or is to be tried again."""
         mark = _mark(pointer)
         return mark is not None and (self._seen.get(pointer) != mark or self._again.get(pointer, math.inf) <= monotonic())
+
+    def _of_arm(self, tenant: str, name: str) -> Prepared | None:
+        folder = bundle_folder(self._folder, tenant, name)
+        self._seen[folder] = _mark(folder)
+        try:
+            stock = self.named(tenant, name) or self._ready(tenant, name)
+        except Exception as error:
+            self._again[folder] = monotonic() + AGAIN_S
+            _LOG.error("tenant %s: bundle %s of an experiment cannot be loaded, the champion ranks: %s", tenant, name, error)
+            return None
+        _LOG.info("tenant %s: bundle %s is an arm's", tenant, name)
+        return stock
 
     def _challenge(self, tenant: str) -> None:
         try:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from features.events import Id
 from features.store import GrantedError, PutResult, TakenError, TenantSession, VanishError, VersionError
 from serving.body import is_large, unpacked
+from serving.etags import tagged
 from serving.keys import Credential
 from serving.middleware import CREDENTIAL, TENANT
 from serving.payloads import CatalogueAnswer, SyncQuery, UnknownName
@@ -51,7 +52,7 @@ def _routes(runtime: Callable[[], Runtime], plural: str, kind: str) -> list[Rout
 
     async def get_row(request: Request) -> Response:
         body = await shown(runtime(), TENANT.get(), kind, request.path_params[name])
-        return Response(body, media_type="application/json")
+        return tagged(request, body)
 
     async def retire_row(request: Request) -> Response:
         await retire(runtime(), CREDENTIAL.get(), kind, request.path_params[name])

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -55,6 +55,7 @@ from serving.payloads import (
 )
 from serving.progress.payloads import ProgressAnswer, ProgressQuery
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
+from serving.slates.payloads import OfflineAnswer, ReplayAnswer, ReplayIn
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
 _PACKED_FROM: Final = 4_096
@@ -69,6 +70,13 @@ class ProblemError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.status}: {problem.detail}")
         self.problem = problem
+
+
+class Kept(NamedTuple):
+    """An offline slate as it is kept, and the ETag to ask with again."""
+
+    answer: OfflineAnswer
+    etag: str | None = None
 
 
 class Client:
@@ -105,6 +113,23 @@ class Client:
     def minimal(self, request: RecommendationsRequest) -> MinimalAnswer:
         """The same with ids, titles and positions only, for low bandwidth."""
         return self._ask("POST", "/v1/recommendations", MinimalAnswer, _body(request.model_copy(update={"form": "minimal"})))
+
+    def offline(self, request: RecommendationsRequest) -> Kept:
+        """The same, signed to be shown without the service until `answer.offline.expires_at`."""
+        asked = request.model_copy(update={"offline": True, "form": "full"})
+        return Kept(self._ask("POST", "/v1/recommendations", OfflineAnswer, _body(asked)))
+
+    def slate(self, kept: Kept) -> Kept:
+        """The slate again, without a new decision; `kept` itself where that is still it. ProblemError 410 after its end."""
+        held = {} if kept.etag is None else {"If-None-Match": kept.etag}
+        found = self._send("GET", f"/v1/slates/{quote(kept.answer.decision_id, safe='')}", headers=held)
+        if found.status_code == 304:
+            return kept
+        return Kept(OfflineAnswer.model_validate_json(found.content), found.headers.get("etag"))
+
+    def replay(self, done: ReplayIn) -> ReplayAnswer:
+        """Store what was done with a slate; ProblemError 403 where it was not given to this tenant and learner."""
+        return self._ask("POST", "/v1/slates/replay", ReplayAnswer, _body(done))
 
     def rank(self, request: RankRequest) -> RankAnswer:
         """Your own candidates in order, and the rule that removed each of the others."""

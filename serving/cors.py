@@ -30,7 +30,11 @@ class Origins:
         vary = [(b"vary", b"Origin")]
         if origin is None or origin not in self._allowed:
             return vary
-        return [*vary, (b"access-control-allow-origin", origin.encode()), (b"access-control-expose-headers", b"Retry-After")]
+        return [
+            *vary,
+            (b"access-control-allow-origin", origin.encode()),
+            (b"access-control-expose-headers", b"ETag, Retry-After"),
+        ]
 
     def preflight(self, route: str, method: str, headers: Headers) -> Response | None:
         """The answer to a browser that asks before it calls; None where it does not, or nobody may. It carries no key.
@@ -47,7 +51,7 @@ class Origins:
             )
         said = {
             "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
-            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
             "Access-Control-Max-Age": str(_MAX_AGE_S),
         }
         return Response(status_code=204, headers=said)

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from io import FileIO
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Final
 
 from pydantic import ValidationError
@@ -43,6 +44,7 @@ class DecisionLog:
         self._executor = executor
         self._queue: asyncio.Queue[tuple[Decision, asyncio.Future[None]]] = asyncio.Queue(maxsize=4096)
         self._task: asyncio.Task[None] | None = None
+        self._quiet_until = 0.0
 
     def start(self) -> None:
         """Begin to write, first what a spool of an earlier life holds."""
@@ -54,6 +56,8 @@ class DecisionLog:
             await self._queue.join()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            if self._running is not None:
+                await asyncio.wait([self._running], timeout=_LAST_S)
             if self._spool.waiting:
                 self._deadline_s = _LAST_S
                 await self._commit([])
@@ -95,9 +99,15 @@ class DecisionLog:
             self._running = asyncio.get_running_loop().run_in_executor(self._executor, self._store, decisions)
             await asyncio.wait_for(asyncio.shield(self._running), self._deadline_s)
         except Exception as error:
-            _LOG.warning("the store does not take decisions (%s)", said(error))
+            self._warn(error)
             if decisions:
                 await asyncio.to_thread(self._spool.append, decisions)
+
+    def _warn(self, error: Exception) -> None:
+        """Once in a while: a store that is down refuses a hundred commits a second."""
+        if monotonic() >= self._quiet_until:
+            self._quiet_until = monotonic() + _RETRY_S
+            _LOG.warning("the store does not take decisions (%s)", said(error))
 
     def _store(self, decisions: Sequence[Decision]) -> None:
         _record_by_tenant(self._record, decisions)

@@ -99,6 +99,7 @@ class FrontDoor:
             yield
             return
         if self._in_hand >= MOST_AT_ONCE:
+            self._runtime().metrics.refused.labels("at_once").inc()
             raise RefusedError(503, "too many requests at once; come again", headers={"Retry-After": "1"})
         self._in_hand += 1
         try:

@@ -51,6 +51,9 @@ class RecommendationsRequest(Filters):
     form: Annotated[
         Literal["full", "minimal"], Field(description="`minimal`: ids, titles and positions only, for low bandwidth.")
     ] = "full"
+    offline: Annotated[bool, Field(description="Sign the slate, so that a device may show it for 7 days without asking.")] = (
+        False
+    )
 
     @model_validator(mode="after")
     def _each_row_once(self) -> Self:
@@ -74,12 +77,14 @@ Request = RecommendationsRequest | RankRequest
 class RecommendationsAnswer(BaseModel):
     """Titled rows of items, deduplicated over rows; the part of a decision that a host receives.
 
-    `shortfall`: where fewer than `limit` items could be shown, how many each rule kept out.
+    `shortfall`: where fewer than `limit` items could be shown, how many each rule kept out. `arms`: by experiment the arm that
+    the learner is in.
     """
 
     decision_id: str
     bundle: str
     policy: str
+    arms: Mapping[str, str]
     fallback: str | None
     rows: tuple[Row, ...]
     shortfall: Mapping[str, int]

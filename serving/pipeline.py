@@ -37,6 +37,8 @@ from serving.shelves import Stand, plan
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
 MODEL_FAILED: Final = "model_failed"
 PERSONALISATION_OFF: Final = "personalisation_off"
+BUNDLE_UNAVAILABLE: Final = "experiment_bundle_unavailable"
+"""The champion ranks, because the bundle of the learner's arm cannot be loaded."""
 UNKNOWN_ITEM: Final = "unknown_item"
 NO_SCORE: Final = "no_score"
 BEYOND_LIMIT: Final = "beyond_limit"
@@ -80,12 +82,14 @@ def rank(
     at: datetime,
     decision_id: str,
     policy: Policy,
+    arms: Mapping[str, str] | None = None,
     fallback: str | None = None,
     grants: tuple[Grant, ...] = (),
     assigned: Assigned = NOTHING,
 ) -> Decision:
     """The decision for one request. `history`: the learner's events known at `at`, oldest first, of this bundle's tenant.
-    `grants`: what holds at `at` of other tenants' items. `assigned`: what is assigned to the learner then.
+    `grants`: what holds at `at` of other tenants' items. `assigned`: what is assigned to the learner then. `arms`: those of
+    experiments, whose bundle and policy are given.
 
     `fallback` names why the caller degrades (`history_unavailable`, `model_failed`): the ranking is then plain popularity,
     and still obeys every rule.
@@ -98,6 +102,7 @@ def rank(
         at=at,
         decision_id=decision_id,
         policy=policy,
+        arms=arms,
         fallback=fallback,
         grants=grants,
         assigned=assigned,
@@ -113,6 +118,7 @@ def ranked(
     at: datetime,
     decision_id: str,
     policy: Policy,
+    arms: Mapping[str, str] | None = None,
     fallback: str | None = None,
     grants: tuple[Grant, ...] = (),
     assigned: Assigned = NOTHING,
@@ -130,7 +136,7 @@ def ranked(
     duties, barred = ([], {}) if isinstance(request, RankRequest) else owed(stock, facts, assigned)
     stages.done("filter", eligible=len(kept))
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
-    if known.declared and fallback is None:
+    if known.declared and fallback in (None, BUNDLE_UNAVAILABLE):
         scores = by_skills(scores, known.context, stock.table)
     scored = best_first(scores.total, kept[scores.scored[kept]])
     stages.done("score", scored=len(scored))
@@ -150,6 +156,7 @@ def ranked(
         request=request.model_dump(mode="json", exclude_defaults=True),
         bundle=stock.bundle.name,
         policy=policy.digest,
+        arms=arms or {},
         randomisation=Randomisation(
             epsilon=policy.epsilon if explores else 0.0,
             seed=seed_of(decision_id),

@@ -4,9 +4,10 @@ import hashlib
 import logging
 import os
 import tomllib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +21,9 @@ _IDLE: Final = {
     "nudges": NudgeSettings(),
     "progress": ProgressSettings(),
 }
+NUDGES: Final = "nudges"
+_FOR_ALL: Final = frozenset({"killed", "killed_tenants", "calendar", "calendars", "holdout", "holdout_seed"})
+"""What holds in every arm of an experiment: kill switches, hours, and the one holdout."""
 
 _LOG = logging.getLogger("nextwise")
 
@@ -67,6 +71,24 @@ def load_policy(path: Path | None) -> Policy:
         raise ValueError(f"{path}: field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not a readable policy ({error})") from error
+
+
+def changed(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """The policy of an arm: this one with some values replaced, section by section.
+
+    Kill switches are the file's and stay: `killed_arms` are added to those. Raises ValueError naming the field.
+    """
+    nudges = dict(changes.get(NUDGES) or {})
+    if held := sorted(_FOR_ALL.intersection(nudges)):
+        raise ValueError(f"field {NUDGES}.{held[0]}: kill switches, hours and holdout are the same in every arm; leave it out")
+    given = policy.model_dump(mode="json")
+    if "killed_arms" in nudges:
+        nudges["killed_arms"] = [*given[NUDGES]["killed_arms"], *nudges["killed_arms"]]
+    try:
+        return Policy.model_validate({**given, **changes, NUDGES: {**given[NUDGES], **nudges}})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 class PolicyFile:

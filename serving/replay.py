@@ -40,6 +40,7 @@ def replayed(session: TenantSession, stock: Prepared, policy: Policy, decision: 
         at=decision.decided_at,
         decision_id=decision.decision_id,
         policy=policy,
+        arms=decision.arms,
         fallback=None if decision.fallback == PERSONALISATION_OFF else decision.fallback,
         assigned=_assigned(session, decision, learner) if known else NOTHING,
         grants=session.grants(at=decision.decided_at) if known and stock.granted else (),

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple, TypeVar
@@ -32,6 +33,7 @@ from features.store import (
     VanishError,
     VersionError,
 )
+from serving.arms import Arms, Experiments, Kind, Treatment
 from serving.bundles import Bundles
 from serving.claims import Signer
 from serving.clock import Clock
@@ -110,7 +112,9 @@ class Runtime:
         self.link_strangers = Strangers()
         self.turns = Turns()
         self._policy = PolicyFile(settings.policy)
-        self.bundles = Bundles(settings.bundles)
+        self.experiments = Experiments(settings.experiments)
+        self.bundles = Bundles(settings.bundles, self.experiments.bundles)
+        self.arms = Arms(self.experiments, self.bundles)
         self.metrics = Metrics(self.bundles, settings.spool, settings.prometheus_dir)
         self.tracing = Tracing()
         self._waiting: dict[ThreadPoolExecutor, Gauge] = {}
@@ -179,7 +183,8 @@ class Runtime:
         before, duties = Stages(), isinstance(request, RecommendationsRequest)
         found = await self._known(tenant, request.learner_id, self.clock.known_by, stock, duties=duties)
         before.done("read")
-        decision = await self.worked_out(len(found.history), lambda: self._rank(stock, request, found, now))
+        treated = self.treatment("ranking", tenant, request.learner_id, found, stock)
+        decision = await self.worked_out(len(found.history), lambda: self._rank(treated, request, found, now))
         after = Stages()
         await self.record(decision)
         after.done("record")
@@ -187,9 +192,10 @@ class Runtime:
         if (trace := TRACE.get(None)) is not None:
             trace.decided(decision, before.ms, after.ms)
         challenger = self.bundles.challenger(tenant)
-        if challenger is not None:
+        if challenger is not None and decision.bundle == stock.bundle.name:
+            beside = replace(treated, stock=challenger)
             made = decision.decided_at, decision.decision_id, None
-            self._shadow.consider(decision, lambda: self._ranked(challenger, request, found, *made))
+            self._shadow.consider(decision, lambda: self._ranked(beside, request, found, *made))
         return decision
 
     async def record(self, decision: Decision) -> None:
@@ -201,6 +207,12 @@ class Runtime:
                 await self._log.record(decision)
         except Exception as error:
             raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error
+
+    def treatment(self, kind: Kind, tenant: str, learner_id: str, found: Known, stock: Prepared) -> Treatment:
+        """The arms of a learner, with policy and bundle; none for somebody of whom nothing can be read."""
+        if found.fallback is not None:
+            return Treatment(self.policy, stock)
+        return self.arms.treatment(kind, tenant, learner_id, found.learner, self.policy, stock)
 
     def stock(self, tenant: str) -> Prepared:
         """The bundle that serves. Raises NotReadyError without one."""
@@ -300,30 +312,31 @@ class Runtime:
             found.append(f"the event store is not writable: {said(error)}")
         return found
 
-    def _rank(self, stock: Prepared, request: Request, found: Known, now: datetime) -> Decision:
+    def _rank(self, treated: Treatment, request: Request, found: Known, now: datetime) -> Decision:
         decision_id = str(uuid.uuid4())
         known = found.assigned.known_at or now
         now = max(now, known, *(event.recorded_at for event in found.history))  # never before what it knows
 
         try:
-            return self._ranked(stock, request, found, now, decision_id, found.fallback)
+            return self._ranked(treated, request, found, now, decision_id, found.fallback or treated.fallback)
         except Exception:
             if found.fallback is not None:
                 raise
             _LOG.exception("ranking by the model failed; popularity answers")
-        return self._ranked(stock, request, found, now, decision_id, MODEL_FAILED)
+        return self._ranked(treated, request, found, now, decision_id, MODEL_FAILED)
 
     def _ranked(
-        self, stock: Prepared, request: Request, found: Known, at: datetime, decision_id: str, fallback: str | None
+        self, treated: Treatment, request: Request, found: Known, at: datetime, decision_id: str, fallback: str | None
     ) -> Decision:
         return rank(
-            stock,
+            treated.stock,
             request,
             found.learner,
             found.history,
             at=at,
             decision_id=decision_id,
-            policy=self.policy,
+            policy=treated.policy,
+            arms=treated.arms,
             fallback=fallback,
             grants=found.grants,
             assigned=found.assigned,
@@ -334,7 +347,7 @@ class Runtime:
 
         def known(store: EventStore) -> Known:
             session = store.tenant(tenant)
-            grants = session.grants(at=now) if stock.granted else ()
+            grants = session.grants(at=now) if stock.granted or self.experiments.bundles(tenant) else ()
             learner, names = session.learner(learner_id, at=now), session.names_of(learner_id, at=now)
             history = session.history(learner_id, known_by=now, names=names)
             assigned = session.assigned(learner, names, at=now) if duties else NOTHING

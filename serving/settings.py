@@ -25,7 +25,8 @@ class Settings(BaseSettings):
     """Each field is read from `NEXTWISE_<NAME>`.
 
     store: database URL of the event store. bundles: folder of published bundles. spool: folder that keeps decisions while
-    the store is down. policy: a TOML file (`serving.policy`), None for the defaults. dev_key: the development key, empty
+    the store is down. policy: a TOML file (`serving.policy`), None for the defaults. experiments: folder of what
+    `python -m experiments start` records, followed while serving. dev_key: the development key, empty
     for none; dev_tenant: the tenant it opens. poll_s: seconds between two looks at the bundle pointers. shadow_share: share
     of the rankings that a challenger scores as well (`serving.shadow`). deadline_ms: how long an answer may wait for a
     learner's history before it goes without. rate_per_s: requests a second that a key may send to one worker, twice as many
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     bundles: Path = ROOT / "bundles"
     spool: Path = Path("var/spool")
     policy: Path | None = None
+    experiments: Path = Path("var/experiments")
     dev_key: str = "nextwise-development-key"
     dev_tenant: Tenant = "demo"
     poll_s: float = Field(default=1.0, gt=0)
@@ -133,6 +135,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
         "NEXTWISE_STORE": _absolute(settings.store),
         "NEXTWISE_BUNDLES": str(settings.bundles.resolve()),
         "NEXTWISE_SPOOL": str(settings.spool.resolve()),
+        "NEXTWISE_EXPERIMENTS": str(settings.experiments.resolve()),
         **({} if settings.policy is None else {"NEXTWISE_POLICY": str(settings.policy.resolve())}),
     }
     one_thread()

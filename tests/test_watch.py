@@ -146,7 +146,7 @@ def test_every_alert_has_a_section_of_the_runbook_with_four_answers() -> None:
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     assert {rule["alert"] for rule in alerts()} == {name for name in sections if name.startswith("Nextwise")}
     for name in (rule["alert"] for rule in alerts()):
-        asked = re.findall(r"^\*\*(.*?)\*\*", sections[name], re.MULTILINE)
+        asked = re.findall(r"^- \*\*(.*?)\*\*", sections[name], re.MULTILINE)
         assert asked == ["It means.", "Look at.", "Do.", "It is over"], name
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from features.audit import Act
-from features.columns import microseconds
+from features.columns import instant, microseconds
 from features.store.locks import hold
 from features.store.names import NameRows
-from features.store.suppression import mark_names
+from features.store.suppression import erased, mark_names
 from features.store.tables import ALIASES, CATALOGUE, DECISIONS, ERASURES, EVENTS, MENTIONS, MERGES, NUDGE_CHOICES, STATEMENTS
 from features.store.vouching import forget_vouchers
 from features.xapi.mentions import without
@@ -59,6 +59,12 @@ class ErasureRows(NameRows):
             mark_names(connection, self.tenant, names, max(microseconds(at), last))
             self._tell(connection, Act.LEARNER_ERASED, asdict(done), learner=names[0])
         return done
+
+    def erased_at(self, name: str) -> datetime | None:
+        """When the learner of this name was erased last, None where nobody of it ever was."""
+        with self._engine.connect() as connection:
+            at = erased(connection, self.tenant, (name,)).get(name)
+        return None if at is None else instant(at)
 
     def last_erasure(self) -> int:
         """The number of the last erasure, 0 where there was none; each has a higher one."""

@@ -38,7 +38,8 @@ class UrlError(ValueError):
 
 
 def connect(url: str, wait_s: float, checkpoint: int = SQLITE_CHECKPOINT) -> tuple[sa.Engine, Path | None]:
-    """The engine of a URL and its file, None for a server. UrlError for a bad URL, ImportError without its driver.
+    """The engine of a URL and its file, None for a server. UrlError for a bad URL, ImportError without its driver,
+    FileNotFoundError for a file that was moved away while it was open.
 
     `checkpoint`: pages in the log of SQLite from which on a commit moves them to the file.
     """
@@ -69,11 +70,21 @@ def _sqlite(url: sa.URL, wait_s: float, checkpoint: int) -> tuple[sa.Engine, Pat
     file = Path(url.database) if url.database and url.database != ":memory:" else None
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
+        _not_moved(file)
     pool = {} if file is None else {"pool_timeout": wait_s}
     engine = sa.create_engine(url, connect_args={"timeout": wait_s}, **pool)
     sa.event.listen(engine, "connect", partial(_configure_sqlite, checkpoint))
     sa.event.listen(engine, "begin", partial(_begin_sqlite, wait_s))
     return engine, file
+
+
+def _not_moved(file: Path) -> None:
+    """FileNotFoundError where a file was moved away while it was open: an empty one in its place would destroy its log."""
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists() and not file.exists():
+        raise FileNotFoundError(
+            f"{file}: the file is gone, but its log {log.name} is there; put the file back, or move both away"
+        )
 
 
 def for_reading(engine: sa.Engine) -> sa.Engine:

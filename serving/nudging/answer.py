@@ -16,6 +16,7 @@ from features.catalogue import Learner
 from features.decisions import Decision
 from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
+from serving.arms import Treatment
 from serving.cards.cards import Place, card
 from serving.logs import said
 from serving.nudging.arms import LONG_REST, Known, Options, options
@@ -60,18 +61,20 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
 
 
 async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> tuple[Decision, Learner | None]:
-    settings, now = runtime.policy.nudges, runtime.clock()
+    policy, now = runtime.policy, runtime.clock()
     try:
         known_by = runtime.clock.known_by
         read = await runtime.beside(tenant, lambda session: read_known(session, given.learner_id, now, known_by, stock))
         found = await runtime.worked_out(len(read.known.given), lambda: options(read.known))
         ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at)
-        return await _recorded(runtime, read, found, ask), read.known.learner
+        of = given.learner_id, read.known.learner
+        treated = runtime.arms.treatment("nudge", tenant, *of, policy, stock)
+        return await _recorded(runtime, treated, read, found, ask), read.known.learner
     except StoreDownError as error:
         _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", said(error))
     ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, now)
     nothing = silent(given.channel, Limit.HISTORY_UNAVAILABLE)
-    made = decision(settings, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
+    made = decision(policy.nudges, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
     await runtime.record(made)
     return made, None
 
@@ -93,11 +96,9 @@ def read_known(session: TenantSession, learner_id: str, now: datetime, known_by:
     return Read(known, session.nudge_choices(learner_id), session.nudges(learner_id, since=now - LONG_REST))
 
 
-async def _recorded(runtime: Runtime, read: Read, found: Options, ask: Ask) -> Decision:
-    settings = runtime.policy.nudges
-
+async def _recorded(runtime: Runtime, treated: Treatment, read: Read, found: Options, ask: Ask) -> Decision:
     def decided(choices: Sequence[NudgeChoice], said: Sequence[Decision]) -> Decision:
-        return decide(settings, read.known, found, ask, choices, said)
+        return decide(treated.policy.nudges, read.known, found, ask, choices, said, treated.arms)
 
     made = decided(read.choices, read.said)
     if made.nudge is not None and made.nudge.spoke:

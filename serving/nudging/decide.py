@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from experiments.assignment.units import HOLDOUT
 from features.decisions import Decision, Randomisation
 from features.nudges import Arm, Channel, Limit, Nudge, NudgeChoice
 from serving.exploration import seed_of
 from serving.nudging.arms import Known, Option, Options, fresh
-from serving.nudging.limits import HOLDOUT, Situation, held_out, limit, next_allowed
+from serving.nudging.limits import Situation, held_out, limit, next_allowed
 from serving.nudging.policy import draw, offered
 from serving.nudging.settings import NudgeSettings
 
@@ -51,8 +52,12 @@ def decide(
     ask: Ask,
     choices: Sequence[NudgeChoice],
     said: Sequence[Decision],
+    arms: Mapping[str, str] | None = None,
 ) -> Decision:
-    """The decision, given what the learner chose and what was said to them in the last weeks (`LONG_REST` and more)."""
+    """The decision, given what the learner chose and what was said to them in the last weeks (`LONG_REST` and more).
+
+    `arms`: those of experiments, whose settings are given.
+    """
     past = [(one.decided_at, one.nudge) for one in said if one.nudge is not None]
     situation = Situation(ask.tenant, known.learner_id, ask.now, known.learner, choices, [moment for moment, _ in past])
     left = fresh({arm: each for arm, each in found.items() if arm not in settings.killed_arms}, past, ask.at)
@@ -64,7 +69,7 @@ def decide(
     else:
         nudge = _drawn(settings, ask, left)
     group = HOLDOUT if held_out(settings, situation) else "nudged"
-    return decision(settings, known, ask, nudge, {EXPERIMENT: group}, left)
+    return decision(settings, known, ask, nudge, {EXPERIMENT: group, **(arms or {})}, left)
 
 
 def silent(channel: Channel, withheld: Limit, when: datetime | None = None) -> Nudge:

@@ -11,13 +11,12 @@ from heapq import merge
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from experiments.assignment import assign
+from experiments.assignment import units
 from features.catalogue import Learner
 from features.nudges import Choice, Limit, NudgeChoice
 from serving.nudging.settings import NudgeSettings, WorkCalendar
 
 WEEK: Final = timedelta(days=7)
-HOLDOUT: Final = "holdout"
 _AHEAD: Final = 60
 """Days for which the next moment is looked for."""
 _ENDING: Final = frozenset({Limit.SNOOZED, Limit.WEEKLY_BUDGET, Limit.NOT_WORKING, Limit.QUIET_HOURS})
@@ -74,9 +73,8 @@ def spent(settings: NudgeSettings, situation: Situation) -> bool:
 
 def held_out(settings: NudgeSettings, situation: Situation) -> bool:
     """Whether the learner is among those who never get a nudge: the same by whichever name they are asked for."""
-    unit = situation.learner_id if situation.learner is None else situation.learner.id
-    seed = f"{settings.holdout_seed}/{situation.tenant}/"
-    return assign(seed, unit, {HOLDOUT: settings.holdout}) == HOLDOUT
+    who = situation.learner_id, situation.learner
+    return units.held_out(settings.holdout_seed, settings.holdout, situation.tenant, *who)
 
 
 @lru_cache(maxsize=1_000)

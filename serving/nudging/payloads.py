@@ -1,5 +1,6 @@
 """What goes in and out of `POST /v1/nudge`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
@@ -41,7 +42,8 @@ class NudgeAnswer(BaseModel):
     """What to say, or nothing: with `arm` `nothing` the host stays silent. It is recorded, and counts in the budget where it
     speaks.
 
-    `propensity`: the probability of this arm. `withheld`: the limit that forbids to speak, null where none does; then
+    `arms`: the learner's arms of experiments, and whether they are in the holdout. `arm`: what to say, of which `propensity` is
+    the probability. `withheld`: the limit that forbids to speak, null where none does; then
     `next_allowed_at` is when none will, where that is known. `reason`: in words, for whoever asks why. `card`: what to send, in
     the learner's language and the `format` that was asked for; null where it stays silent. `card_note`: what the card lacks.
     """
@@ -52,6 +54,7 @@ class NudgeAnswer(BaseModel):
     channel: Channel
     bundle: str
     policy: str
+    arms: Mapping[str, str]
     fallback: str | None
     arm: Arm
     propensity: float
@@ -82,6 +85,7 @@ class NudgeAnswer(BaseModel):
             channel=nudge.channel,
             bundle=decision.bundle,
             policy=decision.policy,
+            arms=decision.arms,
             fallback=decision.fallback,
             arm=nudge.arm,
             propensity=nudge.propensity,

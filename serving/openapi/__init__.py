@@ -31,6 +31,7 @@ from serving.openapi.progress import of_progress
 from serving.openapi.questions import of_questions
 from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
+from serving.openapi.slates import of_slates
 from serving.openapi.statements import of_statements
 from serving.payloads import (
     MAX_EVENTS,
@@ -65,11 +66,13 @@ from serving.payloads import (
 )
 from serving.progress.payloads import ProgressAnswer
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
+from serving.slates.payloads import OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
 
 _APIS: Final[Mapping[str, tuple[type[BaseModel], type[BaseModel]]]] = {
     "/v1/recommendations": (RecommendationsRequest, RecommendationsAnswer),
     "/v1/rank": (RankRequest, RankAnswer),
 }
+_FORMS: Final = (RecommendationsAnswer, MinimalAnswer, OfflineAnswer, OfflineMinimalAnswer)
 _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
     "password, with every request under /v1, /xapi and /preview; the key says which organisation it is. Errors are problem "
@@ -123,6 +126,7 @@ def _schemas() -> Document:
             TokenRequest,
             MergeIn,
             ExplainRequest,
+            ReplayIn,
             *KINDS.values(),
         )
     ]
@@ -146,6 +150,9 @@ def _schemas() -> Document:
         MergeAnswer,
         Decision,
         ExplainAnswer,
+        OfflineAnswer,
+        OfflineMinimalAnswer,
+        ReplayAnswer,
         Problem,
     )
     given = [(model, "serialization") for model in answers]
@@ -155,13 +162,17 @@ def _schemas() -> Document:
 
 def _api(path: str, said: Document) -> Document:
     request, answer = _APIS[path]
-    body = ref(answer) if answer is RankAnswer else {"anyOf": [ref(answer), ref(MinimalAnswer)]}
+    body = ref(answer) if answer is RankAnswer else {"anyOf": [ref(one) for one in _FORMS]}
     return {
         "summary": said["description"],
         "operationId": said["x-bentoml-name"],
         "security": security(path),
         "requestBody": {"required": True, "content": json_of(ref(request))},
-        "responses": {"200": response("The decision, which is recorded", json_of(body)), **problems(*ERRORS)},
+        "responses": {
+            "200": response("The decision, which is recorded", json_of(body)),
+            **problems(*ERRORS),
+            **({} if answer is RankAnswer else {"409": response("An offline slate, and no secret to sign it with", problem())}),
+        },
     }
 
 
@@ -226,6 +237,7 @@ def _mounted() -> Document:
         **of_questions(),
         "/v1/decisions/{decision_id}/check": of_check(),
         **of_rows(),
+        **of_slates(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/tokens": {"post": tokens},
         "/v1/audit": {"get": audit},

@@ -135,17 +135,19 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
         raise later(error) from error
     known_at = found.assigned.known_at or now
     at = max(now, known_at, *(event.recorded_at for event in found.history))
-    policy = runtime.policy.model_copy(update={"epsilon": 0.0})
+    treated = runtime.treatment("ranking", asks.tenant, request.learner_id, found, stock)
+    policy, made_by = treated.policy.model_copy(update={"epsilon": 0.0}), treated.stock
 
     def by(fallback: str | None) -> Ranked:
         return ranked(
-            stock,
+            made_by,
             request,
             found.learner,
             found.history,
             at=at,
             decision_id=NOT_DECIDED,
             policy=policy,
+            arms=treated.arms,
             fallback=fallback,
             grants=found.grants,
             assigned=found.assigned,
@@ -153,14 +155,14 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
 
     def done() -> Ranked:
         try:
-            return by(None)
+            return by(treated.fallback)
         except Exception:
             _LOG.exception("ranking by the model failed; popularity is explained")
             return by(MODEL_FAILED)
 
     result = await runtime.worked_out(len(found.history), done)
-    reach = _reach(asks, stock, found.grants, personal=found.learner is None or found.learner.personalisation)
-    return _Considered(found, Answered(stock, result.decision, result, reach, now=True))
+    reach = _reach(asks, made_by, found.grants, personal=found.learner is None or found.learner.personalisation)
+    return _Considered(found, Answered(made_by, result.decision, result, reach, now=True))
 
 
 async def _past(runtime: Runtime, asks: Credential, learner_id: str, decision_id: str) -> Answered:
@@ -194,7 +196,7 @@ async def _recorded(runtime: Runtime, asks: Credential, decision_id: str) -> Dec
 def _again(runtime: Runtime, session: TenantSession, stock: Prepared, said: Decision) -> Ranked | None:
     """The stages of a decision; None where its policy or what it read is gone, or they lead somewhere else today."""
     try:
-        again = replayed(session, stock, runtime.policy, said)
+        again = replayed(session, stock, runtime.arms.policy_of(said, runtime.policy), said)
     except ValueError:
         return None
     same = [item.item_id for item in again.decision.slate] == [item.item_id for item in said.slate]

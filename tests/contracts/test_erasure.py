@@ -315,3 +315,10 @@ def test_no_page_of_the_file_still_holds_what_was_deleted(tmp_path: Path) -> Non
     opened.close()  # which moves the log into the file
     assert b"zacharias" not in (tmp_path / "events.db").read_bytes()
     assert not (tmp_path / "events.db-wal").exists()
+
+
+def test_the_moment_of_an_erasure_is_known_of_every_name(acme: TenantSession) -> None:
+    assert acme.erased_at("ann") is None
+    acme.erase("a-1", at=NOON + HOUR)
+    assert {acme.erased_at(name) for name in ("ann", "a-0", "a-1", ANN)} == {NOON + HOUR}
+    assert acme.erased_at("bob") is None

@@ -1,4 +1,4 @@
-"""Bucketing reproduces the published cases of GrowthBook's SDK, hash version 2."""
+"""Bucketing reproduces the published cases of GrowthBook's SDK, hash version 2 (`cases.json` of its SDK specification)."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,9 @@ def test_published_cases(seed: str, unit: str, expected: float) -> None:
 
 
 def test_parallel_experiments_are_independent() -> None:
-    units = [str(n) for n in range(20_000)]
+    units = [str(n) for n in range(100_000)]
     arms = [[assign(seed, unit, {"a": 0.5, "b": 0.5}) == "a" for unit in units] for seed in ("first", "second")]
-    # 3 standard errors at n = 20,000: the single hash it replaces reaches -.079
-    assert abs(np.corrcoef(arms)[0, 1]) < 3 / np.sqrt(len(units))
+    assert abs(np.corrcoef(arms)[0, 1]) < 0.01  # the single hash that it replaces reaches -.079
 
 
 def test_ranges_are_half_open_and_consecutive() -> None:

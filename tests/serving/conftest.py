@@ -37,6 +37,7 @@ def settings(tmp_path: Path, bundles: Path) -> Settings:
         store=f"sqlite:///{tmp_path}/events.db",
         bundles=bundles,
         spool=tmp_path / "spool",
+        experiments=tmp_path / "experiments",
         dev_key="test-key",
         dev_tenant=TENANT,
         poll_s=0.05,

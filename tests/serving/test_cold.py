@@ -12,7 +12,7 @@ from features.events import Event, Verb
 from features.interactions import Histories, Interactions
 from features.store import EventStore
 from serving.payloads import RankRequest, RecommendationsRequest
-from serving.pipeline import MODEL_FAILED, rank
+from serving.pipeline import BUNDLE_UNAVAILABLE, MODEL_FAILED, rank
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.replay import replay
@@ -109,6 +109,8 @@ def test_a_take_up_or_a_failing_model_ends_it(stock: Prepared) -> None:
     assert order(stock, knows, event("ana", Verb.STARTED, "safe"))[0] == "calm"
     failed = ask(stock, ANA, knows, fallback=MODEL_FAILED)
     assert all(set(item.parts) == {"popularity"} for item in failed.slate)
+    champion = ask(stock, ANA, knows, fallback=BUNDLE_UNAVAILABLE)  # in the place of an arm's bundle: as it always ranks
+    assert champion.rows == ask(stock, ANA, knows).rows != failed.rows
 
 
 def test_a_logged_decision_on_declared_skills_is_replayed_equal(stock: Prepared, store: EventStore) -> None:

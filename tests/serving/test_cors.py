@@ -47,8 +47,8 @@ def test_a_browser_that_asks_before_is_answered_without_a_key(crossing: TestClie
     assert cors(dict(answer.headers)) == {
         "access-control-allow-origin": PAGE,
         "access-control-allow-methods": method,
-        "access-control-allow-headers": "Authorization, Content-Type",
-        "access-control-expose-headers": "Retry-After",
+        "access-control-allow-headers": "Authorization, Content-Type, If-None-Match",
+        "access-control-expose-headers": "ETag, Retry-After",
         "access-control-max-age": "600",
     }
 

@@ -9,13 +9,16 @@ import pytest
 from acme import NOW, TENANT, publish
 
 from features.decisions import Decision
+from serving.arms import Treatment
 from serving.bundles import Bundles
 from serving.metrics import Metrics
 from serving.payloads import RecommendationsRequest
+from serving.policy import Policy
+from serving.prepared import prepare
 from serving.runtime import Runtime
 from serving.settings import Settings
 from serving.shadow import FAILED, OTHER_FIRST, SAME_FIRST, SKIPPED, Shadow, compare, drawn
-from training.bundle import CHALLENGER, Pointer, read_pointer, write_pointer
+from training.bundle import CHALLENGER, Pointer, bundle_folder, load_bundle, read_pointer, write_pointer
 
 
 def challenge(bundles: Path) -> tuple[str, str]:
@@ -67,16 +70,26 @@ def test_only_a_share_is_scored_and_without_a_challenger_nothing(settings: Setti
     assert 10 < sum(half) < 50
 
 
+def test_what_an_arm_of_an_experiment_ranked_says_nothing_of_the_champion(settings: Settings, bundles: Path) -> None:
+    _, other = challenge(bundles)
+    runtime = with_share(settings, 1.0)
+    arm = Treatment(Policy(), prepare(load_bundle(bundle_folder(bundles, TENANT, other))), {"model": "treatment"})
+    runtime.arms.treatment = lambda *given: arm  # type: ignore[method-assign]
+    (decision,) = decided(runtime)
+    assert (decision.bundle, decision.arms) == (other, {"model": "treatment"})
+    assert counted(runtime.metrics, SAME_FIRST) + counted(runtime.metrics, OTHER_FIRST) == 0
+
+
 def test_a_challenger_that_cannot_rank_changes_no_answer(
     settings: Settings, bundles: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, other = challenge(bundles)
     ranked = Runtime._ranked
 
-    def failing(self: Runtime, stock: object, *given: object) -> Decision:
-        if stock.bundle.name == other:  # type: ignore[attr-defined]
+    def failing(self: Runtime, treated: Treatment, *given: object) -> Decision:
+        if treated.stock.bundle.name == other:
             raise ArithmeticError("no number")
-        return ranked(self, stock, *given)  # type: ignore[arg-type]
+        return ranked(self, treated, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Runtime, "_ranked", failing)
     runtime = with_share(settings, 1.0)

@@ -39,6 +39,8 @@ from walls import (
     feedback,
     for_each,
     said,
+    slate,
+    told,
     voids,
 )
 
@@ -46,6 +48,7 @@ from serving import service
 from serving.app import APIS
 from serving.cards.links import Action, Link, token
 from serving.claims import Signer
+from serving.slates.slate import signed
 
 STATEMENTS = "/xapi/statements"
 FOR_OPERATORS = {("GET", "/metrics")}
@@ -59,6 +62,7 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
     ranked = [{"learner_id": name, "candidates": [ITEM, COURSE, "calm", "weld-0"]} for name in LEARNERS]
     events = [event(EVENT), event(EVIDENCE, verb="started"), *(event(f"own-{name}", name, COURSE) for name in LEARNERS)]
     links = ["nwa1.x.y", token(Signer([SECRET]), Link(ASKING, DECISION, Action.STOP, 2**33))]
+    slates = [signed(Signer([SECRET]), slate(tenant)) for tenant in (OTHER, ASKING)]
     statements = [said(SAID, "failed"), voids(FREE, SAID), voids(TAKEN_BACK, VOIDING)]
     found = {
         ("POST", "/v1/recommendations"): [Ask("POST", "/v1/recommendations", body) for body in asked],
@@ -72,6 +76,12 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("GET", "/nudges/act"): [Ask("GET", f"/nudges/act?t={link}") for link in links],
         ("POST", "/nudges/act"): [Ask("POST", f"/nudges/act?t={link}") for link in links],
         ("GET", "/v1/decisions/{decision_id}"): [Ask("GET", f"/v1/decisions/{name}") for name in (DECISION, EVENT, "own")],
+        ("GET", "/v1/slates/{decision_id}"): [Ask("GET", f"/v1/slates/{name}") for name in (DECISION, EVENT, "own")],
+        ("POST", "/v1/slates/replay"): [
+            Ask("POST", "/v1/slates/replay", {"learner_id": "olga", "slate": text, "done": [done]})
+            for text in slates
+            for done in (told(EVENT), told("own-done"))
+        ],
         ("GET", "/v1/decisions/{decision_id}/check"): [
             Ask("GET", f"/v1/decisions/{name}/check") for name in (DECISION, EVENT, "own")
         ],

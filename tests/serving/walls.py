@@ -28,6 +28,7 @@ from features.store.wall import across
 from serving import service
 from serving.runtime import Runtime
 from serving.settings import Settings
+from serving.slates.slate import LIFE, Place, Slate
 from serving.xapi import HEADER
 from training.bundle import Pointer, read_pointer, write_pointer
 
@@ -104,6 +105,16 @@ def feedback(event_id: str, learner: str = "olga") -> dict[str, Any]:
     return {"event_id": event_id, "learner_id": learner, "item_id": ITEM, "feedback": "not_relevant", "decision_id": DECISION}
 
 
+def slate(tenant: str) -> Slate:
+    """An offline slate of the other tenant's decision."""
+    began = NOW - timedelta(days=3)
+    return Slate(tenant, "olga", DECISION, "b", began, began + LIFE, (Place(ITEM, 0, 1.0),))
+
+
+def told(event_id: str) -> dict[str, Any]:
+    return {"event_id": event_id, "item_id": ITEM, "did": "completed", "occurred_at": EARLIER}
+
+
 def said(statement_id: str, verb: str = "completed", item: str = COURSE, mbox: str = MAILBOX) -> dict[str, Any]:
     who, what = {"mbox": mbox}, {"id": f"http://adlnet.gov/expapi/verbs/{verb}"}
     return {"id": statement_id, "actor": who, "verb": what, "object": {"id": item}, "timestamp": EARLIER}
@@ -133,7 +144,7 @@ def fill(client: TestClient) -> None:
     asks = [Ask("PUT", f"/v1/{plural}", row) for plural, row in ROWS.items()]
     asks += [
         Ask("PUT", "/v1/learners", {"id": "oleg"}),
-        Ask("POST", "/v1/recommendations", {"learner_id": "olga"}),
+        Ask("POST", "/v1/recommendations", {"learner_id": "olga", "offline": True}),
         Ask("POST", "/v1/events", [event(EVENT), event("olafs", "olaf")]),
         Ask("POST", "/v1/evidence", evidence(EVIDENCE)),
         Ask("POST", "/v1/feedback", feedback(FEEDBACK)),

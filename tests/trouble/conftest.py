@@ -26,9 +26,9 @@ def bundles(tmp_path: Path) -> Path:
     return tmp_path / "bundles"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A PostgreSQL of this module's own: it is stopped and started while others use theirs."""
+    """A PostgreSQL of these tests' own: it is stopped and started while others use theirs."""
     try:
         opened = Server.begin()
     except Exception as error:

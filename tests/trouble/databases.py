@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import sqlalchemy as sa
 
 ROLE = "nextwise"
@@ -83,6 +84,19 @@ class Server:
         options = self._server.pgdata / "postmaster.opts"
         sockets = options.read_text().split('"-k" "')[1].split('"')[0]
         self._control("start", "-o", f'-h "" -k {sockets}', "-l", str(self._server.log))
+
+    def hang(self) -> None:
+        """From now on it takes what is sent to it and answers nobody."""
+        for one in self._processes():
+            one.suspend()
+
+    def go_on(self) -> None:
+        for one in self._processes():
+            one.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        first = psutil.Process(int((self._server.pgdata / "postmaster.pid").read_text().splitlines()[0]))
+        return [first, *first.children()]
 
     def fill_up(self) -> None:
         """From now on whatever would add a decision or event hears what a full disk says (53100)."""

@@ -54,6 +54,7 @@ def test_more_requests_at_once_than_are_worked_at_are_told_when_to_come_again(
     assert [one.status_code for one in answered] == [200] * 5
     assert [(one.status_code, one.headers["retry-after"]) for one in (late, later)] == [(503, "1")] * 2
     assert "at once" in late.json()["detail"]
+    assert 'nextwise_refused_total{reason="at_once"} 2.0' in client.get("/metrics").text
 
 
 def test_a_store_that_never_answers_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

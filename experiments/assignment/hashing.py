@@ -5,15 +5,15 @@ keeps parallel experiments independent; the older single hash correlates them.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
 _BUCKETS = 10_000
 
 
-def fnv32a(text: str) -> int:
-    """32-bit FNV-1a of the UTF-8 bytes (Fowler, Noll, Vo)."""
-    value = _FNV_OFFSET
+def fnv32a(text: str, value: int = _FNV_OFFSET) -> int:
+    """32-bit FNV-1a of the UTF-8 bytes (Fowler, Noll, Vo). `value`: the hash of what comes before the text."""
     for byte in text.encode():
         value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
     return value
@@ -21,7 +21,10 @@ def fnv32a(text: str) -> int:
 
 def bucket(seed: str, unit: str) -> float:
     """A number in [0, 1) with four digits, uniform over units and independent between seeds."""
-    return fnv32a(str(fnv32a(seed + unit))) % _BUCKETS / _BUCKETS
+    return fnv32a(str(fnv32a(unit, _of_seed(seed)))) % _BUCKETS / _BUCKETS
+
+
+_of_seed = lru_cache(maxsize=1_000)(fnv32a)
 
 
 def assign(seed: str, unit: str, allocation: Mapping[str, float]) -> str | None:

@@ -1,0 +1,151 @@
+"""Whether an experiment's data can carry a result at all. One failed check withholds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from experiments.design import Design
+from experiments.inference.intervals import fixed
+from experiments.inference.lifts import Lift, lift
+from experiments.inference.sample_ratio import WARNS_BELOW, sample_ratio
+from experiments.inference.samples import Moments, Sample, ratio
+from experiments.outcomes.tables import Tables
+
+FEWEST: Final = 2
+"""Independent units an arm needs for anything to be said of chance."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was asked, whether it is in order, and what was found, in a sentence. `number`: for machines.
+
+    `of_data`: a failure says that the data must be mended, not that the experiment went wrong.
+    """
+
+    name: str
+    title: str
+    passed: bool
+    found: str
+    number: float | None
+    of_data: bool = False
+
+
+@dataclass(frozen=True)
+class Health:
+    """All checks, and how many units, or clusters where those were randomised, each arm has."""
+
+    checks: tuple[Check, ...]
+    units: Mapping[str, int]
+    randomised: Mapping[str, int]
+
+    @property
+    def failed(self) -> list[Check]:
+        return [one for one in self.checks if not one.passed]
+
+    def number(self, name: str) -> float | None:
+        """Of the check of that name."""
+        return next((one.number for one in self.checks if one.name == name), None)
+
+
+def plumbing(tables: Tables, design: Design) -> Health:
+    """The checks that need no metric."""
+    units = _counts(tables, "count(*)")
+    randomised = _counts(tables, "count(distinct cluster)") if tables.clustered else units
+    checks = [
+        _sample_ratio(randomised, design, "clusters" if tables.clustered else "units"),
+        _several_arms(tables),
+        _repeated(tables),
+        _enough(randomised, design, "cluster" if tables.clustered else "unit"),
+        _strangers(tables, design),
+        _outcomes(tables, design),
+        _exposed_first(tables),
+    ]
+    return Health(tuple(checks), units, randomised)
+
+
+def _counts(tables: Tables, what: str) -> dict[str, int]:
+    return dict(tables.rows(f"select arm, {what} from units group by arm order by arm"))
+
+
+def _sample_ratio(counts: Mapping[str, int], design: Design, what: str) -> Check:
+    name, title = "sample_ratio_p", "Sizes of the arms"
+    live = {arm: counts.get(arm, 0) for arm, share in design.allocation.items() if share > 0}
+    if not any(live.values()):
+        return Check(name, title, False, "no unit is in an arm with a share above 0", None, of_data=True)
+    p_value = sample_ratio(counts, design.allocation)
+    arms = ", ".join(f"{arm} {count:,}" for arm, count in live.items())
+    shares = " : ".join(f"{design.allocation[arm]:g}" for arm in live)
+    passed = p_value >= WARNS_BELOW
+    words = "as allocated" if passed else "chance hardly ever departs so far; look for what lost units of one arm"
+    return Check(name, title, passed, f"{arms} {what} for {shares} (p = {p_value:.2g}): {words}", p_value)
+
+
+def _several_arms(tables: Tables) -> Check:
+    of = "cluster" if tables.clustered else "unit"
+    count = tables.faults.in_several_arms
+    words = f"every {of} is in one arm" if not count else f"{count:,} {of}s are in more than one arm"
+    return Check("in_several_arms", "One arm each", not count, words, count)
+
+
+def _repeated(tables: Tables) -> Check:
+    count = tables.faults.repeated
+    words = "every unit stands once" if not count else f"{count:,} rows repeat a unit; leave each unit's first assignment only"
+    return Check("repeated_units", "Nobody twice", not count, words, count, of_data=True)
+
+
+def _enough(counts: Mapping[str, int], design: Design, what: str) -> Check:
+    smallest = min(counts.get(arm, 0) for arm, share in design.allocation.items() if share > 0)
+    words = f"at least {smallest:,} {what}s in each arm"
+    if smallest < FEWEST:
+        words = f"an arm has {smallest} {what}{'' if smallest == 1 else 's'}: what the arm does cannot be told from what it is"
+    return Check("fewest_randomised", "Enough to compare", smallest >= FEWEST, words, smallest, of_data=True)
+
+
+def _strangers(tables: Tables, design: Design) -> Check:
+    """Units of the outcomes that were never assigned: some are left out, all of them are another unit."""
+    known, strange = tables.one("select count(distinct key) from facts"), tables.faults.strangers
+    words = f"outcomes of {known:,} assigned units; {strange:,} others were not assigned and are left out"
+    if strange and not known:
+        words = f"none of the {strange:,} units with outcomes was assigned: they are of another unit than {design.unit}"
+    passed = bool(known) or not strange
+    return Check("outcomes_of_strangers", "Outcomes of the same units", passed, words, strange, of_data=True)
+
+
+def _outcomes(tables: Tables, design: Design) -> Check:
+    """Of each metric that decides, and of all that it is made from."""
+    there = dict(tables.rows("select metric, bool_or(after) from facts group by metric"))
+    deciding = (design.primary, *design.guardrails)
+    after = [name for one in deciding for name in (one.metric, one.denominator) if name is not None and not there.get(name)]
+    before = [one.covariate for one in deciding if one.covariate is not None and one.covariate not in there]
+    absent = ", ".join([*after, *before])
+    words = f"no outcome of {absent} from the assignment on" if absent else "each metric that decides has outcomes"
+    return Check("metrics_without_outcomes", "Outcomes", not absent, words, len(after) + len(before), of_data=True)
+
+
+def _exposed_first(tables: Tables) -> Check:
+    count = tables.faults.exposed_first
+    words = "nobody, where it is known" if not count else f"{count:,} units met the experiment before they were in an arm"
+    return Check("exposed_before_assignment", "Exposed before assignment", not count, words, count)
+
+
+def missing(unknown: Mapping[str, Moments], design: Design, metric: str) -> Check:
+    """Whether the share of units without an outcome differs between arms, clusters counted as one: then who is left differs."""
+    shares = {arm: ratio(one) for arm, one in unknown.items()}
+    control = shares.get(design.control)
+    p_values = [_differ(control, shares.get(arm)) for arm in design.treatments]
+    p_value = min(1.0, min(p_values, default=1.0) * max(len(p_values), 1))
+    told = ", ".join(f"{arm} {one.mean:.1%}" for arm, one in shares.items() if isinstance(one, Sample))
+    passed = p_value >= WARNS_BELOW
+    words = (
+        "no more than chance makes them differ" if passed else "the arms lose different people, so those left do not compare"
+    )
+    return Check("missing_p", f"Missing {metric}", passed, f"{told} of units have none (p = {p_value:.2g}): {words}", p_value)
+
+
+def _differ(control: object, arm: object) -> float:
+    if not isinstance(control, Sample) or not isinstance(arm, Sample):
+        return 1.0
+    found = lift(control, arm, relative=False)
+    if isinstance(found, Lift):
+        return fixed(found).p_value
+    return 1.0 if control.mean == arm.mean or min(control.n, arm.n) < FEWEST else 0.0

@@ -1,0 +1,129 @@
+"""Commands that start, stop and change the experiments which the service follows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from experiments.assignment.phases import Phase, Record
+from experiments.design import Design, load_design
+from experiments.lifecycle import reallocate, recorded, start, stop
+from features.terminal import JsonOption, TenantOption, fail
+
+DEFAULT_FOLDER = Path("var/experiments")
+_Folder = Annotated[
+    Path,
+    typer.Option("--folder", envvar="NEXTWISE_EXPERIMENTS", show_envvar=False, help="Records; else NEXTWISE_EXPERIMENTS."),
+]
+_Bundles = Annotated[
+    Path, typer.Option(envvar="NEXTWISE_BUNDLES", show_envvar=False, help="Published bundles; else NEXTWISE_BUNDLES.")
+]
+_Name = Annotated[str, typer.Argument(help="Name of the experiment.")]
+
+
+def start_command(
+    design: Annotated[Path, typer.Argument(help="The design, a TOML file.")],
+    tenant: TenantOption,
+    folder: _Folder = DEFAULT_FOLDER,
+    bundles: _Bundles = Path("bundles"),
+    new_phase: Annotated[bool, typer.Option(help="End what runs of it under another design, and go on with this one.")] = False,
+) -> None:
+    """Freeze a design and begin: running services follow within a second."""
+    with _plainly():
+        read = load_design(design)
+        _check_variants(read, tenant, bundles)
+        begun = start(folder, tenant, read, at=datetime.now(UTC), new_phase=new_phase)
+    words = "Started" if begun.new else "Nothing to do, this runs already:"
+    typer.echo(f"{words} {read.name}, phase {len(begun.record.phases)}, design {read.digest}.")
+
+
+def stop_command(name: _Name, tenant: TenantOption, folder: _Folder = DEFAULT_FOLDER) -> None:
+    """End an experiment: from the next request on nobody is in it."""
+    with _plainly():
+        record = stop(folder, tenant, name, at=datetime.now(UTC))
+    typer.echo(f"Stopped {name} after {_days(record.phases[-1]):.1f} days in phase {len(record.phases)}.")
+
+
+def reallocate_command(
+    name: _Name,
+    tenant: TenantOption,
+    arms: Annotated[str | None, typer.Option(help="Shares as arm=share, comma separated; 0 pauses an arm.")] = None,
+    traffic: Annotated[float | None, typer.Option(help="The share of all units that takes part.")] = None,
+    folder: _Folder = DEFAULT_FOLDER,
+) -> None:
+    """Go on with other shares, as a new phase; as few units as possible change their arm."""
+    with _plainly():
+        record = reallocate(
+            folder,
+            tenant,
+            name,
+            at=datetime.now(UTC),
+            allocation=None if arms is None else shares_of(arms),
+            traffic=traffic,
+        )
+    shares = ", ".join(f"{arm} {share:g}" for arm, share in record.phases[-1].design.allocation.items())
+    typer.echo(f"{name} is in phase {len(record.phases)}: {shares}, of {record.phases[-1].design.traffic:g} of the units.")
+
+
+def list_command(tenant: TenantOption, folder: _Folder = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
+    """List the experiments of a tenant: what runs, since when, with which shares."""
+    with _plainly():
+        records = recorded(folder, tenant)
+    if as_json:
+        typer.echo("[" + ", ".join(record.model_dump_json(exclude_defaults=True) for record in records) + "]")
+        return
+    table = Table("experiment", "state", "phase", "started", "days", "arms", "traffic", "design")
+    for record in records:
+        table.add_row(*_row(record))
+    Console().print(table if records else f"No experiment of {tenant} is recorded in {folder}.")
+
+
+def shares_of(text: str) -> dict[str, float]:
+    """The shares of `arm=share,arm=share`. Raises ValueError."""
+    try:
+        return {arm.strip(): float(share) for arm, share in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}; write for example control=0.5,treatment=0.5") from None
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    phase = record.phases[-1]
+    return (
+        record.name,
+        "runs" if phase.stopped_at is None else "stopped",
+        str(len(record.phases)),
+        f"{phase.started_at:%Y-%m-%d %H:%M}",
+        f"{_days(phase):.1f} of {phase.design.horizon_days}",
+        ", ".join(f"{arm} {share:g}" for arm, share in phase.design.allocation.items()),
+        f"{phase.design.traffic:g}",
+        phase.digest,
+    )
+
+
+def _days(phase: Phase) -> float:
+    return ((phase.stopped_at or datetime.now(UTC)) - phase.started_at).total_seconds() / 86_400
+
+
+def _check_variants(design: Design, tenant: str, bundles: Path) -> None:
+    """Raises ValueError where the service could not give an arm what the design says."""
+    from experiments.preview import check_policies  # only here: it needs what serves
+
+    check_policies(design)
+    for arm, variant in design.variants.items():
+        place = bundles / tenant / (variant.bundle or "")
+        if variant.bundle is not None and not (place / "manifest.json").is_file():
+            raise ValueError(f"field variants.{arm}.bundle: {place} holds no bundle; publish it, or name one that is there")
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Errors in words, without a trace."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        fail(str(error))

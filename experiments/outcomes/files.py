@@ -1,0 +1,56 @@
+"""An experiment that ran elsewhere: `unit,arm[,assigned_at][,exposed_at][,cluster]` and `unit,metric,value[,at]` as CSV."""
+
+from pathlib import Path
+
+from experiments.design import Design
+from experiments.outcomes.given import Given, column, given, literal
+from experiments.outcomes.measures import metrics_of
+from experiments.outcomes.tables import Tables, empty, joined
+
+
+def read_files(assignments: Path, outcomes: Path, design: Design) -> Tables:
+    """The tables of two CSV files with a header; outcomes of metrics that the design does not name are left out.
+
+    Raises FileError. Faults of the experiment (a unit in two arms, no outcomes) are for the health checks.
+    """
+    connection = empty()
+    units = given(connection, "given_units", assignments, ("unit", "arm"))
+    rows = given(connection, "given_outcomes", outcomes, ("unit", "metric", "value"))
+    _assigned(units, design)
+    _outcomes(rows, design)
+    return joined(connection, design, clustered="cluster" in units.columns)
+
+
+def _assigned(units: Given, design: Design) -> None:
+    units.refuse("unit is null or arm is null", "{} rows without unit or arm; each row needs both")
+    units.need(design.segments, "the design names it as a segment")
+    arms = ", ".join(design.allocation)
+    known = ", ".join(literal(arm) for arm in design.allocation)
+    units.refuse(f"arm not in ({known})", f"{{}} rows of arm {{!r}}, which [allocation] does not have; it has {arms}", "arm")
+    cluster = "null::text"
+    if "cluster" in units.columns:
+        cluster = "cluster"
+        units.refuse("cluster is null", "{} rows without a cluster; name one for each unit, or leave the column out")
+    parts = [f"coalesce({column(name)}, '(none)') as segment_{place}" for place, name in enumerate(design.segments)]
+    times = [f"{units.time(name)} as {name}" for name in ("assigned_at", "exposed_at")]
+    _replace(units, "assigned", ["unit", "arm", f"{cluster} as cluster", *times, *parts], "true")
+
+
+def _outcomes(rows: Given, design: Design) -> None:
+    rows.refuse("unit is null or metric is null", "{} rows without unit or metric; each row needs both")
+    rows.refuse(
+        "value is not null and not coalesce(isfinite(try_cast(value as double)), false)",
+        "{} values are not numbers, {!r} for one; write yes and no as 1 and 0, and leave empty what is not known",
+        "value",
+    )
+    if "at" not in rows.columns:
+        words = "{} times a unit has several rows of one metric, {!r} for one; sum them, or say in a column `at` when each was"
+        rows.refuse_repeats("unit, metric", words)
+    metrics = ", ".join(literal(name) for name in sorted(metrics_of(design)))
+    columns = ["unit", "metric", "value::double as value", f"{rows.time('at')} as happened_at"]
+    _replace(rows, "outcomes", columns, f"value is not null and metric in ({metrics})")
+
+
+def _replace(one: Given, table: str, columns: list[str], where: str) -> None:
+    one.connection.execute(f"create table {table} as select {', '.join(columns)} from {one.table} where {where}")
+    one.connection.execute(f"drop table {one.table}")

@@ -1,0 +1,13 @@
+"""Before it begins: whether the service would take the policies of a design. The only module here that needs what serves."""
+
+from experiments.design import Design, DesignError
+from serving.policy import Policy, changed
+
+
+def check_policies(design: Design) -> None:
+    """Raises DesignError naming arm and field where an arm's policy is none."""
+    for arm, variant in design.variants.items():
+        try:
+            changed(Policy(), variant.policy or {})
+        except ValueError as error:
+            raise DesignError(f"field variants.{arm}.policy: {error}") from error

@@ -1,0 +1,1 @@
+"""A reading as a page for people and as numbers for machines."""

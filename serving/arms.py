@@ -1,0 +1,172 @@
+"""Arms of experiments: which of them a learner is in, and with which policy and bundle a decision in them is made.
+
+The records of experiments are followed as the policy file is: what was started or stopped holds from the next request on. An
+experiment with bundles waits in each worker until those have been looked at.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from time import time_ns
+from typing import Final, Literal
+
+from experiments.assignment.phases import Phase, Record, read_record, record_files
+from experiments.assignment.units import arm_of, held_out
+from features.catalogue import Learner
+from features.decisions import Decision
+from serving.bundles import Bundles
+from serving.pipeline import BUNDLE_UNAVAILABLE
+from serving.policy import NUDGES, Policy, changed
+from serving.prepared import Prepared
+
+Kind = Literal["ranking", "nudge"]
+_SETTLED_NS: Final = 50_000_000
+"""How long after a change a folder is looked at again: two changes may have one time."""
+_REMEMBERED: Final = 1_000
+_LOG = logging.getLogger("nextwise.experiments")
+
+
+class Experiments:
+    """The records under `folder`, read again where one was replaced. One that cannot be followed is told in the log, and
+    nobody is in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, tuple[int, tuple[Record, ...]]] = {}
+
+    def of(self, tenant: str) -> tuple[Record, ...]:
+        """All experiments of a tenant, by name; one look at the time of their folder, which every change replaces a file in."""
+        try:
+            changed_at = os.stat(self._folder / tenant).st_mtime_ns
+        except OSError:
+            return ()
+        known = self._read.get(tenant)
+        if known is None or known[0] != changed_at:
+            settled = time_ns() - changed_at > _SETTLED_NS
+            known = changed_at if settled else 0, tuple(self._readable(tenant))
+            self._read[tenant] = known
+        return known[1]
+
+    def running(self, tenant: str) -> list[Phase]:
+        """The phases that hold now, by name of the experiment."""
+        return [record.running for record in self.of(tenant) if record.running is not None]
+
+    def bundles(self, tenant: str) -> frozenset[str]:
+        """The bundles of the arms of what runs."""
+        return frozenset(name for phase in self.running(tenant) for name in _bundles(phase))
+
+    def _readable(self, tenant: str) -> Iterator[Record]:
+        for path in record_files(self._folder, tenant):
+            try:
+                record = read_record(path)
+                _check(record)
+            except ValueError as error:
+                _LOG.error("an experiment is not followed, nobody is in it: %s", error)
+            else:
+                yield record
+
+
+@dataclass(frozen=True, eq=False)
+class Treatment:
+    """How a decision is made for a learner: `arms` by experiment, with `policy` and `stock`. `fallback`: what is missing."""
+
+    policy: Policy
+    stock: Prepared
+    arms: Mapping[str, str] = field(default_factory=dict)
+    fallback: str | None = None
+
+
+class Arms:
+    """What experiments do to decisions."""
+
+    def __init__(self, experiments: Experiments, bundles: Bundles) -> None:
+        self._experiments, self._bundles = experiments, bundles
+        self._policies: dict[tuple[str, str, str, Kind], Policy] = {}
+
+    def treatment(
+        self, kind: Kind, tenant: str, learner_id: str, learner: Learner | None, policy: Policy, stock: Prepared
+    ) -> Treatment:
+        """`policy` and `stock`: what serves whoever is in no arm, such as the holdout, and who wants no personalisation."""
+        phases = [phase for phase in self._experiments.running(tenant) if _concerns(phase, kind)]
+        if not phases or (learner is not None and not learner.personalisation):
+            return Treatment(policy, stock)
+        if held_out(policy.nudges.holdout_seed, policy.nudges.holdout, tenant, learner_id, learner):
+            return Treatment(policy, stock)
+        found = Treatment(policy, stock)
+        for phase in phases:
+            arm = arm_of(phase, tenant, learner_id, learner) if self._looked(tenant, phase) else None
+            found = found if arm is None else self._with(found, kind, tenant, phase, arm)
+        return found
+
+    def policy_of(self, decision: Decision, policy: Policy) -> Policy:
+        """The policy that made a past decision: the file's with the changes of its arms; the file's where none leads there."""
+        records = {record.name: record for record in self._experiments.of(decision.tenant)}
+        phases = [
+            [(phase, arm) for phase in reversed(records[name].phases) if arm in phase.arms]
+            for name, arm in decision.arms.items()
+            if name in records
+        ]
+        for each in product(*phases):
+            found = policy
+            for phase, arm in each:
+                found = self._policy(found, decision.kind, phase, arm)
+            if decision.policy == (found.digest if decision.kind == "ranking" else found.nudges.digest):
+                return found
+        return policy
+
+    def _looked(self, tenant: str, phase: Phase) -> bool:
+        return all(self._bundles.looked(tenant, name) for name in _bundles(phase))
+
+    def _with(self, found: Treatment, kind: Kind, tenant: str, phase: Phase, arm: str) -> Treatment:
+        stock, fallback = found.stock, found.fallback
+        variant = phase.design.variants.get(arm)
+        if kind == "ranking" and variant is not None and variant.bundle is not None:
+            beside = self._bundles.named(tenant, variant.bundle)
+            stock, fallback = (stock, BUNDLE_UNAVAILABLE) if beside is None else (beside, fallback)
+        return Treatment(
+            policy=self._policy(found.policy, kind, phase, arm),
+            stock=stock,
+            arms={**found.arms, phase.design.name: arm},
+            fallback=fallback,
+        )
+
+    def _policy(self, policy: Policy, kind: Kind, phase: Phase, arm: str) -> Policy:
+        """A policy with the changes of an arm, worked out once."""
+        variant = phase.design.variants.get(arm)
+        if variant is None or variant.policy is None:
+            return policy
+        key = policy.digest, phase.digest, arm, kind
+        if key not in self._policies:
+            if len(self._policies) >= _REMEMBERED:
+                self._policies.clear()
+            changes = {name: value for name, value in variant.policy.items() if (name == NUDGES) == (kind == "nudge")}
+            self._policies[key] = changed(policy, changes)
+        return self._policies[key]
+
+
+def _concerns(phase: Phase, kind: Kind) -> bool:
+    """Whether a decision of this kind uses what the arms differ in: only then is it an exposure. Arms that do not differ are
+    compared by rankings.
+    """
+    variants = phase.design.variants.values()
+    if kind == "nudge":
+        return any(NUDGES in (one.policy or {}) for one in variants)
+    return not variants or any(one.bundle is not None or set(one.policy or {}) - {NUDGES} for one in variants)
+
+
+def _bundles(phase: Phase) -> list[str]:
+    return [variant.bundle for variant in phase.design.variants.values() if variant.bundle is not None]
+
+
+def _check(record: Record) -> None:
+    """Raises ValueError where an arm's policy is none."""
+    for phase in record.phases:
+        for arm, variant in phase.design.variants.items():
+            try:
+                changed(Policy(), variant.policy or {})
+            except ValueError as error:
+                raise ValueError(f"{record.name}: variants.{arm}.policy: {error}") from error

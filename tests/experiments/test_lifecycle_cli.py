@@ -1,0 +1,91 @@
+"""The life of an experiment as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from experiments.cli import app
+
+DESIGN = """
+name = "bolder"
+unit = "learner"
+horizon_days = 14
+[allocation]
+control = 0.5
+treatment = 0.5
+[variants.treatment]
+policy = {epsilon = 0.2}
+[primary]
+metric = "completion"
+relative = false
+"""
+
+
+@pytest.fixture
+def design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEXTWISE_EXPERIMENTS", str(tmp_path / "records"))
+    monkeypatch.setenv("NEXTWISE_BUNDLES", str(tmp_path / "bundles"))
+    path = tmp_path / "bolder.toml"
+    path.write_text(DESIGN)
+    return path
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [*map(str, words), "--tenant", "acme"])
+
+
+def test_start_list_reallocate_stop(design: Path) -> None:
+    assert run("start", design).output.startswith("Started bolder, phase 1, design ")
+    assert run("start", design).output.startswith("Nothing to do, this runs already: bolder, phase 1")
+    changed = run("reallocate", "bolder", "--arms", "control=0.2,treatment=0.8", "--traffic", "0.5")
+    assert changed.output == "bolder is in phase 2: control 0.2, treatment 0.8, of 0.5 of the units.\n"
+    assert "bolder" in (listed := run("list").output)
+    assert "runs" in listed
+    assert "control 0.2, treatment 0.8" in listed
+    assert run("stop", "bolder").output == "Stopped bolder after 0.0 days in phase 2.\n"
+    (record,) = json.loads(run("list", "--json").output)
+    assert [phase["stopped_at"] is not None for phase in record["phases"]] == [True, True]
+    assert run("list").output.count("stopped") == 1
+
+
+def test_an_edit_of_what_runs_needs_a_word(design: Path) -> None:
+    run("start", design)
+    design.write_text(DESIGN.replace("14", "28"))
+    refused = run("start", design)
+    assert (refused.exit_code, "--new-phase" in refused.output) == (1, True)
+    assert run("start", design, "--new-phase").output.startswith("Started bolder, phase 2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("epsilon = 0.2", "epsilom = 0.2", "field variants.treatment.policy: field epsilom"),
+        (
+            "epsilon = 0.2",
+            "nudges = {killed = false}",
+            "nudges.killed: kill switches, hours and holdout are the same in every arm",
+        ),
+        ("policy = {epsilon = 0.2}", 'bundle = "0123456789abcdef"', "0123456789abcdef holds no bundle; publish it"),
+        ("treatment = 0.5", "treatment = 0.4", "the shares sum to 0.9"),
+        ("horizon_days = 14", "", "field horizon_days"),
+        ('name = "bolder"', 'name = "Much bolder"', "cannot be called 'Much bolder'"),
+    ],
+)
+def test_what_the_service_could_not_do_is_refused_before_it_begins(design: Path, old: str, new: str, words: str) -> None:
+    assert old in DESIGN
+    design.write_text(DESIGN.replace(old, new))
+    refused = run("start", design)
+    assert (refused.exit_code, refused.exception.__class__) == (1, SystemExit)
+    assert words in refused.output
+    assert run("list").output == f"No experiment of acme is recorded in {design.parent / 'records'}.\n"
+
+
+def test_what_is_not_there_is_told(design: Path) -> None:
+    for verb in ("stop", "reallocate"):
+        refused = run(verb, "bolder")
+        assert refused.exit_code == 1
+        assert "there is no such experiment; `python -m experiments list` shows those there are" in refused.output
+    run("start", design)
+    assert "write for example control=0.5,treatment=0.5" in run("reallocate", "bolder", "--arms", "half").output
