@@ -37,6 +37,7 @@ from serving.middleware import CREDENTIAL, TENANT, FrontDoor
 from serving.nudging.answer import nudge
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
+from serving.progress.answer import progress
 from serving.questions import asked as questions
 from serving.rules.dry_run import dry_run
 from serving.runtime import NotReadyError, Runtime, StoreDownError
@@ -107,6 +108,7 @@ class Pages:
                 Route("/preview/{learner_id:path}", self._preview, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/progress", self._progress, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/duties", self._duties, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/merge", self._merge, methods=["POST"]),
@@ -196,6 +198,9 @@ class Pages:
     async def _gaps(self, request: Request) -> Response:
         found = await skills.gaps(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request))
         return _of_moment(request, found)
+
+    async def _progress(self, request: Request) -> Response:
+        return _json(await progress(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
 
     async def _duties(self, request: Request) -> Response:
         found = await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request))

@@ -53,6 +53,7 @@ from serving.payloads import (
     TokenAnswer,
     TokenRequest,
 )
+from serving.progress.payloads import ProgressAnswer, ProgressQuery
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
 from serving.rules.payloads import DryRunAnswer, DryRunRequest
 from serving.slates.payloads import OfflineAnswer, ReplayAnswer, ReplayIn
@@ -199,6 +200,10 @@ class Client:
     def gaps(self, learner_id: str, query: GapsQuery | None = None) -> GapsAnswer:
         """What a learner's role expects beyond their skills, and what closes it."""
         return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/gaps", GapsAnswer, query=query)
+
+    def progress(self, learner_id: str, query: ProgressQuery | None = None) -> ProgressAnswer:
+        """A learner's points, streak and quests, each with the events behind it."""
+        return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/progress", ProgressAnswer, query=query)
 
     def duties(self, learner_id: str, query: DutiesQuery | None = None) -> DutiesAnswer:
         """What a learner has to do, and until when."""

@@ -168,12 +168,14 @@ class EvidenceIn(_In):
     learner_id: Id
     skill: Id
     kind: Annotated[
-        Literal["follow_up", "confirmed", "endorsed", "attested", "applied", "used_in_work"],
+        Literal["follow_up", "confirmed", "endorsed", "helped", "attested", "applied", "used_in_work"],
         Field(
             description="`follow_up`: the learner's own answer whether they used it (`used`, `went`), which counts as declared;"
             " `confirmed`: another learner (`by`) saw it, which attests it where they are the manager, else endorses it;"
-            " `endorsed`: a colleague (`by`) vouches for it; `attested`: a manager or examiner (`by`) does; `applied`: whoever"
-            " sends it has seen it; `used_in_work`: a work system's row (`source`) shows it."
+            " `endorsed`: a colleague (`by`) vouches for it;"
+            " `helped`: the learner taught or helped that colleague (`by`);"
+            " `attested`: a manager or examiner (`by`) does; `applied`: whoever sends it has seen it;"
+            " `used_in_work`: a work system's row (`source`) shows it."
         ),
     ]
     used: Annotated[Literal["yes", "not_yet"] | None, Field(description="Of `follow_up`: whether it was used.")] = None
@@ -189,7 +191,7 @@ class EvidenceIn(_In):
 
     @model_validator(mode="after")
     def _somebody_can_say(self) -> Self:
-        if self.kind in ("attested", "endorsed", "confirmed") and self.by is None:
+        if self.kind in ("attested", "endorsed", "helped", "confirmed") and self.by is None:
             raise ValueError(f"by: {self.kind} by whom?")
         if self.kind == "used_in_work" and self.source is None:
             raise ValueError("source: which row of which system shows it?")
@@ -234,6 +236,8 @@ class EvidenceIn(_In):
                 return Verb.ATTESTED if by_manager else Verb.ENDORSED
             case "applied" | "used_in_work":
                 return Verb.APPLIED
+            case "helped":
+                return Verb.ENDORSED
             case "attested" | "endorsed":
                 return Verb(self.kind)
 
@@ -279,7 +283,9 @@ class EventsAnswer(BaseModel):
     results: tuple[EventResult, ...]
 
 
-class _Query(BaseModel):
+class Query(BaseModel):
+    """A question about a learner at a moment."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at: Annotated[LogTime | None, Field(description="A moment in the past (its `+` sent as `%2B`, or `Z`); absent: now.")] = (
@@ -287,19 +293,19 @@ class _Query(BaseModel):
     )
 
 
-class SkillsQuery(_Query):
+class SkillsQuery(Query):
     """What `GET /v1/learners/{learner_id}/skills` may be asked."""
 
     skill: Annotated[tuple[Id, ...], Field(max_length=100, description="Only these skills; repeat it for several.")] = ()
 
 
-class GapsQuery(_Query):
+class GapsQuery(Query):
     """What `GET /v1/learners/{learner_id}/gaps` may be asked."""
 
     limit: Annotated[int, Field(ge=1, le=50, description="Items a gap.")] = 5
 
 
-class DutiesQuery(_Query):
+class DutiesQuery(Query):
     """What `GET /v1/learners/{learner_id}/duties` may be asked."""
 
 
@@ -338,7 +344,9 @@ class LearnerSkill(BaseModel):
     why: tuple[Why, ...]
 
 
-class _OfLearner(BaseModel):
+class OfLearner(BaseModel):
+    """Whom an answer is about, as of when, and by which bundle and role."""
+
     learner_id: str
     at: datetime
     bundle: str
@@ -347,7 +355,7 @@ class _OfLearner(BaseModel):
     fallback: Literal["personalisation_off"] | None
 
 
-class SkillsAnswer(_OfLearner):
+class SkillsAnswer(OfLearner):
     """A learner's skills, the highest level first. With personalisation off there is no profile: `fallback` says so."""
 
     skills: tuple[LearnerSkill, ...]
@@ -379,7 +387,7 @@ class Gap(BaseModel):
     items: tuple[GapItem, ...]
 
 
-class GapsAnswer(_OfLearner):
+class GapsAnswer(OfLearner):
     """A learner's gaps, the largest first; none without a role, or with personalisation off (`fallback` says so)."""
 
     gaps: tuple[Gap, ...]

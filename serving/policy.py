@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from features.events import Tenant
+from features.progress.settings import ProgressSettings
 from serving.nudging.settings import NudgeSettings
 from serving.rules.language import MOST_RULES, Rule, each_once
 
@@ -20,6 +21,7 @@ _IDLE: Final[Mapping[str, Any]] = {
     "provider_limit": None,
     "diversify_rank": False,
     "nudges": NudgeSettings(),
+    "progress": ProgressSettings(),
     "rules": (),
     "tenant_rules": {},
 }
@@ -39,8 +41,8 @@ class Policy(BaseModel):
     `/v1/rank`; off by default, because there the host asks for an order of its own candidates. `diversity`: from 0, the order
     of the scores, to 1, as unlike as can be (`serving.diversity`); `provider_limit`: items of one provider in a slate, more
     only where a slot would stay empty; `diversify_rank`: whether these two hold in `/v1/rank` too. `nudges`: what holds for
-    `/v1/nudge`, which has a hash of its own. `rules`: what holds beyond the catalogue (`serving.rules`), for every tenant, and
-    `tenant_rules` for one.
+    `/v1/nudge`, `progress`: what progress is worth; each has a hash of its own. `rules`: what holds beyond the catalogue
+    (`serving.rules`), for every tenant, and `tenant_rules` for one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -53,6 +55,7 @@ class Policy(BaseModel):
     provider_limit: Annotated[int | None, Field(ge=1, le=100)] = None
     diversify_rank: bool = False
     nudges: NudgeSettings = NudgeSettings()
+    progress: ProgressSettings = ProgressSettings()
     rules: Rules = ()
     tenant_rules: Mapping[Tenant, Rules] = Field(default_factory=dict)
 

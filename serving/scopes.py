@@ -35,6 +35,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/preview/{learner_id}": Scope.RANK,
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
+    "/v1/learners/{learner_id}/progress": Scope.RANK,
     "/v1/learners/{learner_id}/duties": Scope.RANK,
     "/v1/learners/{learner_id}/export": Scope.ADMIN,
     "/v1/learners/{learner_id}/merge": Scope.SYNC,
@@ -62,6 +63,7 @@ _OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
     ("GET", "/preview/{learner_id}"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/skills"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/gaps"): TokenScope.RANK,
+    ("GET", "/v1/learners/{learner_id}/progress"): TokenScope.RANK,
     ("POST", "/v1/feedback"): TokenScope.FEEDBACK,
 }
 

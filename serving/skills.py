@@ -34,7 +34,7 @@ from serving.pipeline import PERSONALISATION_OFF
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid
 from serving.runtime import Known, NotReadyError, Runtime, StoreDownError
-from serving.standing import standing
+from serving.standing import Standing, standing
 
 Asked = Mapping[str, Sequence[str]]
 """The values of each query parameter, as they came."""
@@ -77,7 +77,7 @@ def skills_of(
     wanted: Sequence[str] = (),
 ) -> SkillsAnswer:
     """All skills, or the `wanted` ones, that the events show at `at`; the highest level first."""
-    head = _head(stock, learner_id, learner, at)
+    head = head_of(stock, learner_id, learner, at)
     if head["fallback"] is not None:
         return SkillsAnswer(**head, skills=())
     known = explain(resolved(events, stock.names.__contains__), stock.names, at, stock.bundle.proposals)
@@ -96,19 +96,26 @@ def gaps_of(
     grants: tuple[Grant, ...] = (),
 ) -> GapsAnswer:
     """What the role expects and the events do not show at `at`; the largest gap first, each with at most `limit` items."""
-    head = _head(stock, learner_id, learner, at)
+    head = head_of(stock, learner_id, learner, at)
     role = _role(stock, learner)
     if head["fallback"] is not None or role is None:
         return GapsAnswer(**head, gaps=())
     events = resolved(events, stock.names.__contains__)
     known = profile(events, stock.names, at, stock.bundle.proposals)
-    facts = Facts(at, Filters(learner_id=learner_id), learner, standing(events, stock), grants)
-    open_items, _ = eligible(stock, facts, np.arange(len(stock), dtype=np.int32))
+    open_items = open_to(stock, learner_id, learner, standing(events, stock), at, grants)
     found = [
         _gap(stock, skill, role.expects[skill], known.get(skill), gap, open_items, limit)
         for skill, gap in gaps_between(known, role).items()
     ]
     return GapsAnswer(**head, gaps=tuple(sorted(found, key=lambda one: (-one.gap, one.skill))))
+
+
+def open_to(
+    stock: Prepared, learner_id: str, learner: Learner | None, standing: Standing, at: datetime, grants: tuple[Grant, ...]
+) -> NDArray[np.int32]:
+    """The items that a learner may take at `at`, as indices."""
+    facts = Facts(at, Filters(learner_id=learner_id), learner, standing, grants)
+    return eligible(stock, facts, np.arange(len(stock), dtype=np.int32))[0]
 
 
 async def _answer(
@@ -165,7 +172,8 @@ def check_id(given: str, field: str = "learner_id") -> None:
         raise RefusedError(400, f"{field}: {said}", field=field) from None
 
 
-def _head(stock: Prepared, learner_id: str, learner: Learner | None, at: datetime) -> dict[str, Any]:
+def head_of(stock: Prepared, learner_id: str, learner: Learner | None, at: datetime) -> dict[str, Any]:
+    """The fields that all answers about a learner begin with (`serving.payloads.OfLearner`)."""
     personal = learner is None or learner.personalisation
     role = _role(stock, learner) if personal else None
     return {

@@ -6,30 +6,20 @@ reason. So an option needs an event that was no backfill, or a duty that would b
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from datetime import datetime, timedelta
 from typing import Final
 
-from features.catalogue import Item, Learner
-from features.duties import Duty, Leave
 from features.events import INTERACTION_VERBS, Event, Evidence, Verb
-from features.grants import Grant
 from features.nudges import Arm, Nudge
-from features.skills import Contribution, SkillState, explain, fades_below
-from features.xapi.parts import resolved
+from features.progress.quests import Step
+from features.progress.streaks import FADING, falling
 from serving.duties import duties_of
-from serving.nudging.limits import zone_of
+from serving.nudging.known import Known as Known
 from serving.payloads import LearnerDuty
-from serving.prepared import Prepared
-from serving.skills import gaps_of
-from serving.standing import Standing, standing
+from serving.progress.quests import quests_of
 
 SOON: Final = timedelta(days=7)
 """How long before a deadline it is spoken of, and how long after finishing something that it can be used this week."""
-FADING: Final = timedelta(days=14)
-"""How long before and after a level falls below what is wanted it is time to refresh it."""
-KEPT: Final = 0.75
-"""The share of the highest level shown that is worth keeping where no role expects one."""
 TEACHES: Final = 4.0
 """The level from which on somebody can teach."""
 RESTS: Final[Mapping[Arm, timedelta]] = {Arm.DEADLINE: timedelta(days=2)}
@@ -58,58 +48,6 @@ class Option:
 
 Options = Mapping[Arm, Sequence[Option]]
 """For each arm that can come at least one, the best first."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of a learner at a moment. `given`: their events as they came, oldest first."""
-
-    stock: Prepared
-    learner_id: str
-    at: datetime
-    learner: Learner | None = None
-    given: Sequence[Event] = ()
-    duties: Sequence[Duty] = ()
-    leaves: Sequence[Leave] = ()
-    grants: tuple[Grant, ...] = ()
-
-    @cached_property
-    def events(self) -> Sequence[Event]:
-        """With the parts of items as what they say of the whole."""
-        return resolved(self.given, self.stock.names.__contains__)
-
-    @cached_property
-    def standing(self) -> Standing:
-        return standing(self.events, self.stock)
-
-    @cached_property
-    def skills(self) -> Mapping[str, tuple[SkillState, tuple[Contribution, ...]]]:
-        return explain(self.events, self.stock.names, self.at, self.stock.bundle.proposals)
-
-    @cached_property
-    def expects(self) -> Mapping[str, float]:
-        """What the role expects of each skill; empty without a role."""
-        named = None if self.learner is None else self.learner.role_id
-        role = None if named is None else self.stock.bundle.catalogue.roles.get(named)
-        return {} if role is None else role.expects
-
-    def title(self, item_id: str) -> str:
-        item = self.stock.names.get(item_id)
-        return item_id if item is None else item.title
-
-    def skill(self, skill_id: str) -> str:
-        skill = self.stock.bundle.catalogue.skills.get(skill_id)
-        return skill_id if skill is None else skill.name
-
-    def taught_by(self, item: Item) -> Mapping[str, float]:
-        """Skill -> level, as the catalogue says or, where it names none, as was proposed."""
-        proposed = self.stock.bundle.proposals.get(item.id, {})
-        return item.skills or {skill: one.level for skill, one in proposed.items()}
-
-    def day(self, moment: datetime) -> str:
-        """The date of a moment where the learner is."""
-        zone = zone_of("UTC" if self.learner is None else self.learner.timezone) or UTC
-        return moment.astimezone(zone).date().isoformat()
 
 
 def options(known: Known) -> Options:
@@ -176,20 +114,15 @@ def apply(known: Known) -> Iterator[Option]:
 
 def refresh(known: Known) -> Iterator[Option]:
     """Skills that fall below what is wanted about now, the first to fall first, with what showed them last."""
-    found = []
-    for skill, (_, why) in known.skills.items():
-        wanted = known.expects.get(skill) or KEPT * max(one.shown for one in why)
-        falls = fades_below(why, wanted)
-        lasting = [one for one in why if falls is not None and not one.event.backfill and fades_below([one], wanted) == falls]
-        if falls is not None and lasting and known.at - FADING <= falls <= known.at + FADING:
-            found.append((falls, skill, wanted, lasting[0]))
-    for falls, skill, wanted, one in sorted(found, key=lambda each: each[:2]):
-        item = known.stock.names.get(one.event.object_id)
+    fading = {skill: falling(why, known.expects.get(skill)) for skill, (_, why) in known.skills.items()}
+    soon = [(one.falls, skill, one) for skill, one in fading.items() if one and abs(known.at - one.falls) <= FADING]
+    for falls, skill, one in sorted(soon, key=lambda each: each[:2]):
+        item = known.stock.names.get(one.shown_by.event.object_id)
         verb = "fell" if falls <= known.at else "will fall"
-        words = f"Your record showed {known.skill(skill)} at level {one.shown:.2g}"
+        words = f"Your record showed {known.skill(skill)} at level {one.shown_by.shown:.2g}"
         yield Option(
             Arm.REFRESH,
-            f"{words}; it {verb} below {wanted:.2g} on {known.day(falls)}",
+            f"{words}; it {verb} below {one.wanted:.2g} on {known.day(falls)}",
             item_id=None if item is None else item.id,
             skill_id=skill,
         )
@@ -202,20 +135,11 @@ def quest(known: Known) -> Iterator[Option]:
     """
     if not any(event.verb in INTERACTION_VERBS and not event.backfill for event in known.events):
         return
-    answer = gaps_of(known.stock, known.learner_id, known.learner, known.given, known.at, 1, known.grants)
-    begun = sorted(known.standing.in_progress(), key=lambda item: known.standing.taken_up[item], reverse=True)
-    for gap in answer.gaps:
-        going = next((name for name in begun if gap.skill in _teaches(known, name)), None)
-        item = going or next((one.item_id for one in gap.items), None)
-        if item is not None:
-            words = f"Your role expects {gap.name} at level {gap.expected:.3g}; your record shows {gap.present:.2g}"
-            more = f", and {known.title(item)} is begun" if going else ""
-            yield Option(Arm.QUEST, words + more, item_id=item, skill_id=gap.skill)
-
-
-def _teaches(known: Known, name: str) -> Mapping[str, float]:
-    item = known.stock.names.get(name)
-    return {} if item is None else known.taught_by(item)
+    for one in quests_of(known, items=1):
+        if one.quest.next is Step.LEARN and one.items:
+            words = f"Your role expects {known.skill(one.quest.skill)} at level {one.quest.expected:.3g}; your record shows "
+            more = f", and {one.items[0].title} is begun" if one.items[0].begun else ""
+            yield Option(Arm.QUEST, f"{words}{one.present:.2g}{more}", item_id=one.items[0].id, skill_id=one.quest.skill)
 
 
 def teach(known: Known) -> Iterator[Option]:

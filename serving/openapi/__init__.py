@@ -27,6 +27,7 @@ from serving.openapi.parts import (
     response,
     security,
 )
+from serving.openapi.progress import of_progress
 from serving.openapi.questions import of_questions
 from serving.openapi.reports import of_assignment
 from serving.openapi.rows import of_rows
@@ -64,6 +65,7 @@ from serving.payloads import (
     TokenAnswer,
     TokenRequest,
 )
+from serving.progress.payloads import ProgressAnswer
 from serving.questions.payloads import ExplainAnswer, ExplainRequest
 from serving.rules.payloads import DryRunAnswer, DryRunRequest
 from serving.slates.payloads import OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
@@ -139,6 +141,7 @@ def _schemas() -> Document:
         SkillsAnswer,
         GapsAnswer,
         DutiesAnswer,
+        ProgressAnswer,
         AssignmentReport,
         HealthAnswer,
         CatalogueAnswer,
@@ -248,6 +251,7 @@ def _mounted() -> Document:
         "/xapi/statements": of_statements(),
         "/v1/learners/{learner_id}/skills": of_learner("skills", SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": of_learner("gaps", GAPS, GapsQuery, GapsAnswer),
+        "/v1/learners/{learner_id}/progress": of_progress(),
         "/v1/learners/{learner_id}/duties": of_learner("duties", DUTIES, DutiesQuery, DutiesAnswer),
         "/v1/learners/{learner_id}/export": {"get": export()},
         "/v1/learners/{learner_id}/merge": {"post": joined("merge", MERGE)},

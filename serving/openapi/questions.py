@@ -27,8 +27,9 @@ _EXPLAIN: Final = (
     "no coin is tossed, nothing is recorded."
 )
 _PREVIEW: Final = (
-    "A page for a person: what a learner would be shown now and why, why another item is not among it, skills and gaps. A "
-    "browser asks for user and password: the password is a key or a token. Nothing is recorded as shown."
+    "A page for a person: what a learner would be shown now and why, why another item is not among it, skills, gaps, "
+    "progress, what a nudge would say now. A browser asks for user and password: "
+    "the password is a key or a token. Nothing is recorded as shown."
 )
 
 

@@ -11,12 +11,16 @@ from pydantic import ValidationError
 
 from features.decisions import Decision
 from features.grants import Grant
+from features.progress.applied import People
 from features.store import TenantSession
 from serving.keys import Credential
+from serving.nudging.answer import Read, read_known
+from serving.nudging.considered import considered
 from serving.payloads import RankRequest, RecommendationsRequest
 from serving.pipeline import MODEL_FAILED, Ranked, ranked
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid, later
+from serving.progress.answer import people_of, progress_of
 from serving.questions.near import near_misses
 from serving.questions.page import Preview, page
 from serving.questions.payloads import ExplainAnswer, ExplainRequest, PreviewQuery
@@ -85,6 +89,16 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
     at = answered.decision.decided_at
     if found.learner is None and not found.history:
         raise never_heard_of(learner_id, at)
+    policy, now = runtime.policy, runtime.clock()
+
+    def more(session: TenantSession) -> tuple[Read, People]:
+        read = read_known(session, learner_id, now, runtime.clock.known_by, answered.stock)
+        return read, people_of(session, read.known)
+
+    try:
+        read, people = await runtime.beside(asks.tenant, more)
+    except StoreDownError as error:
+        raise later(error) from error
     of_learner = (answered.stock, learner_id, found.learner, found.history, at)
 
     def made() -> str:
@@ -98,6 +112,8 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
                 near=answered.explained(near_misses(answered)),
                 skills=skills_of(*of_learner),
                 gaps=gaps_of(*of_learner, grants=found.grants),
+                nudge=considered(policy.nudges, asks.tenant, read, now),
+                progress=progress_of(read.known, people, policy.progress, policy.nudges),
             )
         )
 

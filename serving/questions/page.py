@@ -8,9 +8,12 @@ from urllib.parse import quote
 
 from features.catalogue import Item, Learner
 from features.decisions import Decision, Row, SlateItem
+from serving.nudging.considered import NudgeNow
 from serving.payloads import Gap, GapsAnswer, LearnerSkill, SkillsAnswer
 from serving.prepared import Prepared
+from serving.progress.payloads import ProgressAnswer
 from serving.questions.payloads import Compared, ItemExplained
+from serving.questions.progress import nudge_part, progress_part
 from serving.questions.style import STYLE
 
 HIGHEST: Final = 5
@@ -42,6 +45,8 @@ class Preview:
     near: Sequence[ItemExplained]
     skills: SkillsAnswer
     gaps: GapsAnswer
+    nudge: NudgeNow
+    progress: ProgressAnswer
 
 
 def page(shown: Preview) -> str:
@@ -54,6 +59,7 @@ def page(shown: Preview) -> str:
         "<p class=note>What this learner would be shown now, in the words they would read. Nothing is recorded as shown, and "
         f"nothing is left to chance.</p>{_fallback(shown.decision.fallback)}</header>"
         f"{_rows(shown)}{_asked(shown)}{_near(shown)}{_gaps(shown.gaps)}{_skills(shown.skills)}"
+        f"{progress_part(shown.progress)}{nudge_part(shown.nudge)}"
         f"<footer>{shown.decision.decided_at:%Y-%m-%d %H:%M} UTC · bundle <code>{escape(shown.decision.bundle)}</code></footer>"
         "</main></body></html>"
     )

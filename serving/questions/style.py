@@ -36,6 +36,7 @@ table{border-collapse:collapse;margin-top:.75rem;width:100%;max-width:34rem;font
 caption{text-align:left;color:var(--soft);padding-bottom:.25rem}
 th,td{text-align:right;padding:.25rem .25rem;border-bottom:1px solid var(--line);font-weight:400}
 th:first-child{text-align:left;overflow-wrap:anywhere}td{font-variant-numeric:tabular-nums}
+.wide{max-width:none}.wide td:last-child,.wide th:last-child{text-align:left;overflow-wrap:anywhere}
 .bar{position:relative;height:.5rem;margin-top:.4rem;background:#e3e7ec;border-radius:.25rem}
 .bar b{display:block;height:100%;background:var(--bar);border-radius:.25rem}
 .bar i{position:absolute;top:-.2rem;bottom:-.2rem;width:3px;margin-left:-1px;background:var(--mark)}

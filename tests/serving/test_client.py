@@ -24,6 +24,7 @@ from serving.payloads import (
     SkillsQuery,
     SyncQuery,
 )
+from serving.progress.payloads import ProgressQuery
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def test_every_call_has_a_typed_answer(nextwise: Client, store: EventStore) -> N
     assert nextwise.feedback(FeedbackIn(learner_id="ana", item_id="calm", feedback="not_relevant")).outcome == "accepted"
     assert nextwise.rank(RankRequest(learner_id="ana", candidates=("calm",))).removed == {"dismissed": ("calm",)}
     assert nextwise.skills("ana", SkillsQuery(at=NOW)).learner_id == "ana"
+    assert nextwise.progress("ana", ProgressQuery(at=NOW)).points is not None
     assert nextwise.gaps("ana", GapsQuery(limit=2)).role is not None
     statement = {"actor": {"mbox": "mailto:a@b.example"}, "object": {"id": "https://lms.example/1"}}
     (stored,) = nextwise.statements([{**statement, "verb": {"id": "http://adlnet.gov/expapi/verbs/passed"}}])

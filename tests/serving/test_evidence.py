@@ -29,6 +29,7 @@ BASE = {"event_id": "v1", "learner_id": "ana", "skill": "data", "occurred_at": (
             Verb.ENDORSED,
             {"kind": "endorsed", "by": "ben", "item": "x"},
         ),
+        ({"kind": "helped", "by": "ben"}, Verb.ENDORSED, {"kind": "helped", "by": "ben"}),
         ({"kind": "confirmed", "by": "ben"}, Verb.ENDORSED, {"kind": "confirmed", "by": "ben", "as": "peer"}),
         (
             {"kind": "follow_up", "used": "yes", "went": "well", "item_id": "x"},

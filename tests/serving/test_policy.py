@@ -20,6 +20,7 @@ CHANGES: list[dict[str, Any]] = [
     {"nudges": {"weekly_budget": 1}},
     {"rules": [PIN]},
     {"tenant_rules": {"acme": [PIN]}},
+    {"progress": {"weekly_cap": 1}},
 ]
 
 ONE = 'kind = "pin"\nitems = ["calm"]\n'

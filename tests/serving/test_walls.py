@@ -93,6 +93,7 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("GET", "/preview/{learner_id}"): [Ask("GET", f"/preview/{quote(name, safe='')}?why={ITEM}") for name in LEARNERS],
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
+        ("GET", "/v1/learners/{learner_id}/progress"): for_each(LEARNERS, "GET", end="/progress"),
         ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),
         ("GET", "/v1/assignments/{assignment_id}/report"): for_each(
             IDS["assignments"], "GET", under="assignments", end="/report"

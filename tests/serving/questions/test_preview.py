@@ -62,7 +62,15 @@ def test_it_shows_rows_reasons_gaps_and_skills(client: TestClient, store: EventS
     store.tenant(TENANT).append([event("ana", Verb.COMPLETED, "data")])
     shown = page(client)
     assert shown.of("h1") == ["ana"]
-    titles = ["Recommended for you", "Why, or why not?", "Close, but not shown", "Gaps to the role", "Skills"]
+    titles = [
+        "Recommended for you",
+        "Why, or why not?",
+        "Close, but not shown",
+        "Gaps to the role",
+        "Skills",
+        "Progress",
+        "Nudge",
+    ]
     assert [text for text in shown.of("h2") if text != "For your role's gaps"] == titles
     assert {"Calm calls", "Fire safety", "Listening", "Analysis"} <= set(shown.of("h3"))
     assert "Your role expects Listening at level 3; your record shows 0" in shown.of("p")
@@ -83,8 +91,8 @@ def test_what_scored_less_has_a_table_beside_the_last_one_shown(client: TestClie
     publish(settings.bundles, items=(*ITEMS, *more))
     service.pages.runtime.bundles.refresh()
     shown = page(client, why="more-8")
-    assert shown.of("th") == ["Part", "This", "Last shown", "Difference", "popularity", "Score"]
-    assert len(shown.of("td")) == 6
+    assert shown.of("th")[:6] == ["Part", "This", "Last shown", "Difference", "popularity", "Score"]
+    assert len([text for text in shown.of("td") if text[:1] in "+-" and len(text) > 1]) == 6
 
 
 @pytest.mark.parametrize("query", ["why=%00", "why=" + "x" * 300, "why=a&why=b", "who=calm"])
@@ -186,3 +194,28 @@ def test_chromium_lays_it_out_without_scrolling_sideways(client: TestClient, tmp
     command = [str(CHROMIUM), *flags, "--dump-dom", (tmp_path / "frame.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "<title>0</title>" in done.stdout
+
+
+def test_what_a_nudge_would_say_and_why_not_is_shown_and_nothing_is_said(client: TestClient, store: EventStore) -> None:
+    session = store.tenant(TENANT)
+    session.append([event("ana", Verb.COMPLETED, "calm")])
+    shown = page(client)
+    assert "No limit holds: one may be said now." in shown.of("p")
+    cells = shown.of("td")
+    assert "You finished Calm calls on 2026-05-30: use it this week, while it is fresh" in cells
+    assert {"There is no reason to say it now", "Silence is always possible", "85 %", "5 %", "-"} <= set(cells)
+    assert session.nudges("ana", since=NOW - timedelta(days=30)) == []
+    session.put([Learner(id="ana", status="leave", role_id="agent")], at=NOW - timedelta(hours=1))
+    away = page(client)
+    assert any(text.startswith("The learner is on leave (") for text in away.of("p"))
+    assert "on_leave" in away.of("code")
+
+
+def test_progress_is_shown_with_the_events_behind_it(client: TestClient, store: EventStore) -> None:
+    said = {"kind": "attested", "by": "ben"}
+    store.tenant(TENANT).append([event("ana", Verb.ATTESTED, "skill:listening", context=said, event_id="<seen>")])
+    shown = page(client)
+    assert {"Progress", "Nudge"} <= set(shown.of("h2"))
+    assert "10 points for skills applied." in shown.of("p")
+    assert "<seen>" in shown.of("code")
+    assert "Progress" not in page(client, "off").of("h2")

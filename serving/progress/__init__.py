@@ -1,0 +1,1 @@
+"""How far a learner has come: points, streak and quests, as one answer."""
