@@ -97,6 +97,8 @@ def changed(policy: Policy, changes: Mapping[str, Any]) -> Policy:
 
     Kill switches are the file's and stay: `killed_arms` are added to those. Raises ValueError naming the field.
     """
+    if "progress" in changes:
+        raise ValueError("field progress: what progress is worth is the same in every arm; leave it out")
     nudges = dict(changes.get(NUDGES) or {})
     if held := sorted(_FOR_ALL.intersection(nudges)):
         raise ValueError(f"field {NUDGES}.{held[0]}: kill switches, hours and holdout are the same in every arm; leave it out")

@@ -99,29 +99,63 @@ def streak(
     calendar: Calendar,
 ) -> Streak:
     """The streak at `at`. `behind`: what `explain` says of the events, which are those of one learner."""
-    failures = [event for event in events if event.verb is Verb.FAILED and not event.occurred_at > at]
+    failures = [event for event in events if event.verb is Verb.FAILED and event.occurred_at <= at]
     kept: list[Kept] = []
     let_go: list[datetime] = []
     due: list[Due] = []
     for skill, why in behind.items():
-        state: Falling | None = None
-        past: list[Event] = []
+
+        def state(past: Sequence[Event], skill: str = skill) -> Falling | None:
+            failed = [one for one in failures if one.occurred_at <= past[-1].occurred_at]
+            known = explain([*past, *failed], items, at, proposals).get(skill)
+            return None if known is None else falling(known[1], expects.get(skill))
+
+        lasts = _Lasts(state, fixed=bool(expects.get(skill)), failures=failures)
         for group in _by_day(why):
-            before, after = state, group[0].occurred_at
-            if before is not None and (end := _end(before, calendar, at)) < after:
+            day = [one.event for one in group]
+            before = lasts.before(day[0].occurred_at)
+            if before is not None and (end := _end(before, calendar, at)) < day[0].occurred_at:
                 let_go.append(end)
             elif before is not None:
-                done = next((one for one in group if _retrieves(one) and one.occurred_at >= before.falls - FADING), None)
+                done = next((one for one in day if _retrieves(one) and one.occurred_at >= before.falls - FADING), None)
                 kept += [] if done is None else [Kept(skill, done, week_of(done.occurred_at, calendar.zone))]
-            past += group
-            failed = [one for one in failures if one.occurred_at <= past[-1].occurred_at]
-            now = explain([*past, *failed], items, at, proposals).get(skill)
-            state = None if now is None else falling(now[1], expects.get(skill))
-        if state is not None and (end := _end(state, calendar, at)) < at:
+            lasts.add(group)
+        now = lasts.before(at)
+        if now is not None and (end := _end(now, calendar, at)) < at:
             let_go.append(end)
-        elif state is not None and state.falls - FADING <= at:
-            due.append(Due(skill, state.falls, end))
+        elif now is not None and now.falls - FADING <= at:
+            due.append(Due(skill, now.falls, end))
     return _told(kept, let_go, due)
+
+
+class _Lasts:
+    """When a skill falls, by the events so far. It is worked out only where somebody comes near that time.
+
+    More evidence never lowers a level, so an earlier answer is a lower bound, but for a failure, which shortens half-lives,
+    and for a higher level shown, where what is wanted is a part of it (not `fixed`).
+    """
+
+    def __init__(self, state: Callable[[Sequence[Event]], Falling | None], *, fixed: bool, failures: Sequence[Event]) -> None:
+        self._state, self._fixed, self._failures = state, fixed, failures
+        self._past: list[Event] = []
+        self._best = 0.0
+        self._bound: Falling | None = None
+        self._exact = True
+
+    def before(self, moment: datetime) -> Falling | None:
+        """By the events added so far; of a skill that is not due at `moment` a lower bound is enough."""
+        if not self._exact and (self._bound is None or moment >= self._bound.falls - FADING):
+            self._bound, self._exact = self._state(self._past), True
+        return self._bound
+
+    def add(self, day: Sequence[Contribution]) -> None:
+        since = self._past[-1].occurred_at if self._past else day[0].event.occurred_at
+        self._past += [one.event for one in day]
+        best = max(self._best, *(one.shown for one in day))
+        failed = any(since <= one.occurred_at <= self._past[-1].occurred_at for one in self._failures)
+        if failed or (best > self._best and not self._fixed):
+            self._bound = None
+        self._best, self._exact = best, False
 
 
 def _told(kept: list[Kept], let_go: list[datetime], due: list[Due]) -> Streak:
@@ -142,10 +176,11 @@ def _told(kept: list[Kept], let_go: list[datetime], due: list[Due]) -> Streak:
     )
 
 
-def _by_day(why: Iterable[Contribution]) -> Iterator[list[Event]]:
+def _by_day(why: Iterable[Contribution]) -> Iterator[list[Contribution]]:
     """What stands behind a skill, a list for each day (UTC) on which something happened."""
-    events = sorted((one.event for one in why if one.event.verb is not Verb.FAILED), key=lambda e: (e.occurred_at, e.event_id))
-    for _, group in groupby(events, key=lambda event: event.occurred_at.date()):
+    telling = (one for one in why if one.event.verb is not Verb.FAILED)
+    found = sorted(telling, key=lambda one: (one.event.occurred_at, one.event.event_id))
+    for _, group in groupby(found, key=lambda one: one.event.occurred_at.date()):
         yield list(group)
 
 

@@ -99,6 +99,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
         read, people = await runtime.beside(asks.tenant, more)
     except StoreDownError as error:
         raise later(error) from error
+    treated = runtime.arms.treatment("nudge", asks.tenant, learner_id, read.known.learner, policy, answered.stock)
     of_learner = (answered.stock, learner_id, found.learner, found.history, at)
 
     def made() -> str:
@@ -112,7 +113,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
                 near=answered.explained(near_misses(answered)),
                 skills=skills_of(*of_learner),
                 gaps=gaps_of(*of_learner, grants=found.grants),
-                nudge=considered(policy.nudges, asks.tenant, read, now),
+                nudge=considered(treated.policy.nudges, asks.tenant, read, now),
                 progress=progress_of(read.known, people, policy.progress, policy.nudges),
             )
         )

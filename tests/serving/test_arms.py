@@ -253,3 +253,8 @@ def test_without_a_history_nobody_is_in_an_arm(client: TestClient, begin: Start,
     monkeypatch.setattr(service.pages.runtime._storage, "read", down)
     answer = ranked(client)
     assert (answer["arms"], answer["fallback"]) == ({}, "history_unavailable")
+
+
+def test_what_progress_is_worth_is_the_same_in_every_arm() -> None:
+    with pytest.raises(ValueError, match="field progress"):
+        changed(Policy(), {"progress": {"learned": 99}})

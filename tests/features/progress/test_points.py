@@ -73,6 +73,8 @@ def test_ones_own_word_is_worth_less_and_leaves_the_rest_to_a_stronger_one() -> 
     assert (alone.total, alone.pending[0].points) == (5, 7.5)
     assert earned(passed, said(20), attested(10)).total == 5 + 10 + 7.5
     assert earned(passed, attested(20), said(10)).total == 20 + 2.5
+    declared = did(Verb.KNOWN, "skill:sheets", 10, context={"level": 5})  # that one can do it is not that one did it
+    assert earned(passed, declared) == earned(passed)
     with pytest.raises(ValueError, match="worth less"):
         ProgressSettings(stated=0.75)
 
