@@ -36,6 +36,7 @@ EVENT: Final = {"event_id": "e", "learner_id": "ana", "verb": "completed", "obje
 EVIDENCE: Final = {"event_id": "v", "learner_id": "ana", "skill": "data", "kind": "attested", "by": "ben", "level": 2}
 ITEM: Final = {"id": "n", "title": "New", "skills": {"data": 1}, "valid_for": "P1Y", "available_from": AT}
 LEARNER: Final = {"id": "new", "aliases": ["alias"], "spells": [{"since": AT}], "timezone": "Europe/Paris"}
+DONE: Final = {"event_id": "d", "item_id": "calm", "did": "opened", "occurred_at": AT}
 CALLS: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/recommendations"): {"learner_id": "ana", "limit": 3, "exclude": ["calm"], "max_minutes": 9.5, "surface": "x"},
     ("POST", "/v1/rank"): {"learner_id": "ana", "candidates": ["calm", "data"], "types": ["course"], "languages": ["en"]},
@@ -44,6 +45,8 @@ CALLS: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/evidence"): [{**EVIDENCE, "occurred_at": AT}],
     ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
     ("POST", "/v1/nudge"): {"learner_id": "ana", "channel": "email", "format": "email"},
+    ("POST", "/v1/slates/replay"): {"learner_id": "ana", "slate": "nws1.e30.x", "done": [DONE]},
+    ("POST", "/v1/rules:dry-run"): {"rules": [{"id": "r", "kind": "exclude", "items": ["calm"]}], "decisions": 3},
     ("POST", "/v1/learners/{learner_id}/merge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/v1/learners/{learner_id}/unmerge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/v1/tokens"): {"learner_id": "ana", "ttl_s": 60, "scopes": ["rank"]},

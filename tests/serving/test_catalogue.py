@@ -19,6 +19,7 @@ from features.store import EventStore
 from serving import catalogue, service
 from serving.body import LARGE, MAX_BODY
 from serving.catalogue import MAX_BYTES, PLURALS
+from serving.clock import Clock
 from serving.runtime import Runtime
 from serving.settings import Settings
 
@@ -47,7 +48,7 @@ def later(client: TestClient) -> Callable[[float], None]:
     """Moves the service's clock to so many hours after NOW."""
 
     def move(hours: float) -> None:
-        service.pages.runtime.clock = lambda: NOW + timedelta(hours=hours)
+        service.pages.runtime.clock = Clock(lambda: NOW + timedelta(hours=hours))
 
     return move
 

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from features.catalogue import Assignment
 from features.store import EventStore
 from serving import service
+from serving.clock import Clock
 
 BEFORE = quote((NOW - timedelta(hours=1)).isoformat())
 
@@ -40,7 +41,7 @@ STABLE = (
 def test_what_the_caller_has_is_not_sent_again(seen: TestClient, path: str) -> None:
     first = asked(seen, path)
     assert (first.status_code, first.headers["cache-control"]) == (200, "private, no-cache")
-    service.pages.runtime.clock = lambda: NOW + timedelta(minutes=1)
+    service.pages.runtime.clock = Clock(lambda: NOW + timedelta(minutes=1))
     again = asked(seen, path, first.headers["etag"])
     assert (again.status_code, again.content) == (304, b"")
     assert (again.headers["etag"], again.headers["cache-control"]) == (first.headers["etag"], "private, no-cache")

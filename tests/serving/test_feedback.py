@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from features.events import Verb
 from features.store import EventStore
 from serving import service
+from serving.clock import Clock
 
 
 def say(client: TestClient, **fields: Any) -> Any:
@@ -68,7 +69,7 @@ def test_wrong_input_names_the_field(client: TestClient, fields: dict[str, Any],
 @pytest.mark.parametrize("feedback", ["not_relevant", "later"])
 def test_sent_again_later_without_a_time_it_is_no_news(client: TestClient, feedback: str) -> None:
     assert say(client, feedback=feedback, event_id="e1").json()["outcome"] == "accepted"
-    service.pages.runtime.clock = lambda: NOW + timedelta(seconds=7)
+    service.pages.runtime.clock = Clock(lambda: NOW + timedelta(seconds=7))
     again = say(client, feedback=feedback, event_id="e1")
     assert (again.status_code, again.json()["outcome"]) == (200, "duplicate")
     for other in ({"feedback": "saved"}, {"item_id": "data"}, {"learner_id": "ben"}, {"decision_id": "d9"}):

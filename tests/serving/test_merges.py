@@ -13,6 +13,7 @@ from features.keys import Scope
 from features.store import EventStore
 from serving import service
 from serving.client import Client
+from serving.clock import Clock
 from serving.payloads import MergeIn, RankRequest
 from serving.prepared import Prepared
 from serving.replay import replay
@@ -30,7 +31,7 @@ def now() -> list[datetime]:
 
 @pytest.fixture
 def later(client: TestClient, now: list[datetime]) -> Callable[[], None]:
-    service.pages.runtime.clock = lambda: now[0]
+    service.pages.runtime.clock = Clock(lambda: now[0])
 
     def later() -> None:
         now[0] += timedelta(minutes=1)
