@@ -46,7 +46,7 @@ CALLS: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
     ("POST", "/v1/nudge"): {"learner_id": "ana", "channel": "email", "format": "email"},
     ("POST", "/v1/slates/replay"): {"learner_id": "ana", "slate": "nws1.e30.x", "done": [DONE]},
-    ("POST", "/v1/rules:dry-run"): {"rules": [{"id": "r", "kind": "exclude", "items": ["calm"]}], "decisions": 3},
+    ("POST", "/v1/rules:dry-run"): {"rules": [{"id": "r", "kind": "exclude", "match": {"items": ["calm"]}}], "decisions": 3},
     ("POST", "/v1/learners/{learner_id}/merge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/v1/learners/{learner_id}/unmerge"): {"into": "ben", "occurred_at": AT},
     ("POST", "/v1/tokens"): {"learner_id": "ana", "ttl_s": 60, "scopes": ["rank"]},
