@@ -12,7 +12,7 @@ from serving.demo.host import Host
 
 PUSH = "demo-urgent"
 SHOWN = 3
-_ASKED = 40
+_ASKED = 150
 _DUE = timedelta(days=5)
 _LONG_S = 900
 
@@ -41,19 +41,21 @@ def push(host: Host, learner: Learner, shown: Sequence[str], console: Console) -
 
 
 def nudges(host: Host, learners: Sequence[Learner], console: Console) -> None:
-    """Three nudges, those that speak first: mostly the right thing to say is nothing, and why is said."""
+    """Two nudges as cards, where so many are found, and one who is rightly told nothing, and why."""
     console.print("\n[bold]Is there something to say to anybody now?[/bold]")
-    answers = [
-        host.post("/v1/nudge", {"learner_id": one.id, "channel": "slack", "format": "plain"}) for one in learners[:_ASKED]
-    ]
-    spoken = [one for one in answers if one["card"] is not None]
-    for answer in [*spoken, *(one for one in answers if one["card"] is None)][:SHOWN]:
+    spoken, silent = list[dict[str, Any]](), list[dict[str, Any]]()
+    for learner in learners[:_ASKED]:
+        answer = host.post("/v1/nudge", {"learner_id": learner.id, "channel": "slack", "format": "plain"})
+        (silent if answer["card"] is None else spoken).append(answer)
+        if silent and len(spoken) == SHOWN - 1:
+            break
+    for answer in [*spoken[: SHOWN - 1], *silent, *spoken[SHOWN - 1 :]][:SHOWN]:
         console.print(
             f"  {escape(answer['learner_id'])}: [cyan]{answer['arm']}[/cyan], {escape(answer['reason'])}.{_next(answer)}"
         )
         for line in _lines(answer["card"]):
             console.print(f"       [dim]{escape(line)}[/dim]")
-    console.print(f"  Asked for {len(answers)}, {len(spoken)} were spoken to.")
+    console.print(f"  Asked for {len(spoken) + len(silent)}, {len(spoken)} were spoken to.")
 
 
 def _lines(card: Mapping[str, Any] | None) -> list[str]:
