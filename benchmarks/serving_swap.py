@@ -42,6 +42,7 @@ def main(
 ) -> None:
     """Measure, print, write."""
     console, (server, client) = Console(), cores()
+    measured_on = machine()  # before this process keeps to one core
     os.sched_setaffinity(0, {client})
     rate = rate or json.loads(RATES.read_text())["ours"]["rps"] / 2
     with tempfile.TemporaryDirectory() as folder, console.status("Measuring"):
@@ -62,7 +63,7 @@ def main(
         "alone_p99_ms": round(alone.quantile(0.99), 1),
         "during_p99_ms": round(during.quantile(0.99), 1),
         "p99_ratio": round(ratio, 2),
-        "machine": machine(),
+        "machine": measured_on,
     }
     out.write_text(json.dumps(found, indent=1) + "\n")
     console.print_json(data=found)
