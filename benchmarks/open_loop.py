@@ -100,6 +100,13 @@ class _Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, wanted: bytes) -> bool:
+        """Whether 200 came. A connection that the server had closed while it was idle is opened again, as any client does."""
+        kept = self._streams is not None
+        answered = await self._ask(wanted)
+        return await self._ask(wanted) is True if answered is None and kept else answered is True
+
+    async def _ask(self, wanted: bytes) -> bool | None:
+        """None where not one byte came back."""
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(*self._at)
@@ -107,7 +114,13 @@ class _Connection:
             writer.write(wanted)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
-        except (OSError, asyncio.IncompleteReadError, IndexError):
+        except asyncio.IncompleteReadError as error:
+            self.close()
+            return False if error.partial else None
+        except OSError:
+            self.close()
+            return None
+        except IndexError:
             self.close()
             return False
         return head.startswith(b"http/1.1 200")

@@ -26,7 +26,7 @@ another language rather than not at all. A request's own filters hold, and no ru
 
 @dataclass(frozen=True)
 class Owed:
-    """A duty to show. `candidate`: its item's index, or from the number of a bundle's items on where it has none there."""
+    """A duty to show. `candidate`: its item's index; those that have none are numbered on from the bundle's items, without a gap."""
 
     candidate: int
     item: Item
@@ -49,7 +49,8 @@ def owed(stock: Prepared, facts: Facts, assigned: Assigned) -> tuple[list[Owed],
         if rule is not None:
             removed[rule] = tuple(dict.fromkeys((*removed.get(rule, ()), item_id)))
         elif item is not None and item_id not in found:
-            candidate = len(stock) + len(found) if index is None else index
+            strangers = sum(one.candidate >= len(stock) for one in found.values())
+            candidate = len(stock) + strangers if index is None else index
             due = Due(assignment_id=duty.assignment_id, due_at=duty.due_at, urgent=duty.urgent, overdue=duty.state == "overdue")
             found[item_id] = Owed(candidate, item, due)
     known = np.array([one.candidate for one in found.values() if one.candidate < len(stock)], dtype=np.int32)

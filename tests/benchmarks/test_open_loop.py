@@ -44,6 +44,23 @@ def test_an_answer_that_is_not_200_failed() -> None:
     assert not found.sustained(most_ms=1_000)
 
 
+def test_a_connection_that_was_closed_while_idle_is_opened_again() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await reader.readuntil(b"{}")
+            writer.write(ANSWER)
+
+    async def closing_server() -> Load:
+        server = await asyncio.start_server(once, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            return await load(url, 20, 0.5, lambda number: request(url, "/", b"{}"))
+        finally:
+            server.close()
+
+    assert asyncio.run(closing_server()).failed == 0
+
+
 def test_the_highest_rate_is_between_what_was_and_what_was_not_sustained() -> None:
     def up_to_170(rate: float) -> Load:
         return Load(rate, ((10.0,) if rate <= 170 else (900.0,)) * 20, 0, 1.0)

@@ -91,3 +91,10 @@ def test_the_report_says_who_saw_began_and_did_it(client: TestClient) -> None:
         {"learner_id": "ben", "seen": False, "acknowledged": False, "state": "overdue", "due_at": "2026-06-01T12:00:00Z"}
     ]
     assert client.get("/v1/assignments/none/report").status_code == 404
+
+
+def test_a_push_that_no_bundle_knows_is_shown_beside_a_duty_that_a_request_excludes(client: TestClient) -> None:
+    put(client, "items", PUSH)
+    put(client, "assignments", {"id": "a-before", "item_id": "calm", "audience": CUSTOMERS, "due_at": "2026-06-02T12:00:00Z"})
+    put(client, "assignments", {**DUTY, "urgent": False})
+    assert first(ask(client, exclude=["calm"])) == ("Mandatory", "push")
