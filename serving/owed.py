@@ -26,7 +26,7 @@ another language rather than not at all. A request's own filters hold, and no ru
 
 @dataclass(frozen=True)
 class Owed:
-    """A duty to show. `candidate`: its item's index; those that have none are numbered on from the bundle's items, without a gap."""
+    """A duty to show. `candidate`: its item's index; those that have none are numbered on from the bundle's items."""
 
     candidate: int
     item: Item
