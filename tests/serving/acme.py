@@ -39,6 +39,16 @@ TAKEN = ((0, 1), (0, 3), (0, 1, 2), (0,), (4,))
 """Histories of the training table: calm 4, data 2, more 1, safe 1, lead 1, soon 0."""
 
 
+class Clock:
+    """It stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 def event(learner: str, verb: Verb | str, thing: str, *, at: datetime = NOW - timedelta(days=2), **more: Any) -> Event:
     """An event recorded as it occurred."""
     event_id = more.pop("event_id", f"{learner}-{verb}-{thing}-{at.isoformat()}")

@@ -1,12 +1,12 @@
 """The clock of the service goes back by an hour: what was acknowledged before stays known, and no limit opens."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from acme import KEY, NOW, TENANT
+from acme import KEY, NOW, TENANT, Clock
 from starlette.testclient import TestClient
 
 from features.catalogue import Assignment
@@ -19,16 +19,6 @@ from serving.settings import Settings
 HOUR = timedelta(hours=1)
 POLICY = "[nudges]\nholdout = 0\nfloor = 0.000001\nweekly_budget = 1\n"
 SECRET = "a secret of forty letters, for tokens too"
-
-
-class Clock:
-    """`now` is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """What a learner answers through a link, on both databases: done once, by whoever has the link, and by nobody else."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from acme import KEY, LEARNERS, NOW, TENANT
+from acme import KEY, LEARNERS, NOW, TENANT, Clock
 from decided import decision, nudge
 from messages import HOSTILE, PUBLIC, SECRET, SIGNER
 from pydantic import SecretStr
@@ -31,16 +31,6 @@ CALM = Item(id="calm", title="Calm calls", skills={"listening": 3}, attributes={
 BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9", "Accept-Language": "fr-CH, de;q=0.8"}
 ENDS = int((NOW + LIFE).timestamp())
 SAID = nudge(Arm.APPLY, item_id="calm", skill_id="listening")
-
-
-class Clock:
-    """A clock that a test may move."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

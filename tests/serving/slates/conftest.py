@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from acme import ITEMS, KEY, LEARNERS, NOW, ROLE, SKILLS, TENANT
+from acme import ITEMS, KEY, LEARNERS, ROLE, SKILLS, TENANT, Clock
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
@@ -15,16 +15,6 @@ from serving.runtime import Runtime
 from serving.settings import Settings
 
 SECRET = "s" * 32
-
-
-class Clock:
-    """It stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
