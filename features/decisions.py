@@ -98,11 +98,14 @@ class SlateItem(_Part):
 
 
 class Row(_Part):
-    """A titled row of a slate. `row`: what it is about; null in decisions from before rows had a kind, and of `/v1/rank`."""
+    """A titled row of a slate. `row`: what it is about; null in decisions from before rows had a kind, and of `/v1/rank`.
+    `more`: of the row of duties how many stand in no row of the slate, for want of room; null of other rows.
+    """
 
     title: str
     row: RowKind | None = None
     items: tuple[SlateItem, ...]
+    more: int | None = Field(default=None, ge=0)
 
 
 class Randomisation(_Part):

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.catalogue import Item
-from features.decisions import Row, SlateItem
+from features.decisions import Due, Row, RowKind, SlateItem
 from serving.eligibility import Facts
 from serving.explanations import tree_scores
 from serving.exploration import Slot
+from serving.owed import says
 from serving.prepared import primary_language
 from serving.reasons import Grounds, reasons
 from serving.rules.holding import OF_POLICY
@@ -30,13 +31,24 @@ def dressed(stand: Stand, filled: Sequence[Filled]) -> tuple[Row, ...]:
     """The rows that hold something, in the order of their slots."""
     judged = _judged(stand, [slot.candidate for one in filled for slot in one.slots])
     unknown = {one.candidate: one.item for one in stand.owed if one.candidate >= len(stand.stock)}
-    positions = count()
+    positions, dues = count(), {one.candidate: one.due for one in stand.owed}
+    waiting = len(dues.keys() - {slot.candidate for one in filled for slot in one.slots})
     rows = [
         Row(
             title=one.shelf.title,
             row=one.shelf.row,
+            more=waiting if one.shelf.row is RowKind.MANDATORY else None,
             items=tuple(
-                _item(stand, one.shelf, slot, place, next(positions), judged.get(slot.candidate), unknown)
+                _item(
+                    stand,
+                    one.shelf,
+                    slot,
+                    place,
+                    next(positions),
+                    judged.get(slot.candidate),
+                    unknown,
+                    dues.get(slot.candidate),
+                )
                 for slot, place in zip(one.slots, one.places, strict=True)
             ),
         )
@@ -53,15 +65,17 @@ def _item(
     position: int,
     judged: Mapping[str, Any] | None,
     unknown: Mapping[int, Item],
+    due: Due | None,
 ) -> SlateItem:
     """`judged`: what the model says of it; None where it says nothing, as of a duty that no bundle knows yet."""
     fields = dict(judged or {"score": 0.0})
     item = unknown.get(slot.candidate) or stand.stock.names.get(stand.stock.ids[slot.candidate])
     assert item is not None or slot.candidate < len(stand.stock)
-    first = shelf.reasons.get(slot.candidate)
+    first = [] if due is None else [says(due)]
+    first += [said for said in [shelf.reasons.get(slot.candidate)] if said is not None and said not in first]
     lifted = any(name.startswith(OF_POLICY) and part > 0 for name, part in fields.get("parts", {}).items())
     last = ("Your organisation puts it forward",) if lifted else ()
-    fields["reasons"] = (*((first,) if first else ()), *fields.get("reasons", ()), *last)
+    fields["reasons"] = (*first, *fields.get("reasons", ()), *last)
     language, mismatch = (None, False) if item is None else language_of(item, stand.facts)
     return SlateItem(
         item_id=stand.stock.ids[slot.candidate] if item is None else item.id,
@@ -72,7 +86,7 @@ def _item(
         title=None if item is None else item.title,
         language=language,
         language_mismatch=mismatch,
-        due=shelf.dues.get(slot.candidate),
+        due=due,
         **fields,
     )
 

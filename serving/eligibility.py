@@ -18,7 +18,7 @@ from serving.prepared import Mask, Prepared, primary_language
 from serving.rules.holding import Held, filters, removes
 from serving.standing import Standing, still_valid, twins, with_equivalents
 
-RULES_VERSION = "4"
+RULES_VERSION = "5"
 
 
 @dataclass(frozen=True)

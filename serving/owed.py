@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.catalogue import Item
 from features.decisions import Due
@@ -64,6 +65,11 @@ def owed(stock: Prepared, facts: Facts, assigned: Assigned) -> tuple[list[Owed],
         else set()
     )
     return [one for one in found.values() if one.candidate >= len(stock) or one.candidate in may], removed
+
+
+def without_owed(candidates: NDArray[np.int32], duties: Sequence[Owed]) -> NDArray[np.int32]:
+    """The candidates that are no duties: a duty stands where it is marked as one, and chance has no say in it."""
+    return candidates[~np.isin(candidates, [one.candidate for one in duties])] if duties else candidates
 
 
 def bar(item: Item, facts: Facts) -> str | None:

@@ -27,7 +27,7 @@ from serving.dressing import Filled, dressed
 from serving.eligibility import RULES, RULES_VERSION, Facts, eligible
 from serving.exploration import ByScore, Slot, fill, seed_of
 from serving.hydrated import Hydrated, hydrate
-from serving.owed import owed
+from serving.owed import Owed, owed, without_owed
 from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
@@ -45,7 +45,9 @@ BUNDLE_UNAVAILABLE: Final = "experiment_bundle_unavailable"
 UNKNOWN_ITEM: Final = "unknown_item"
 NO_SCORE: Final = "no_score"
 BEYOND_LIMIT: Final = "beyond_limit"
-REMOVALS: Final = (*RULES, UNKNOWN_ITEM, NO_SCORE, PROVIDER_LIMIT, DIVERSITY, BEYOND_LIMIT)
+NO_ROOM: Final = "no_room_for_duty"
+"""Of a duty: more pressing ones fill the row of duties, or the request asks for none."""
+REMOVALS: Final = (*RULES, UNKNOWN_ITEM, NO_SCORE, PROVIDER_LIMIT, DIVERSITY, BEYOND_LIMIT, NO_ROOM)
 """Every name under which a decision lists items that it does not show, beside those of rules (`serving.rules.holding`)."""
 
 
@@ -67,13 +69,16 @@ class Stages:
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A decision, and what its stages found on the way to it. `scored`: int32, what was left to show, best first by score."""
+    """A decision, and what its stages found on the way to it. `scored`: int32, what was left to show by score, best
+    first. `owed`: the duties to show.
+    """
 
     decision: Decision
     facts: Facts
     known: Hydrated
     scores: Scores
     scored: NDArray[np.int32]
+    owed: Sequence[Owed] = ()
 
 
 def rank(
@@ -138,6 +143,7 @@ def ranked(
     facts = Facts(at, request, learner, known.standing, grants, rules)
     kept, removed = eligible(stock, facts, candidates)
     duties, barred = ([], {}) if isinstance(request, RankRequest) else owed(stock, facts, assigned)
+    kept = without_owed(kept, duties)
     stages.done("filter", eligible=len(kept))
     scores = score(stock, known.history, degraded=fallback in (HISTORY_UNAVAILABLE, MODEL_FAILED))
     if known.declared and fallback in (None, BUNDLE_UNAVAILABLE):
@@ -151,7 +157,8 @@ def ranked(
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
     removed |= {UNKNOWN_ITEM: unknown, NO_SCORE: stock.ids_of(kept[~scores.scored[kept]]), **left_out}
     shown = [item.item_id for row in rows for item in row.items]
-    removed = _not_shown(removed, barred, set(shown))
+    waiting = tuple(one.item.id for one in duties if one.item.id not in shown)
+    removed = _not_shown(removed, barred, {*shown, *waiting}) | ({NO_ROOM: waiting} if waiting else {})
     explores = policy.explore_rank or not isinstance(request, RankRequest)
     decision = Decision(
         decision_id=decision_id,
@@ -178,7 +185,7 @@ def ranked(
         fallback=fallback,
         stages_ms=stages.ms,
     )
-    return Ranked(decision, facts, known, scores, scored)
+    return Ranked(decision, facts, known, scores, scored, duties)
 
 
 def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tuple[str, ...]]:

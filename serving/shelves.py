@@ -23,11 +23,17 @@ from serving.standing import Standing
 from training.models.segments import FittedSegments
 
 _DUTY_SHARE: Final = 0.3
+_OVERDUE_SHARE: Final = 0.5
+"""Of a home page for duties, and for those of them that are overdue; urgent ones take what they need."""
 _CONTINUE_SHARE: Final = 0.2
 _SHARE: Final = 0.1
-"""Of the slate that a home page gives to each of the rows `because`, `new` and `popular`."""
+"""Of a home page for each of the rows `because`, `new` and `popular`."""
 _LEAST: Final = 2
-"""A row of one item is none: a home page of fewer than twenty items goes without these three."""
+"""Items that each of these three has room for at least: a row of one item is none."""
+_SMALL_PAGE: Final = 12
+"""A home page of fewer items goes without them."""
+_MAIN_SHARE: Final = 0.5
+"""Of what duties, pins and begun items leave, kept from these three for recommendations."""
 _NEW_S: Final = 60 * 86_400.0
 """Seconds since it became available for which an item is new."""
 _CONTINUES: Final = frozenset({"in_progress", "prerequisites"})
@@ -94,8 +100,7 @@ def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
     among these.
     """
     duties, pinned, begun = _mandatory(stand), _pinned(stand), _begun(stand)
-    urgent = sum(due.urgent for due in duties.dues.values())
-    duties = duties.of(min(len(duties.ordered), limit, max(urgent, int(limit * _DUTY_SHARE), 1)))
+    duties = duties.of(_room_for_duties(list(duties.dues.values()), limit))
     owed = set(duties.ordered[: duties.size].tolist())
     pinned = pinned.of(min(len(set(pinned.ordered.tolist()) - owed), limit - duties.size))
     owed |= set([one for one in pinned.ordered.tolist() if one not in owed][: pinned.size])
@@ -103,10 +108,11 @@ def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
     begun = begun.of(min(len(set(begun.ordered.tolist()) - owed), int(left * _CONTINUE_SHARE)))
     left -= begun.size
     main = _recommended(stand)
-    taken = owed | set(islice((one for one in main.ordered[: left + len(owed)].tolist() if one not in owed), left))
+    first = list(islice((one for one in main.ordered[: left + len(owed)].tolist() if one not in owed), left))
+    taken = owed | set(first)
     others: list[Shelf] = []
     for kind, share in zip(_HOME[4:], (policy.gap_share, _SHARE, _SHARE, _SHARE), strict=True):
-        room = int(left * share)
+        room = int(left * share) if kind is RowKind.GAPS else _small(limit, left, sum(shelf.size for shelf in others))
         if kind is not RowKind.GAPS and room < _LEAST:
             continue
         shelf = _SHELVES[kind](stand)
@@ -114,9 +120,26 @@ def _home(stand: Stand, limit: int, policy: Policy) -> list[Shelf]:
         taken.update(own)
         others.append(shelf.of(len(own)))
     main = main.of(left - sum(shelf.size for shelf in others))
+    empty = max(main.size - len(first), 0)  # duties that had no room may have what nothing else fills
+    duties = duties.of(min(len(duties.ordered), duties.size + empty))
     # Where skills are all that is known of a learner, the gaps they leave come first.
     rest = [others[0], main, *others[1:]] if stand.known.declared else [main, *others]
     return [duties, pinned, begun, *rest]
+
+
+def _room_for_duties(dues: Sequence[Due], limit: int) -> int:
+    """How many a home page shows of duties that stand in their order; the rest is counted with the row."""
+    urgent = sum(due.urgent for due in dues)
+    late = sum(due.overdue or due.urgent for due in dues)
+    room = max(urgent, min(late, int(limit * _OVERDUE_SHARE)), int(limit * _DUTY_SHARE), 1)
+    return min(len(dues), limit, room)
+
+
+def _small(limit: int, left: int, taken: int) -> int:
+    """How many items one of the small rows may have; `taken`: by the rows before it, of the `left` places."""
+    if limit < _SMALL_PAGE:
+        return 0
+    return min(max(int(limit * _SHARE), _LEAST), left - taken - int(left * _MAIN_SHARE))
 
 
 def _mandatory(stand: Stand) -> Shelf:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from features.catalogue import Item
+from features.decisions import Due
 from serving.eligibility import Facts
-from serving.pipeline import BEYOND_LIMIT
+from serving.owed import says
+from serving.pipeline import BEYOND_LIMIT, NO_ROOM
 from serving.prepared import Prepared
-from serving.questions.words import Words
+from serving.questions.words import WORDS, Words
 from serving.standing import ALWAYS, twins, valid_until, with_equivalents
 
 NO_NAME: Final = "another item"
@@ -17,13 +19,16 @@ NO_NAME: Final = "another item"
 
 @dataclass(frozen=True)
 class Case:
-    """One removed item of the catalogue. `hidden`: items that must not be named. `above`: how many score higher."""
+    """One removed item of the catalogue. `hidden`: items that must not be named. `above`: how many score higher.
+    `due`: where it is a duty.
+    """
 
     stock: Prepared
     facts: Facts
     item: Item
     hidden: frozenset[str] = frozenset()
     above: int = 0
+    due: Due | None = None
 
     def title(self, name: str) -> str:
         """The title behind an id or alias, where it may be told."""
@@ -158,6 +163,13 @@ def _beyond_limit(case: Case) -> Words:
     )
 
 
+def _no_room(case: Case) -> Words | None:
+    if case.due is None:
+        return None
+    own = WORDS[NO_ROOM]
+    return Words(f"{says(case.due)}. Others fill the row of duties, or the request asked for no such row.", own.change)
+
+
 DETAILS: Final[Mapping[str, Details]] = {
     "not_available": _not_available,
     "other_audience": _other_audience,
@@ -171,6 +183,7 @@ DETAILS: Final[Mapping[str, Details]] = {
     "dismissed": _dismissed,
     "prerequisites": _prerequisites,
     BEYOND_LIMIT: _beyond_limit,
+    NO_ROOM: _no_room,
 }
 """By rule, where there is more to say than the rule."""
 OF_HISTORY: Final = frozenset({"finished", "known", "in_progress", "dismissed", "prerequisites"})

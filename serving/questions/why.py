@@ -158,8 +158,9 @@ class Answered:
         item, say = self.stock.names.get(item_id), DETAILS.get(rule)
         if self.ranked is None or item is None or say is None or item_id in self.reach.hidden:
             return None
-        above = self._above(item_id, self.ranked) if stage_of(rule) == "rerank" else 0
-        return say(Case(self.stock, self.ranked.facts, item, self.reach.hidden, above))
+        due = next((one.due for one in self.ranked.owed if one.item.id == item_id), None)
+        above = self._above(item_id, self.ranked) if stage_of(rule) == "rerank" and due is None else 0
+        return say(Case(self.stock, self.ranked.facts, item, self.reach.hidden, above, due))
 
     def _also(self, item_id: str, rule: str) -> tuple[str, ...]:
         """The rules behind the one that removed an item which would do so as well."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from serving.diversity import DIVERSITY, PROVIDER_LIMIT
-from serving.pipeline import BEYOND_LIMIT, NO_SCORE, UNKNOWN_ITEM
+from serving.pipeline import BEYOND_LIMIT, NO_ROOM, NO_SCORE, UNKNOWN_ITEM
 
 NOT_A_CANDIDATE: Final = "not_a_candidate"
 """Of `/v1/rank`: the request did not name it. Nothing was removed, so no decision has this name."""
@@ -62,6 +62,10 @@ WORDS: Final[Mapping[str, Words]] = {
         "As many items of its provider are shown as may be.", "The policy's `provider_limit` would have to be higher."
     ),
     DIVERSITY: Words("It is too much like what is shown above.", "The policy's `diversity` would have to be lower."),
+    NO_ROOM: Words(
+        "It is a duty of yours; others fill the row of duties, or the request asked for no such row.",
+        "A duty above it would have to be done, or the request ask for a longer row `mandatory`.",
+    ),
     BEYOND_LIMIT: Words("Others score higher, and no more were asked for.", "The `limit` would have to be higher."),
 }
 """By rule. Every name of `serving.pipeline.REMOVALS` is here."""
@@ -73,6 +77,7 @@ _STAGES: Final[Mapping[str, Stage]] = {
     PROVIDER_LIMIT: "rerank",
     DIVERSITY: "rerank",
     BEYOND_LIMIT: "rerank",
+    NO_ROOM: "rerank",
 }
 
 

@@ -74,7 +74,7 @@ def test_duties_come_first_the_urgent_ones_before_all_then_by_deadline(stock: Pr
 def test_urgent_duties_take_the_room_they_need_and_no_more_than_the_limit(stock: Prepared) -> None:
     urgent = [owes(name, name, urgent=True) for name in ("calm", "data", "safe")]
     assert shown(ask(stock, limit=2, assigned=duties(*urgent))) == {"mandatory": ["calm", "data"]}
-    plain = duties(*(one.model_copy(update={"urgent": False}) for one in urgent))
+    plain = duties(*(one.model_copy(update={"urgent": False}) for one in urgent[:2]))
     assert len(shown(ask(stock, limit=2, assigned=plain))["mandatory"]) == 1
 
 
@@ -210,3 +210,58 @@ def test_forty_percent_only_in_english(tmp_path: Path) -> None:
     assert mixed == [("push", "en"), ("en-0", "en")]
     assert (len(must.slate), must.shortfall) == (8, {"other_language": 3})
     assert not any(item.language_mismatch for item in must.slate[2:])
+
+
+MANY = tuple(Item(id=f"must-{n:02}", title=f"Must {n}") for n in range(30))
+PLAIN = tuple(Item(id=f"plain-{n:02}", title=f"Plain {n}") for n in range(40))
+
+
+def musts(count: int, days: int = 5) -> Assigned:
+    return duties(*(owes(f"a-{n:02}", f"must-{n:02}", days) for n in range(count)))
+
+
+def test_a_duty_beyond_its_row_wears_no_coin_and_stands_in_no_other_row(tmp_path: Path) -> None:
+    """They stood in "Recommended", placed by the coin, without a due date."""
+    stock, given = larger(tmp_path, (*ITEMS, *MANY)), musts(30)
+    for number in range(30):
+        decision = ask(stock, assigned=given, decision_id=f"d-{number}", policy=Policy(epsilon=0.9), limit=10)
+        owed = [item for item in decision.slate if item.item_id.startswith("must")]
+        assert [item.source for item in owed] == ["mandatory"] * 7  # 3, and what the three others leave
+        assert all(item.due is not None and item.propensity == 1.0 for item in owed)
+        assert decision.rows[0].more == 23
+        assert len(decision.removed["no_room_for_duty"]) == 23
+
+
+def test_what_is_overdue_takes_up_to_half_of_a_page_before_what_is_not(tmp_path: Path) -> None:
+    stock = larger(tmp_path, (*ITEMS, *MANY, *PLAIN))
+    late = duties(*(owes(f"a-{n:02}", f"must-{n:02}", -1 if n > 12 else 1) for n in range(20)))
+    first = ask(stock, assigned=late, limit=10).rows[0]
+    assert [item.item_id for item in first.items] == [f"must-{n}" for n in range(13, 18)]
+    assert (first.more, {item.due.overdue for item in first.items if item.due}) == (15, {True})
+    assert len(ask(stock, assigned=musts(20), limit=10).rows[0].items) == 3
+    every = ask(stock, assigned=late, rows={"mandatory": 100}, limit=100).rows[0]
+    assert (len(every.items), every.more) == (20, 0)
+
+
+def test_a_duty_is_marked_in_whichever_row_it_stands(tmp_path: Path) -> None:
+    stock, begun = larger(tmp_path, (*ITEMS, *MANY, *PLAIN)), event("ana", "started", "must-09")
+    decision = ask(stock, events=(begun,), assigned=musts(12), limit=10)
+    row = next(row for row in decision.rows if row.row == "continue")
+    assert row.items[0].due is not None
+    assert row.items[0].reasons[:2] == ("Mandatory: it is due by 2026-06-06", "You began it and have not finished it")
+    assert decision.rows[0].more == 8  # of twelve, three above and this one
+    assert {row.more for row in decision.rows[1:]} == {None}
+
+
+def test_a_page_of_twelve_has_the_small_rows_and_one_of_eleven_has_not(tmp_path: Path) -> None:
+    fresh = tuple(Item(id=f"n{n}", title=f"N {n}", available_from=NOW - DAY) for n in range(5))
+    taught = tuple(Item(id=f"t{n}", title=f"T {n}", skills={"analysis": 2}) for n in range(5))
+    stock, done = larger(tmp_path, (*ITEMS, *PLAIN, *taught, *fresh)), (event("ana", "completed", "data"),)
+    three = {"because": 2, "new": 2, "popular": 2}
+    for limit, small in ((11, {}), (12, three), (20, three)):
+        rows = {row: len(items) for row, items in shown(ask(stock, events=done, limit=limit)).items()}
+        assert {row: rows[row] for row in ("because", "new", "popular") if row in rows} == small
+        assert sum(rows.values()) == limit
+        assert rows["recommended"] >= 0.5 * limit
+    given = duties(*(owes(f"a-{n}", f"plain-{n:02}", 3) for n in range(9)))
+    assert {"because", "new"} <= set(shown(ask(stock, events=done, limit=20, assigned=given)))

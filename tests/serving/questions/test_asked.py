@@ -9,7 +9,7 @@ import pytest
 from acme import ITEMS, KEY, LEARNERS, NOW, ROLE, SKILLS, TENANT, event, publish
 from starlette.testclient import TestClient
 
-from features.catalogue import Item
+from features.catalogue import Assignment, Item
 from features.decisions import Decision
 from features.events import Verb
 from features.keys import Scope
@@ -298,3 +298,18 @@ def test_an_item_whose_grant_ended_is_named_no_longer(settings: Settings, tmp_pa
     store.close()
     assert (now["rule"], now["title"], now["also"]) == ("not_granted", None, [])
     assert (then["outcome"], then["title"], then["shown"]["reasons"]) == ("shown", None, [])
+
+
+def test_an_overdue_duty_without_room_is_explained_as_the_duty_it_is(client: TestClient, store: EventStore) -> None:
+    """It said `in_progress`: that it was nothing new."""
+    late = [
+        Assignment(id=name, item_id=name, learner_id="ana", due_at=NOW - timedelta(days=days))
+        for name, days in (("safe", 1), ("calm", 2), ("data", 3))
+    ]
+    store.tenant(TENANT).put(late, at=EARLIER)
+    store.tenant(TENANT).append([event("ana", "started", "safe")])
+    decision_id = decide(client, limit=1)
+    for more in ({"limit": 1}, {"decision_id": decision_id}):
+        (found,) = explain(client, "safe", **more)["items"]
+        assert (found["rule"], found["stage"], found["outcome"]) == ("no_room_for_duty", "rerank", "removed")
+        assert found["why"].startswith("Mandatory: it was due by 2026-05-31. Others fill the row of duties")
