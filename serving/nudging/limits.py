@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from heapq import merge
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from experiments.assignment import units
@@ -36,6 +36,13 @@ class Situation:
     learner: Learner | None
     choices: Sequence[NudgeChoice] = ()
     sent: Sequence[datetime] = ()
+
+
+class Chosen(NamedTuple):
+    """What a learner's choices come to: whether they stopped nudges, and until when they snoozed them."""
+
+    stopped: bool
+    until: datetime | None
 
 
 def limit(settings: NudgeSettings, situation: Situation) -> Limit | None:
@@ -109,12 +116,17 @@ def _for_good(settings: NudgeSettings, situation: Situation) -> Limit | None:
     return Limit.ON_LEAVE if learner.status == "leave" else None
 
 
-def _by_choice(situation: Situation) -> Limit | None:
-    """A resume ends both; a snooze does not end a stop."""
+def chosen(choices: Sequence[NudgeChoice]) -> Chosen:
+    """What holds of choices in the order of choosing. A resume ends both; a snooze does not end a stop."""
     stopped, until = False, None
-    for one in situation.choices:
+    for one in choices:
         stopped = one.choice is Choice.STOP or (stopped and one.choice is not Choice.RESUME)
         until = one.until if one.choice is Choice.SNOOZE else None if one.choice is Choice.RESUME else until
+    return Chosen(stopped, until)
+
+
+def _by_choice(situation: Situation) -> Limit | None:
+    stopped, until = chosen(situation.choices)
     if stopped:
         return Limit.STOPPED
     return Limit.SNOOZED if until is not None and situation.at < until else None

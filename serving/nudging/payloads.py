@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from features.catalogue import Item
 from features.decisions import Decision
-from features.events import Id
-from features.nudges import Arm, Channel, Limit
+from features.events import Id, Instant
+from features.nudges import Arm, Channel, Choice, Limit
 from serving.cards.cards import Format
 from serving.prepared import Prepared
 
@@ -22,6 +22,24 @@ class NudgeIn(BaseModel):
     learner_id: Id = Field(description="The host's id of the learner.")
     channel: Channel = Field(description="Where it would be said. The budget counts all channels together.")
     format: Format | None = Field(None, description="The form of the `card` to answer with; absent: no card.")
+
+
+class NudgeChoiceIn(BaseModel):
+    """What a learner chooses about all nudges to them, on whatever channel."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    choice: Choice = Field(description="`resume` ends a stop and a snooze; a snooze ends no stop.")
+    until: Instant | None = Field(None, description="When a snooze ends: a moment with a zone. Nothing else has one.")
+
+
+class NudgesAnswer(BaseModel):
+    """Whether a learner wants nudges at `at`: `on`, `snoozed` with `until` when, or `stopped` until they resume."""
+
+    learner_id: str
+    at: datetime
+    state: Literal["on", "snoozed", "stopped"]
+    until: datetime | None
 
 
 class NudgeItem(BaseModel):
