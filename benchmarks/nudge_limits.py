@@ -119,6 +119,7 @@ def _settings(rng: random.Random) -> NudgeSettings:
         calendar=_calendar(rng),
         calendars={name: _calendar(rng) for name in ("nights", "office")},
         weekly_budget=rng.choice((1, 2, 3, 3, 5, 10, 0) if rng.random() < 0.2 else (2, 3, 3, 5)),
+        least_hours_between=rng.choice((0, 0.5, 4, 4, 24, 72)),
         holdout=rng.choice((0, 0.05, 0.05, 0.5)),
         holdout_seed=f"seed {rng.random()}",
         floor=rng.choice((0.01, 0.05, 0.1)),

@@ -52,6 +52,9 @@ def forbidden(
         return silent
     if len([moment for moment in said if (at - moment).total_seconds() < 7 * DAY_S]) >= settings.weekly_budget:
         return "weekly_budget"
+    apart = settings.least_hours_between * 3_600
+    if apart > 0 and min((at.timestamp() - moment.timestamp() for moment in said), default=apart) < apart:
+        return "too_soon"
     place = _fnv(str(_fnv(f"{settings.holdout_seed}/{tenant}/{learner.id}"))) % 10_000
     return "holdout" if place < round(settings.holdout * 10_000) else None
 

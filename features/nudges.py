@@ -35,6 +35,7 @@ class Limit(StrEnum):
 
     `unknown_zone`: the learner's time zone has no name that is known, so nobody can tell whether it is night there.
     `unknown_calendar`: their work calendar has none, so nobody can tell whether they work today.
+    `too_soon`: something was said to them a short while ago.
     `history_unavailable`: the store does not answer, so nobody can tell what was said already, or asked for.
     """
 
@@ -43,6 +44,7 @@ class Limit(StrEnum):
     ON_LEAVE = "on_leave"
     ENDED = "ended"
     WEEKLY_BUDGET = "weekly_budget"
+    TOO_SOON = "too_soon"
     SNOOZED = "snoozed"
     STOPPED = "stopped"
     HOLDOUT = "holdout"

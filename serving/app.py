@@ -35,6 +35,7 @@ from serving.feedback import feedback
 from serving.ingest import ingest
 from serving.middleware import CREDENTIAL, TENANT, FrontDoor
 from serving.nudging.answer import nudge
+from serving.nudging.choices import choose, nudges
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
 from serving.progress.answer import progress
@@ -109,6 +110,8 @@ class Pages:
                 Route("/v1/learners/{learner_id:path}/skills", self._skills, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/gaps", self._gaps, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/progress", self._progress, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/nudges", self._nudges, methods=["GET"]),
+                Route("/v1/learners/{learner_id:path}/nudges", self._choose, methods=["PUT"]),
                 Route("/v1/learners/{learner_id:path}/duties", self._duties, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/export", self._export, methods=["GET"]),
                 Route("/v1/learners/{learner_id:path}/merge", self._merge, methods=["POST"]),
@@ -201,6 +204,13 @@ class Pages:
 
     async def _progress(self, request: Request) -> Response:
         return _json(await progress(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request)))
+
+    async def _nudges(self, request: Request) -> Response:
+        return _json(await nudges(self.runtime, TENANT.get(), request.path_params["learner_id"]))
+
+    async def _choose(self, request: Request) -> Response:
+        asks, learner_id = CREDENTIAL.get(), request.path_params["learner_id"]
+        return _json(await choose(self.runtime, asks.tenant, asks.key_id, learner_id, await request.json()))
 
     async def _duties(self, request: Request) -> Response:
         found = await duties.duties(self.runtime, TENANT.get(), request.path_params["learner_id"], _asked(request))

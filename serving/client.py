@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from features.catalogue import CatalogueRow, Learner
 from features.decisions import Decision
-from serving.nudging.payloads import NudgeAnswer, NudgeIn
+from serving.nudging.payloads import NudgeAnswer, NudgeChoiceIn, NudgeIn, NudgesAnswer
 from serving.payloads import (
     MAX_EVENTS,
     AssignmentReport,
@@ -166,6 +166,14 @@ class Client:
         """Whether to say something to a learner now, and what. Sent again after a broken connection it may count twice in
         their budget, and never more than the budget is said."""
         return self._ask("POST", "/v1/nudge", NudgeAnswer, _body(wanted))
+
+    def nudges(self, learner_id: str) -> NudgesAnswer:
+        """Whether a learner wants nudges."""
+        return self._ask("GET", f"/v1/learners/{quote(learner_id, safe='')}/nudges", NudgesAnswer)
+
+    def choose_nudges(self, learner_id: str, given: NudgeChoiceIn) -> NudgesAnswer:
+        """Store that a learner snoozes, stops or resumes nudges; what holds then. Sent again it changes nothing."""
+        return self._ask("PUT", f"/v1/learners/{quote(learner_id, safe='')}/nudges", NudgesAnswer, _body(given))
 
     def token(self, wanted: TokenRequest) -> TokenAnswer:
         """A token for one learner's browser or phone; give it to their page only."""

@@ -72,8 +72,11 @@ def without_owed(candidates: NDArray[np.int32], duties: Sequence[Owed]) -> NDArr
     return candidates[~np.isin(candidates, [one.candidate for one in duties])] if duties else candidates
 
 
-def bar(item: Item, facts: Facts) -> str | None:
-    """The rule that keeps a duty's item from a learner where no bundle knows it: those of `eligible` but for `WAIVED`."""
+def bar(item: Item, facts: Facts, *, waived: Collection[str] | None = None) -> str | None:
+    """The rule that keeps a duty's item from a learner where no bundle knows it: those of `eligible` but for `WAIVED`.
+
+    `waived`: the names of rules that are not asked; None: those of the policy.
+    """
     request, names = facts.request, {item.id, *item.aliases}
     same = set(item.equivalent_to) if _for(item.equivalent_for, facts) else set()
     ended = {name: when for name, when in facts.standing.finished.items() if name in names | same}
@@ -86,9 +89,9 @@ def bar(item: Item, facts: Facts) -> str | None:
         "excluded": not names.isdisjoint(request.exclude),
         "finished": any(facts.at < _holds(item, when) for when in ended.values()),
         "prerequisites": not {*facts.standing.finished, *facts.standing.known}.issuperset(item.prerequisites),
-        **{held.name: bars(held.rule, item) for held in filters(facts.rules) if held.of_request},
+        **{held.name: bars(held.rule, item) for held in filters(facts.rules) if held.of_request or waived is not None},
     }
-    return next((rule for rule, removes in rules.items() if removes), None)
+    return next((rule for rule, removes in rules.items() if removes and rule not in (waived or ())), None)
 
 
 def says(due: Due) -> str:

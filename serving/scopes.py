@@ -21,6 +21,7 @@ FOR_PEOPLE: Final[Set[str]] = frozenset({"/nudges/act"})
 FOR_OPERATORS: Final[Set[str]] = frozenset({"/livez", "/readyz", "/metrics"})
 """How the service is: said also while it turns others away."""
 _BY_METHOD: Final[Mapping[tuple[str, str], Scope]] = {
+    ("PUT", "/v1/learners/{learner_id}/nudges"): Scope.INGEST,  # it stores what somebody chose, as feedback does
     ("DELETE", "/v1/learners/{learner_id}"): Scope.ADMIN,  # to erase a person is more than to send rows
 }
 BY_ROUTE: Final[Mapping[str, Scope]] = {
@@ -36,6 +37,7 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
     "/v1/learners/{learner_id}/skills": Scope.RANK,
     "/v1/learners/{learner_id}/gaps": Scope.RANK,
     "/v1/learners/{learner_id}/progress": Scope.RANK,
+    "/v1/learners/{learner_id}/nudges": Scope.RANK,
     "/v1/learners/{learner_id}/duties": Scope.RANK,
     "/v1/learners/{learner_id}/export": Scope.ADMIN,
     "/v1/learners/{learner_id}/merge": Scope.SYNC,
@@ -55,7 +57,6 @@ BY_ROUTE: Final[Mapping[str, Scope]] = {
 _OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
     ("POST", "/v1/recommendations"): TokenScope.RANK,
     ("POST", "/v1/rank"): TokenScope.RANK,
-    ("POST", "/v1/nudge"): TokenScope.RANK,
     ("GET", "/v1/decisions/{decision_id}"): TokenScope.RANK,
     ("GET", "/v1/decisions/{decision_id}/check"): TokenScope.RANK,
     ("GET", "/v1/slates/{decision_id}"): TokenScope.RANK,
@@ -64,6 +65,8 @@ _OF_TOKENS: Final[Mapping[tuple[str, str], TokenScope]] = {
     ("GET", "/v1/learners/{learner_id}/skills"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/gaps"): TokenScope.RANK,
     ("GET", "/v1/learners/{learner_id}/progress"): TokenScope.RANK,
+    ("GET", "/v1/learners/{learner_id}/nudges"): TokenScope.RANK,
+    ("PUT", "/v1/learners/{learner_id}/nudges"): TokenScope.FEEDBACK,
     ("POST", "/v1/feedback"): TokenScope.FEEDBACK,
 }
 

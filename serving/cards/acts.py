@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.events import Verb
-from features.nudges import Choice, NudgeChoice
+from features.nudges import Choice
 from features.store import TenantSession
 from serving.body import read_form
 from serving.cards.asked import Asked, asked, gone
@@ -24,6 +24,7 @@ from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
 from serving.keys import Credential
+from serving.nudging.choices import choose_now
 from serving.problems import RefusedError, later
 from serving.runtime import SERVICE, Runtime, StoreDownError
 
@@ -113,16 +114,6 @@ async def _stored(runtime: Runtime, one: Asked) -> str:
 
 async def _chosen(runtime: Runtime, one: Asked, choice: Choice, until: datetime | None = None) -> str:
     def stored(session: TenantSession) -> str:
-        # Never before what they chose earlier, whatever the clock says by now: the last choice is the one that holds.
-        at = max([one.at, *(made.occurred_at for made in session.nudge_choices(one.learner_id))])
-        made = NudgeChoice(
-            action_id=one.link.action_id,
-            learner_id=one.learner_id,
-            choice=choice,
-            until=until,
-            occurred_at=at,
-            recorded_at=at,
-        )
-        return session.choose_nudges(made)
+        return choose_now(session, one.learner_id, one.link.action_id, choice, until, one.at)
 
     return await runtime.write(one.link.tenant, stored, by=SERVICE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from features.catalogue import Item, Learner
@@ -44,6 +45,7 @@ class Place(NamedTuple):
         return None if self.signer and self.public_url else NO_LINKS
 
 
+_NONE: Final[Mapping[str, Item]] = MappingProxyType({})
 _MADE_BY: Final[Mapping[Format, Callable[[Message], dict[str, Any]]]] = {
     Format.SLACK: slack,
     Format.TEAMS: teams,
@@ -53,17 +55,29 @@ _MADE_BY: Final[Mapping[Format, Callable[[Message], dict[str, Any]]]] = {
 }
 
 
-def card(form: Format, decision: Decision, stock: Prepared, learner: Learner | None, place: Place) -> dict[str, Any]:
-    """The card of a nudge that says something, for its learner as the catalogue knows them. ValueError: it says nothing."""
-    return _MADE_BY[form](message_of(decision, stock, learner, place))
+def card(
+    form: Format,
+    decision: Decision,
+    stock: Prepared,
+    learner: Learner | None,
+    place: Place,
+    strangers: Mapping[str, Item] = _NONE,
+) -> dict[str, Any]:
+    """The card of a nudge that says something, for its learner as the catalogue knows them. ValueError: it says nothing.
+
+    `strangers`: items that the bundle does not know yet, by id.
+    """
+    return _MADE_BY[form](message_of(decision, stock, learner, place, strangers))
 
 
-def message_of(decision: Decision, stock: Prepared, learner: Learner | None, place: Place) -> Message:
+def message_of(
+    decision: Decision, stock: Prepared, learner: Learner | None, place: Place, strangers: Mapping[str, Item] = _NONE
+) -> Message:
     """What a nudge says, in facts."""
     nudge = decision.nudge
     if nudge is None:
         raise ValueError(f"decision {decision.decision_id!r} is no nudge: it has no card")
-    item = None if nudge.item_id is None else stock.names.get(nudge.item_id)
+    item = None if nudge.item_id is None else stock.names.get(nudge.item_id) or strangers.get(nudge.item_id)
     title = nudge.item_id if item is None else item.title
     known = None if nudge.skill_id is None else stock.bundle.catalogue.skills.get(nudge.skill_id)
     skill = nudge.skill_id if known is None else known.name

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from features.catalogue import Learner
 from features.decisions import Decision
 from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
@@ -25,6 +24,7 @@ from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.pipeline import HISTORY_UNAVAILABLE
 from serving.prepared import Prepared
 from serving.problems import invalid, later
+from serving.rules.language import Rule
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.tracing import TRACE
 
@@ -47,53 +47,64 @@ async def nudge(runtime: Runtime, tenant: str, body: Any) -> NudgeAnswer:
         raise invalid(error) from None
     try:
         stock = runtime.stock(tenant)
-        made, learner = await _decided(runtime, tenant, given, stock)
+        made, known = await _decided(runtime, tenant, given, stock)
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     runtime.metrics.decided(made)
     if (trace := TRACE.get(None)) is not None:
         trace.decided(made, {}, {})
-    answer = NudgeAnswer.of(made, stock)
+    answer = NudgeAnswer.of(made, stock, known.strangers)
     if given.format is None or answer.arm is Arm.NOTHING:
         return answer
     place = Place(runtime.signer, runtime.settings.public_url)
-    return answer.with_card(card(given.format, made, stock, learner, place), place.note)
+    return answer.with_card(card(given.format, made, stock, known.learner, place, known.strangers), place.note)
 
 
-async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> tuple[Decision, Learner | None]:
+async def _decided(runtime: Runtime, tenant: str, given: NudgeIn, stock: Prepared) -> tuple[Decision, Known]:
     policy, now = runtime.policy, runtime.clock()
+    rules = policy.rules_of(tenant)
     try:
         known_by = runtime.clock.known_by
-        read = await runtime.beside(tenant, lambda session: read_known(session, given.learner_id, now, known_by, stock))
+        read = await runtime.beside(tenant, lambda session: read_known(session, given.learner_id, now, known_by, stock, rules))
         found = await runtime.worked_out(len(read.known.given), lambda: options(read.known))
         ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, read.known.at)
         of = given.learner_id, read.known.learner
         treated = runtime.arms.treatment("nudge", tenant, *of, policy, stock)
-        return await _recorded(runtime, treated, read, found, ask), read.known.learner
+        return await _recorded(runtime, treated, read, found, ask), read.known
     except StoreDownError as error:
         _LOG.warning("nothing is said to anybody whose history cannot be read, or budget kept (%s)", said(error))
     ask = Ask(str(uuid.uuid4()), tenant, given.channel, now, now)
     nothing = silent(given.channel, Limit.HISTORY_UNAVAILABLE)
-    made = decision(policy.nudges, Known(stock, given.learner_id, now), ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
+    known = Known(stock, given.learner_id, now)
+    made = decision(policy.nudges, known, ask, nothing, {}, {}, HISTORY_UNAVAILABLE)
     await runtime.record(made)
-    return made, None
+    return made, known
 
 
-def read_known(session: TenantSession, learner_id: str, now: datetime, known_by: datetime, stock: Prepared) -> Read:
-    """What is known of a learner now, what they chose about nudges, and what was said to them lately."""
-    learner, events = session.learner(learner_id, at=known_by), session.history(learner_id, known_by=known_by)
-    at = max(now, *(event.recorded_at for event in events)) if events else now  # never before what it knows
+def read_known(
+    session: TenantSession, learner_id: str, now: datetime, known_by: datetime, stock: Prepared, rules: Sequence[Rule]
+) -> Read:
+    """What is known of a learner now, what they chose about nudges, and what was said to them lately. `rules`: the policy's."""
+    learner, names = session.learner(learner_id, at=known_by), session.names_of(learner_id, at=known_by)
+    events = session.history(learner_id, known_by=known_by, names=names)
+    assigned = session.assigned(learner, names, at=known_by)
+    # Never before what it knows.
+    at = max([now, *(event.recorded_at for event in events), *([assigned.known_at] if assigned.known_at else [])])
+    said = session.nudges(learner_id, since=now - LONG_REST)
     known = Known(
         stock,
         learner_id,
         at,
         learner,
         events,
-        session.duties(learner_id, at=known_by),
-        session.leaves(learner_id, at=known_by),
+        assigned.duties,
+        assigned.leaves,
         session.grants(at=now) if stock.granted else (),
+        assigned.items,
+        rules,
+        [(one.decided_at, one.nudge.item_id) for one in said if one.nudge is not None and one.nudge.item_id is not None],
     )
-    return Read(known, session.nudge_choices(learner_id), session.nudges(learner_id, since=now - LONG_REST))
+    return Read(known, session.nudge_choices(learner_id), said)
 
 
 async def _recorded(runtime: Runtime, treated: Treatment, read: Read, found: Options, ask: Ask) -> Decision:

@@ -1,5 +1,7 @@
 """What a nudge to a learner could be about: options by arm, from what the service knows of them. Pure; no chance, no limits.
 
+What is kept from a learner in rankings is kept from them here: `serving.nudging.may`.
+
 Nothing that an import marked `backfill` brought is a reason to speak: it says what is so, and what happened since must be the
 reason. So an option needs an event that was no backfill, or a duty that would be due without the import as well.
 """
@@ -15,6 +17,7 @@ from features.progress.quests import Step
 from features.progress.streaks import FADING, falling
 from serving.duties import duties_of
 from serving.nudging.known import Known as Known
+from serving.nudging.may import barred, limited
 from serving.payloads import LearnerDuty
 from serving.progress.quests import quests_of
 
@@ -25,6 +28,8 @@ TEACHES: Final = 4.0
 RESTS: Final[Mapping[Arm, timedelta]] = {Arm.DEADLINE: timedelta(days=2)}
 LONG_REST: Final = timedelta(days=28)
 """How long the same is not said again; `RESTS` for arms that differ."""
+_CLOSING: Final = 20
+"""Items that close a gap, among which the first that a limit has room for is spoken of."""
 _USED: Final = frozenset({Verb.APPLIED, Verb.ATTESTED, Verb.ENDORSED, Verb.KNOWN})
 """After these there is nothing to ask of a skill that was just learnt."""
 
@@ -58,13 +63,18 @@ def options(known: Known) -> Options:
     return {arm: each for arm, each in found.items() if each}
 
 
-def fresh(found: Options, said: Sequence[tuple[datetime, Nudge]], at: datetime) -> dict[Arm, Option]:
-    """The best option of each arm that was not said to the learner lately. `said`: when and what."""
-    left = {}
+def fresh(
+    found: Options, said: Sequence[tuple[datetime, Nudge]], at: datetime, rest: timedelta = timedelta()
+) -> dict[Arm, Option]:
+    """The best option of each arm that was not said to the learner lately. `said`: when and what. `rest`: how long no nudge is
+    about an item that one was about, at most `LONG_REST`.
+    """
+    left, resting = {}, {nudge.item_id for moment, nudge in said if moment > at - rest and nudge.item_id is not None}
     for arm, each in found.items():
         late = at - RESTS.get(arm, LONG_REST)
         lately = [nudge for moment, nudge in said if moment > late]
-        option = next((one for one in each if not any(one.said(nudge) for nudge in lately)), None)
+        open_ones = (one for one in each if one.item_id not in resting)
+        option = next((one for one in open_ones if not any(one.said(nudge) for nudge in lately)), None)
         if option is not None:
             left[arm] = option
     return left
@@ -76,12 +86,16 @@ def deadline(known: Known) -> Iterator[Option]:
     without_import = {one.assignment_id for one in _due(known, [event for event in known.given if not event.backfill])}
     due = [one for one in _due(known, known.given) if one.assignment_id in without_import]
     for one in sorted(due, key=lambda duty: (duty.assignment_id not in urgent, duty.due_at)):
+        item = known.item(one.item_id)
+        rule = barred(known, Arm.DEADLINE, one.item_id, owed=one.mandatory or one.urgent)
+        if item is None or rule is not None:
+            continue
         assert one.due_at is not None
         verb = "was due" if one.state == "overdue" else "is due"
         yield Option(
             Arm.DEADLINE,
-            f"{known.title(one.item_id)} {verb} on {known.day(one.due_at)}",
-            item_id=one.item_id,
+            f"{item.title} {verb} on {known.day(one.due_at)}",
+            item_id=item.id,
             assignment_id=one.assignment_id,
             due_at=one.due_at,
         )
@@ -103,7 +117,8 @@ def apply(known: Known) -> Iterator[Option]:
         skills = known.taught_by(item)
         recent = known.at - SOON <= event.occurred_at <= known.at and item.id in known.standing.finished
         things = {item.id, *item.aliases, *(f"skill:{skill}" for skill in skills)}
-        if recent and skills and not any(one.verb in _USED and one.object_id in things for one in known.events[index + 1 :]):
+        used = any(one.verb in _USED and one.object_id in things for one in known.events[index + 1 :])
+        if recent and skills and not used and barred(known, Arm.APPLY, item.id) is None:
             yield Option(
                 Arm.APPLY,
                 f"You finished {item.title} on {known.day(event.occurred_at)}: use it this week, while it is fresh",
@@ -113,7 +128,9 @@ def apply(known: Known) -> Iterator[Option]:
 
 
 def refresh(known: Known) -> Iterator[Option]:
-    """Skills that fall below what is wanted about now, the first to fall first, with what showed them last."""
+    """Skills that fall below what is wanted about now, the first to fall first, with what showed them last where it may be
+    shown to the learner.
+    """
     fading = {skill: falling(why, known.expects.get(skill)) for skill, (_, why) in known.skills.items()}
     soon = [(one.falls, skill, one) for skill, one in fading.items() if one and abs(known.at - one.falls) <= FADING]
     for falls, skill, one in sorted(soon, key=lambda each: each[:2]):
@@ -123,9 +140,13 @@ def refresh(known: Known) -> Iterator[Option]:
         yield Option(
             Arm.REFRESH,
             f"{words}; it {verb} below {one.wanted:.2g} on {known.day(falls)}",
-            item_id=None if item is None else item.id,
+            item_id=None if item is None or _kept_back(known, Arm.REFRESH, item.id) else item.id,
             skill_id=skill,
         )
+
+
+def _kept_back(known: Known, arm: Arm, item_id: str) -> bool:
+    return barred(known, arm, item_id) is not None or limited(known, item_id) is not None
 
 
 def quest(known: Known) -> Iterator[Option]:
@@ -135,11 +156,12 @@ def quest(known: Known) -> Iterator[Option]:
     """
     if not any(event.verb in INTERACTION_VERBS and not event.backfill for event in known.events):
         return
-    for one in quests_of(known, items=1):
-        if one.quest.next is Step.LEARN and one.items:
+    for one in quests_of(known, items=_CLOSING):
+        item = next((item for item in one.items if item.begun or limited(known, item.id) is None), None)
+        if one.quest.next is Step.LEARN and item is not None:
             words = f"Your role expects {known.skill(one.quest.skill)} at level {one.quest.expected:.3g}; your record shows "
-            more = f", and {one.items[0].title} is begun" if one.items[0].begun else ""
-            yield Option(Arm.QUEST, f"{words}{one.present:.2g}{more}", item_id=one.items[0].id, skill_id=one.quest.skill)
+            more = f", and {item.title} is begun" if item.begun else ""
+            yield Option(Arm.QUEST, f"{words}{one.present:.2g}{more}", item_id=item.id, skill_id=one.quest.skill)
 
 
 def teach(known: Known) -> Iterator[Option]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from features.nudges import Arm, Channel, Limit
 from serving.nudging.answer import Read
 from serving.nudging.arms import fresh, options
-from serving.nudging.decide import WORDS, Ask, decide
+from serving.nudging.decide import WORDS, Ask, decide, offerable
 from serving.nudging.policy import ORDER, offered
 from serving.nudging.settings import NudgeSettings
 
@@ -41,7 +41,7 @@ def considered(settings: NudgeSettings, tenant: str, read: Read, now: datetime) 
     """What would be said to a learner at `now`."""
     known, found = read.known, options(read.known)
     past = [(one.decided_at, one.nudge) for one in read.said if one.nudge is not None]
-    left = fresh({arm: each for arm, each in found.items() if arm not in settings.killed_arms}, past, known.at)
+    left = fresh(offerable(settings, found), past, known.at, timedelta(days=settings.item_rest_days))
     ask = Ask("not-decided", tenant, Channel.JSON, now, known.at)
     nudge = decide(settings, known, found, ask, read.choices, read.said).nudge
     withheld = None if nudge is None else nudge.withheld

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from experiments.assignment.units import HOLDOUT
@@ -26,6 +26,7 @@ WORDS: Final[Mapping[Limit, str]] = {
     Limit.NOT_WORKING: "It is no day of work for the learner",
     Limit.QUIET_HOURS: "It is quiet time where the learner is",
     Limit.WEEKLY_BUDGET: "The learner has had all nudges of seven days",
+    Limit.TOO_SOON: "The learner was spoken to a short while ago",
     Limit.HOLDOUT: "The learner is among those who get none, for comparison",
     Limit.HISTORY_UNAVAILABLE: "What was said and chosen before cannot be read at the moment",
 }
@@ -60,7 +61,7 @@ def decide(
     """
     past = [(one.decided_at, one.nudge) for one in said if one.nudge is not None]
     situation = Situation(ask.tenant, known.learner_id, ask.now, known.learner, choices, [moment for moment, _ in past])
-    left = fresh({arm: each for arm, each in found.items() if arm not in settings.killed_arms}, past, ask.at)
+    left = fresh(offerable(settings, found), past, ask.at, timedelta(days=settings.item_rest_days))
     later = replace(situation, at=ask.at)
     withheld = limit(settings, situation) or limit(settings, later)
     if withheld is not None:
@@ -70,6 +71,11 @@ def decide(
         nudge = _drawn(settings, ask, left)
     group = HOLDOUT if held_out(settings, situation) else "nudged"
     return decision(settings, known, ask, nudge, {EXPERIMENT: group, **(arms or {})}, left)
+
+
+def offerable(settings: NudgeSettings, found: Options) -> Options:
+    """The arms that are not switched off."""
+    return {arm: each for arm, each in found.items() if arm not in settings.killed_arms}
 
 
 def silent(channel: Channel, withheld: Limit, when: datetime | None = None) -> Nudge:
@@ -109,6 +115,7 @@ def decision(
         arms=arms,
         randomisation=Randomisation(epsilon=settings.floor, seed=seed_of(ask.decision_id), support=len(nudge.offered)),
         candidates={arm.value: 1 for arm in left},
+        removed={rule: tuple(sorted(names)) for rule, names in sorted(known.removed.items())},
         nudge=nudge,
         events_read=tuple(event.event_id for event in known.given),
         versions={"catalogue": manifest.catalogue_digest[:16]},

@@ -1,7 +1,7 @@
 """What is known of a learner at a moment, read once and worked out where it is needed. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -11,14 +11,23 @@ from features.events import Event
 from features.grants import Grant
 from features.skills import Contribution, SkillState, explain
 from features.xapi.parts import resolved
+from serving.eligibility import Facts
 from serving.nudging.limits import zone_of
+from serving.payloads import Filters
 from serving.prepared import Prepared
+from serving.rules.holding import holding
+from serving.rules.language import Rule
+from serving.rules.limits import Limits
 from serving.standing import Standing, standing
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a learner at a moment. `given`: their events as they came, oldest first."""
+    """What is known of a learner at a moment. `given`: their events as they came, oldest first.
+
+    `items`: those that assignments name and the store knows, by the name in the assignment. `rules`: of the policy.
+    `nudged`: when they were spoken to lately, and about which item.
+    """
 
     stock: Prepared
     learner_id: str
@@ -28,6 +37,9 @@ class Known:
     duties: Sequence[Duty] = ()
     leaves: Sequence[Leave] = ()
     grants: tuple[Grant, ...] = ()
+    items: Mapping[str, Item] = field(default_factory=dict)
+    rules: Sequence[Rule] = ()
+    nudged: Sequence[tuple[datetime, str]] = ()
 
     @cached_property
     def events(self) -> Sequence[Event]:
@@ -58,8 +70,34 @@ class Known:
         row = () if self.learner is None else (self.learner.id, *self.learner.aliases)
         return frozenset({self.learner_id, *row, *(event.learner_id for event in self.given)})
 
+    @cached_property
+    def facts(self) -> Facts:
+        """What eligibility looks at, the rules of the policy that hold now included."""
+        held = holding(self.rules, (), self.learner, self.at)
+        return Facts(self.at, Filters(learner_id=self.learner_id), self.learner, self.standing, self.grants, held)
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """What the limits of the policy still leave room for; None where it has none."""
+        return Limits.of(self.stock, self.facts.rules, self.events, self.at, nudged=self.nudged)
+
+    @cached_property
+    def removed(self) -> dict[str, set[str]]:
+        """The items that nothing was said of because of a rule, by its name: as far as was asked."""
+        return {}
+
+    @cached_property
+    def strangers(self) -> Mapping[str, Item]:
+        """The assigned items that no bundle knows, by id and by the name in the assignment."""
+        named = {**self.items, **{item.id: item for item in self.items.values()}}
+        return {name: item for name, item in named.items() if name not in self.stock.names}
+
+    def item(self, name: str) -> Item | None:
+        """The bundle's item, or the store's where it is assigned and the bundle does not know it yet."""
+        return self.stock.names.get(name) or self.strangers.get(name)
+
     def title(self, item_id: str) -> str:
-        item = self.stock.names.get(item_id)
+        item = self.item(item_id)
         return item_id if item is None else item.title
 
     def skill(self, skill_id: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from heapq import merge
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from experiments.assignment import units
@@ -19,7 +19,7 @@ from serving.nudging.settings import NudgeSettings, WorkCalendar
 WEEK: Final = timedelta(days=7)
 _AHEAD: Final = 60
 """Days for which the next moment is looked for."""
-_ENDING: Final = frozenset({Limit.SNOOZED, Limit.WEEKLY_BUDGET, Limit.NOT_WORKING, Limit.QUIET_HOURS})
+_ENDING: Final = frozenset({Limit.SNOOZED, Limit.WEEKLY_BUDGET, Limit.TOO_SOON, Limit.NOT_WORKING, Limit.QUIET_HOURS})
 """Limits whose end can be told beforehand."""
 
 
@@ -38,6 +38,13 @@ class Situation:
     sent: Sequence[datetime] = ()
 
 
+class Chosen(NamedTuple):
+    """What a learner's choices come to: whether they stopped nudges, and until when they snoozed them."""
+
+    stopped: bool
+    until: datetime | None
+
+
 def limit(settings: NudgeSettings, situation: Situation) -> Limit | None:
     """The first limit that withholds a nudge; None where one may be said.
 
@@ -48,6 +55,7 @@ def limit(settings: NudgeSettings, situation: Situation) -> Limit | None:
         or _by_choice(situation)
         or _by_the_clock(settings, situation)
         or (Limit.WEEKLY_BUDGET if spent(settings, situation) else None)
+        or (Limit.TOO_SOON if too_soon(settings, situation) else None)
         or (Limit.HOLDOUT if held_out(settings, situation) else None)
     )
 
@@ -59,7 +67,7 @@ def next_allowed(settings: NudgeSettings, situation: Situation) -> datetime | No
     """
     if limit(settings, situation) not in _ENDING:
         return None
-    for moment in merge(_openings(settings, situation), _ends(situation)):
+    for moment in merge(_openings(settings, situation), _ends(settings, situation)):
         found = limit(settings, replace(situation, at=moment))
         if found not in _ENDING:
             return moment if found is None else None
@@ -69,6 +77,16 @@ def next_allowed(settings: NudgeSettings, situation: Situation) -> datetime | No
 def spent(settings: NudgeSettings, situation: Situation) -> bool:
     """Whether the budget of the last seven days is used up; what a clock ahead of ours sent counts as well."""
     return sum(moment > situation.at - WEEK for moment in situation.sent) >= settings.weekly_budget
+
+
+def too_soon(settings: NudgeSettings, situation: Situation) -> bool:
+    """Whether the last nudge is not long enough ago; one that a clock ahead of ours sent is not either."""
+    apart = _apart(settings)
+    return bool(apart) and any(moment > situation.at - apart for moment in situation.sent)
+
+
+def _apart(settings: NudgeSettings) -> timedelta:
+    return timedelta(hours=settings.least_hours_between)
 
 
 def held_out(settings: NudgeSettings, situation: Situation) -> bool:
@@ -98,12 +116,17 @@ def _for_good(settings: NudgeSettings, situation: Situation) -> Limit | None:
     return Limit.ON_LEAVE if learner.status == "leave" else None
 
 
-def _by_choice(situation: Situation) -> Limit | None:
-    """A resume ends both; a snooze does not end a stop."""
+def chosen(choices: Sequence[NudgeChoice]) -> Chosen:
+    """What holds of choices in the order of choosing. A resume ends both; a snooze does not end a stop."""
     stopped, until = False, None
-    for one in situation.choices:
+    for one in choices:
         stopped = one.choice is Choice.STOP or (stopped and one.choice is not Choice.RESUME)
         until = one.until if one.choice is Choice.SNOOZE else None if one.choice is Choice.RESUME else until
+    return Chosen(stopped, until)
+
+
+def _by_choice(situation: Situation) -> Limit | None:
+    stopped, until = chosen(situation.choices)
     if stopped:
         return Limit.STOPPED
     return Limit.SNOOZED if until is not None and situation.at < until else None
@@ -143,7 +166,8 @@ def _openings(settings: NudgeSettings, situation: Situation) -> Iterator[datetim
                 yield moment
 
 
-def _ends(situation: Situation) -> list[datetime]:
-    """The moments at which a snooze ends or a nudge leaves the last seven days, in order."""
+def _ends(settings: NudgeSettings, situation: Situation) -> list[datetime]:
+    """The moments at which a snooze ends, a nudge leaves the last seven days or is long enough ago, in order."""
     ends = [one.until for one in situation.choices if one.until is not None]
-    return sorted(moment for moment in (*ends, *(sent + WEEK for sent in situation.sent)) if moment > situation.at)
+    ends += [sent + after for sent in situation.sent for after in (WEEK, _apart(settings))]
+    return sorted(moment for moment in ends if moment > situation.at)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from features.catalogue import Item
 from features.decisions import Decision
-from features.events import Id
-from features.nudges import Arm, Channel, Limit
+from features.events import Id, Instant
+from features.nudges import Arm, Channel, Choice, Limit
 from serving.cards.cards import Format
 from serving.prepared import Prepared
 
@@ -21,6 +22,24 @@ class NudgeIn(BaseModel):
     learner_id: Id = Field(description="The host's id of the learner.")
     channel: Channel = Field(description="Where it would be said. The budget counts all channels together.")
     format: Format | None = Field(None, description="The form of the `card` to answer with; absent: no card.")
+
+
+class NudgeChoiceIn(BaseModel):
+    """What a learner chooses about all nudges to them, on whatever channel."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    choice: Choice = Field(description="`resume` ends a stop and a snooze; a snooze ends no stop.")
+    until: Instant | None = Field(None, description="When a snooze ends: a moment with a zone. Nothing else has one.")
+
+
+class NudgesAnswer(BaseModel):
+    """Whether a learner wants nudges at `at`: `on`, `snoozed` with `until` when, or `stopped` until they resume."""
+
+    learner_id: str
+    at: datetime
+    state: Literal["on", "snoozed", "stopped"]
+    until: datetime | None
 
 
 class NudgeItem(BaseModel):
@@ -73,8 +92,10 @@ class NudgeAnswer(BaseModel):
         return self.model_copy(update={"card": card, "card_note": note})
 
     @classmethod
-    def of(cls, decision: Decision, stock: Prepared) -> "NudgeAnswer":
-        """The part of a decision of kind `nudge` that a host receives, with titles."""
+    def of(cls, decision: Decision, stock: Prepared, strangers: Mapping[str, Item] | None = None) -> "NudgeAnswer":
+        """The part of a decision of kind `nudge` that a host receives, with titles. `strangers`: items that the bundle does
+        not know yet, by id.
+        """
         nudge = decision.nudge
         if nudge is None:
             raise ValueError(f"decision {decision.decision_id!r} is of kind {decision.kind!r}, not a nudge")
@@ -92,15 +113,16 @@ class NudgeAnswer(BaseModel):
             withheld=nudge.withheld,
             next_allowed_at=nudge.next_allowed_at,
             reason=nudge.reason,
-            item=None if nudge.item_id is None else _item(stock, nudge.item_id),
+            item=None
+            if nudge.item_id is None
+            else _item(stock.names.get(nudge.item_id) or (strangers or {}).get(nudge.item_id), nudge.item_id),
             skill=None if nudge.skill_id is None else _skill(stock, nudge.skill_id),
             assignment_id=nudge.assignment_id,
             due_at=nudge.due_at,
         )
 
 
-def _item(stock: Prepared, item_id: str) -> NudgeItem:
-    item = stock.names.get(item_id)
+def _item(item: Item | None, item_id: str) -> NudgeItem:
     if item is None:
         return NudgeItem(item_id=item_id, title=item_id, minutes=None)
     return NudgeItem(item_id=item.id, title=item.title, minutes=None if item.duration_s is None else item.duration_s / 60)

@@ -49,9 +49,10 @@ class WorkCalendar(BaseModel):
 class NudgeSettings(BaseModel):
     """`calendar` holds for whoever names none, `calendars` by the name in a learner's `work_calendar`.
 
-    `weekly_budget`: nudges in seven days, over all channels. `holdout`: the share of learners who never get one, the same for
-    as long as `holdout_seed` stays. `floor`: the least probability of every arm that can come. `killed` silences everybody,
-    `killed_tenants` these, `killed_arms` never come.
+    `weekly_budget`: nudges in seven days, over all channels. `least_hours_between`: from one nudge to the next, over all
+    channels as well. `item_rest_days`: so long no nudge is about an item that one was about, whatever it said of it.
+    `holdout`: the share of learners who never get one, the same for as long as `holdout_seed` stays. `floor`: the least
+    probability of every arm that can come. `killed` silences everybody, `killed_tenants` these, `killed_arms` never come.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,6 +60,8 @@ class NudgeSettings(BaseModel):
     calendar: WorkCalendar = WorkCalendar()
     calendars: Mapping[str, WorkCalendar] = Field(default_factory=dict)
     weekly_budget: Annotated[int, Field(ge=0, le=100)] = 3
+    least_hours_between: Annotated[float, Field(ge=0, le=168)] = 4.0
+    item_rest_days: Annotated[int, Field(ge=0, le=28)] = 0
     holdout: Share = 0.05
     holdout_seed: Annotated[str, Field(min_length=1, max_length=200)] = "nudges"
     floor: Annotated[float, Field(gt=0, le=1 / len(Arm))] = 0.05

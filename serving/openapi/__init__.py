@@ -9,11 +9,11 @@ from pydantic.json_schema import models_json_schema
 
 from features.catalogue import KINDS
 from features.decisions import Decision
-from serving.nudging.payloads import NudgeAnswer, NudgeIn
+from serving.nudging.payloads import NudgeAnswer, NudgeChoiceIn, NudgeIn, NudgesAnswer
 from serving.openapi.actions import of_actions
 from serving.openapi.check import of_check
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
-from serving.openapi.nudge import of_nudge
+from serving.openapi.nudge import of_choices, of_nudge
 from serving.openapi.parts import (
     ERRORS,
     REF,
@@ -125,6 +125,7 @@ def _schemas() -> Document:
             EvidenceIn,
             FeedbackIn,
             NudgeIn,
+            NudgeChoiceIn,
             TokenRequest,
             MergeIn,
             ExplainRequest,
@@ -149,6 +150,7 @@ def _schemas() -> Document:
         LearnerExport,
         AuditAnswer,
         NudgeAnswer,
+        NudgesAnswer,
         TokenAnswer,
         MergeAnswer,
         Decision,
@@ -252,6 +254,7 @@ def _mounted() -> Document:
         "/v1/learners/{learner_id}/skills": of_learner("skills", SKILLS, SkillsQuery, SkillsAnswer),
         "/v1/learners/{learner_id}/gaps": of_learner("gaps", GAPS, GapsQuery, GapsAnswer),
         "/v1/learners/{learner_id}/progress": of_progress(),
+        "/v1/learners/{learner_id}/nudges": of_choices(),
         "/v1/learners/{learner_id}/duties": of_learner("duties", DUTIES, DutiesQuery, DutiesAnswer),
         "/v1/learners/{learner_id}/export": {"get": export()},
         "/v1/learners/{learner_id}/merge": {"post": joined("merge", MERGE)},

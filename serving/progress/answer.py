@@ -1,6 +1,6 @@
 """`GET /v1/learners/{learner_id}/progress`: reads what is known of a learner and of who vouched for them, and works it out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -30,6 +30,7 @@ from serving.progress.payloads import (
     VestedPoints,
 )
 from serving.progress.quests import QuestNow, quests_of
+from serving.rules.language import Rule
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.skills import Asked, check_id, head_of, moment_of, never_heard_of, read_query
 
@@ -45,7 +46,8 @@ async def progress(runtime: Runtime, tenant: str, learner_id: str, asked: Asked)
     policy = runtime.policy
     try:
         stock = runtime.stock(tenant)
-        known, people = await runtime.beside(tenant, lambda session: read(session, learner_id, at, stock))
+        rules = policy.rules_of(tenant)
+        known, people = await runtime.beside(tenant, lambda session: read(session, learner_id, at, stock, rules))
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     if known.learner is None and not known.given:
@@ -53,7 +55,9 @@ async def progress(runtime: Runtime, tenant: str, learner_id: str, asked: Asked)
     return await runtime.worked_out(len(known.given), lambda: progress_of(known, people, policy.progress, policy.nudges))
 
 
-def read(session: TenantSession, learner_id: str, at: datetime, stock: Prepared) -> tuple[Known, People]:
+def read(
+    session: TenantSession, learner_id: str, at: datetime, stock: Prepared, rules: Sequence[Rule] = ()
+) -> tuple[Known, People]:
     """What the store knows at `at` of a learner, and of what passed between them and those who vouched for them."""
     known = Known(
         stock,
@@ -63,6 +67,7 @@ def read(session: TenantSession, learner_id: str, at: datetime, stock: Prepared)
         session.history(learner_id, known_by=at),
         leaves=session.leaves(learner_id, at=at),
         grants=session.grants(at=at) if stock.granted else (),
+        rules=rules,
     )
     return known, people_of(session, known)
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from features.catalogue import Item, ItemType
 from features.progress.quests import Quest, Step, quests
+from serving.eligibility import eligible
 from serving.nudging.known import Known
-from serving.skills import gaps_of, open_to
+from serving.skills import gaps_of
 
 TYPES: Final[Mapping[Step, frozenset[ItemType]]] = {
     Step.ASSESS: frozenset({ItemType.ASSESSMENT}),
@@ -18,6 +19,9 @@ TYPES: Final[Mapping[Step, frozenset[ItemType]]] = {
     Step.TEACH: frozenset({ItemType.PEER_SESSION}),
 }
 """Of which types the items for a step are; what is learned by any."""
+
+
+_BEGUN: Final = frozenset({"in_progress"})
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,11 @@ def quests_of(known: Known, *, items: int) -> list[QuestNow]:
     if not found:
         return []
     begun = sorted(known.standing.in_progress(), key=lambda item: known.standing.taken_up[item], reverse=True)
-    answer = gaps_of(known.stock, known.learner_id, known.learner, known.given, known.at, items, known.grants)
+    of_learner = (known.stock, known.learner_id, known.learner)
+    answer = gaps_of(*of_learner, known.given, known.at, items, known.grants, known.rules)
     closing = {gap.skill: [one.item_id for one in gap.items] for gap in answer.gaps}
-    may = open_to(known.stock, known.learner_id, known.learner, known.standing, known.at, known.grants)
+    may = eligible(known.stock, known.facts, np.arange(len(known.stock), dtype=np.int32))[0]
+    begun = [name for name in begun if _goes_on(known, name)]
     return [_now(known, quest, begun, closing, may, items) for quest in found]
 
 
@@ -61,6 +67,13 @@ def _now(
     names = dict.fromkeys([*going[:1], *others])
     items = tuple(StepItem(name, known.title(name), name in going) for name in [*names][:most])
     return QuestNow(quest, 0.0 if state is None else state[0].level, items)
+
+
+def _goes_on(known: Known, name: str) -> bool:
+    """Whether nothing but that it is begun keeps an item from the learner."""
+    index = known.stock.index.get(name)
+    chosen = np.array([] if index is None else [index], dtype=np.int32)
+    return len(eligible(known.stock, known.facts, chosen, waived=_BEGUN)[0]) > 0
 
 
 def _for_step(known: Known, name: str, quest: Quest) -> bool:

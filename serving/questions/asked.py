@@ -90,9 +90,10 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
     if found.learner is None and not found.history:
         raise never_heard_of(learner_id, at)
     policy, now = runtime.policy, runtime.clock()
+    rules = policy.rules_of(asks.tenant)
 
     def more(session: TenantSession) -> tuple[Read, People]:
-        read = read_known(session, learner_id, now, runtime.clock.known_by, answered.stock)
+        read = read_known(session, learner_id, now, runtime.clock.known_by, answered.stock, rules)
         return read, people_of(session, read.known)
 
     try:
@@ -112,7 +113,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
                 why=answered.explained([why])[0] if why else None,
                 near=answered.explained(near_misses(answered)),
                 skills=skills_of(*of_learner),
-                gaps=gaps_of(*of_learner, grants=found.grants),
+                gaps=gaps_of(*of_learner, grants=found.grants, rules=rules),
                 nudge=considered(treated.policy.nudges, asks.tenant, read, now),
                 progress=progress_of(read.known, people, policy.progress, policy.nudges),
             )

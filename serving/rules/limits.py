@@ -21,19 +21,32 @@ class Limits:
     """
 
     def __init__(
-        self, stock: Prepared, limits: Sequence[tuple[str, LimitRule]], history: Sequence[Event], at: datetime
+        self, stock: Prepared, limits: Sequence[tuple[str, LimitRule]], before: Sequence[tuple[datetime, str]], at: datetime
     ) -> None:
         self.names = tuple(name for name, _ in limits)
         self.rule: NDArray[np.int16] = np.full(len(stock), -1, dtype=np.int16)
         self._counts = [_Count(stock, limit) for _, limit in limits]
         for number, one in enumerate(self._counts):
-            self._count(number, one.shown(history, at))
+            self._count(number, one.shown(before, at))
 
     @classmethod
-    def of(cls, stock: Prepared, rules: Iterable[Held], history: Sequence[Event], at: datetime) -> "Limits | None":
-        """None where no rule limits anything. `history`: the learner's events, of which a window counts `shown`."""
+    def of(
+        cls,
+        stock: Prepared,
+        rules: Iterable[Held],
+        history: Sequence[Event],
+        at: datetime,
+        *,
+        nudged: Sequence[tuple[datetime, str]] = (),
+    ) -> "Limits | None":
+        """None where no rule limits anything. A window counts what was put before the learner: `shown` of `history`, their
+        events, and `nudged`: when something was said to them about which item.
+        """
         own = [(held.name, held.rule) for held in rules if isinstance(held.rule, LimitRule)]
-        return cls(stock, own, history, at) if own else None
+        if not own:
+            return None
+        shown = [(event.occurred_at, event.object_id) for event in history if event.verb is Verb.SHOWN]
+        return cls(stock, own, [*shown, *nudged], at)
 
     def place(self, item: int) -> None:
         """Count an item of the slate, by its index."""
@@ -54,12 +67,12 @@ class _Count:
         self._counted: Mask = np.zeros(len(stock), dtype=bool)
         self._groups: Counter[str] = Counter()
 
-    def shown(self, history: Sequence[Event], at: datetime) -> list[int]:
-        """The items that the learner was shown in the days of a window, by index; none without one."""
+    def shown(self, before: Sequence[tuple[datetime, str]], at: datetime) -> list[int]:
+        """The items that were put before the learner in the days of a window, by index; none without one."""
         if self._limit.days is None:
             return []
         since, index = at - timedelta(days=self._limit.days), self._stock.index
-        names = (event.object_id for event in history if event.verb is Verb.SHOWN and event.occurred_at > since)
+        names = (name for moment, name in before if moment > since)
         return list(dict.fromkeys(index[name] for name in names if name in index))
 
     def count(self, items: Sequence[int]) -> list[NDArray[np.int64]]:

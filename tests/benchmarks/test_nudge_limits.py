@@ -24,7 +24,8 @@ def test_no_limit_is_crossed_in_a_few_lives() -> None:
     assert crossed(10) == 0
 
 
-def test_a_limit_that_does_not_hold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("broken", [Limit.QUIET_HOURS, Limit.TOO_SOON])
+def test_a_limit_that_does_not_hold_is_told(monkeypatch: pytest.MonkeyPatch, broken: Limit) -> None:
     first = decide.limit
-    monkeypatch.setattr(decide, "limit", lambda *given: found if (found := first(*given)) != Limit.QUIET_HOURS else None)
+    monkeypatch.setattr(decide, "limit", lambda *given: found if (found := first(*given)) != broken else None)
     assert crossed(10) > 0

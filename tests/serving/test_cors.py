@@ -16,7 +16,7 @@ PAGE, EVIL = "https://lms.example", "https://evil.example"
 TOKEN_PATHS = [
     "/v1/recommendations",
     "/v1/rank",
-    "/v1/nudge",
+    "/v1/learners/ana/nudges",
     "/v1/feedback",
     "/v1/learners/ana/skills",
     "/v1/learners/ana/gaps",
@@ -41,7 +41,7 @@ def cors(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", TOKEN_PATHS)
 def test_a_browser_that_asks_before_is_answered_without_a_key(crossing: TestClient, path: str) -> None:
-    method = "GET" if "learners" in path else "POST"
+    method = "GET, PUT" if path.endswith("/nudges") else "GET" if "learners" in path else "POST"
     answer = crossing.options(path, headers=preflight(PAGE))
     assert (answer.status_code, answer.content, answer.headers["vary"]) == (204, b"", "Origin")
     assert cors(dict(answer.headers)) == {
@@ -62,7 +62,7 @@ def test_no_other_origin_is_let_in(crossing: TestClient, path: str, origin: str)
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/events", "/v1/tokens", "/v1/items", "/v1/audit", "/v1/learners/ana", "/xapi/statements", "/x"]
+    "path", ["/v1/events", "/v1/nudge", "/v1/tokens", "/v1/items", "/v1/audit", "/v1/learners/ana", "/xapi/statements", "/x"]
 )
 def test_no_other_route_takes_part(crossing: TestClient, path: str) -> None:
     answer = crossing.options(path, headers=preflight(PAGE))

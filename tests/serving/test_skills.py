@@ -15,7 +15,9 @@ from features.events import Result, Verb
 from features.proposals import Proposal
 from features.store import EventStore
 from serving import service
+from serving.policy import Policy
 from serving.prepared import Prepared
+from serving.rules.language import ExcludeRule, Match
 from serving.runtime import LONG, Runtime
 from serving.settings import Settings
 from serving.skills import gaps_of, skills_of
@@ -243,6 +245,17 @@ def test_a_proposed_skill_counts_for_less_and_is_marked(proposing: Path) -> None
     gaps = gaps_of(stock, "ana", _ana(), [], NOW).gaps
     assert [(item.item_id, item.closes, item.proposed) for item in gaps[0].items] == [("calm", 3.0, None), ("safe", 2.0, 0.6)]
     assert [item.item_id for item in gaps[1].items] == ["data"]  # calm has skills of its own: nothing is proposed for it
+
+
+def test_what_a_rule_of_the_policy_leaves_out_closes_no_gap(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closing() -> list[str]:
+        found = client.get("/v1/learners/ana/gaps").json()["gaps"]
+        return [item["item_id"] for gap in found for item in gap["items"]]
+
+    assert closing() == ["calm", "data"]
+    rule = ExcludeRule(id="r", kind="exclude", match=Match(items=("calm",)))
+    monkeypatch.setattr(Runtime, "policy", Policy(rules=(rule,)))
+    assert closing() == ["data"]
 
 
 def _ana() -> Any:

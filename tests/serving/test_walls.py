@@ -94,6 +94,10 @@ def _matrix() -> dict[tuple[str, str], list[Ask]]:
         ("GET", "/v1/learners/{learner_id}/skills"): for_each(LEARNERS, "GET", end="/skills"),
         ("GET", "/v1/learners/{learner_id}/gaps"): for_each(LEARNERS, "GET", end="/gaps"),
         ("GET", "/v1/learners/{learner_id}/progress"): for_each(LEARNERS, "GET", end="/progress"),
+        ("GET", "/v1/learners/{learner_id}/nudges"): for_each(LEARNERS, "GET", end="/nudges"),
+        ("PUT", "/v1/learners/{learner_id}/nudges"): [
+            Ask("PUT", at(name, end="/nudges"), {"choice": choice}) for name in LEARNERS for choice in ("stop", "resume")
+        ],
         ("GET", "/v1/learners/{learner_id}/duties"): for_each(LEARNERS, "GET", end="/duties"),
         ("GET", "/v1/assignments/{assignment_id}/report"): for_each(
             IDS["assignments"], "GET", under="assignments", end="/report"

@@ -210,7 +210,7 @@ class World:
     def _number(self, first: int) -> None:
         """Ids of decisions are numbers from here on, so that both worlds toss the same coins."""
         numbers = count(first)
-        for place in ("runtime", "nudging.answer"):
+        for place in ("runtime", "nudging.answer", "nudging.choices"):
             self._patch.setattr(f"serving.{place}.uuid", SimpleNamespace(uuid4=lambda: UUID(int=next(numbers))))
 
     def rows(self, tenant: str, *, numbered: bool = True) -> dict[str, list[tuple[Any, ...]]]:

@@ -77,6 +77,10 @@ AFTER: dict[str, tuple[Callable[[TenantSession, Clock, Path], object], str]] = {
     "killed": (lambda rows, clock, policy: policy.write_text(POLICY + 'killed_arms = ["deadline"]\n'), "killed"),
     "done": (lambda rows, clock, policy: rows.append([event("ana", Verb.COMPLETED, "safe", at=NOW)]), "settled"),
     "no duty": (lambda rows, clock, policy: rows.retire("assignment", ["duty"], at=NOW), "settled"),
+    "for others": (
+        lambda rows, clock, policy: rows.put([Item(id="safe", title="Fire safety", audiences=("leaders",))], at=NOW),
+        "other_audience",
+    ),
     "retired": (lambda rows, clock, policy: rows.retire("item", ["safe"], at=NOW), "not_available"),
 }
 
@@ -89,6 +93,33 @@ def test_what_happens_in_between_withdraws_it_by_name(
     happens, name = AFTER[what]
     happens(store.tenant(TENANT), clock, policy)
     assert checked(client, answer)["withdrawn"] == name
+
+
+RULE = '[[rules]]\nid = "no-safe"\nkind = "exclude"\nmatch = {{ items = ["{}"] }}\n'
+
+
+def test_a_rule_of_the_policy_that_came_since_withdraws_it_by_name(client: TestClient, store: EventStore, policy: Path) -> None:
+    store.tenant(TENANT).put([DUTY.model_copy(update={"mandatory": False})], at=NOW)
+    nudge, ranking = nudged(client), client.post("/v1/recommendations", json={"learner_id": "ana"}).json()
+    policy.write_text(RULE.format("safe") + POLICY)
+    assert checked(client, nudge)["withdrawn"] == "rule:no-safe"
+    kept = {one["item_id"]: one["withdrawn"] for one in checked(client, ranking)["items"]}
+    assert (kept["safe"], kept["calm"]) == ("rule:no-safe", None)
+
+
+def test_no_rule_withdraws_what_is_mandatory_or_what_no_bundle_knows_by_a_rule(
+    client: TestClient, store: EventStore, policy: Path
+) -> None:
+    push = Item(id="push", title="New protocol")
+    store.tenant(TENANT).put([push, DUTY.model_copy(update={"id": "p", "item_id": "push"})], at=NOW)
+    nudge, ranking = nudged(client), client.post("/v1/recommendations", json={"learner_id": "ana"}).json()
+    policy.write_text(RULE.format("safe") + RULE.format("push").replace("no-safe", "no-push") + POLICY)
+    assert checked(client, nudge)["withdrawn"] is None
+    kept = {one["item_id"]: one["withdrawn"] for one in checked(client, ranking)["items"]}
+    assert (kept["safe"], kept["push"]) == (None, None)
+    store.tenant(TENANT).put([push.model_copy(update={"audiences": ("leaders",)})], at=NOW)
+    kept = {one["item_id"]: one["withdrawn"] for one in checked(client, ranking)["items"]}
+    assert (kept["safe"], kept["push"]) == (None, "other_audience")
 
 
 def test_what_stayed_silent_is_nothing_to_send(client: TestClient) -> None:

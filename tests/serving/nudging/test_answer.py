@@ -10,7 +10,7 @@ import pytest
 from acme import KEY, LEARNERS, NOW, TENANT, event
 from starlette.testclient import TestClient
 
-from features.catalogue import Assignment, Learner
+from features.catalogue import Assignment, Item, Learner
 from features.decisions import Decision
 from features.events import Verb
 from features.nudges import Arm, Channel, Choice, Limit, NudgeChoice
@@ -27,6 +27,7 @@ ASKED = {"learner_id": "ana", "channel": "slack"}
 DUTY = Assignment(id="duty", item_id="safe", learner_id="ana", due_at=NOW + 3 * DAY)
 SURE = "[nudges]\nholdout = 0\nfloor = 0.000001\n"
 """A policy that leaves next to nothing to chance."""
+AT_ONCE = SURE + "least_hours_between = 0\n"
 
 
 @pytest.fixture
@@ -83,10 +84,38 @@ def test_a_deadline_is_said_with_what_a_card_needs_and_recorded(serving: Callabl
     assert said(client)["arm"] == "nothing"  # it was said just now
 
 
+def test_an_item_that_no_bundle_knows_has_its_title_in_answer_and_card(
+    serving: Callable[..., TestClient], store: EventStore
+) -> None:
+    push = Item(id="push", title="New protocol", duration_s=300)
+    store.tenant(TENANT).put([push, DUTY.model_copy(update={"item_id": "push"})], at=NOW - DAY)
+    answer = said(serving(), format="plain")
+    assert answer["item"] == {"item_id": "push", "title": "New protocol", "minutes": 5.0}
+    assert answer["card"]["headline"] == "To do: New protocol"
+
+
+def test_what_the_catalogue_does_not_have_is_not_spoken_of(serving: Callable[..., TestClient], store: EventStore) -> None:
+    store.tenant(TENANT).put([DUTY.model_copy(update={"item_id": "NOITEM"})], at=NOW - DAY)
+    answer = said(serving())
+    assert answer["arm"] == "nothing"
+    assert stored(store, answer).removed == {"unknown_item": ("NOITEM",)}
+
+
+def test_a_rule_in_the_policys_file_holds_for_nudges(
+    serving: Callable[..., TestClient], store: EventStore, tmp_path: Path
+) -> None:
+    store.tenant(TENANT).put([DUTY.model_copy(update={"mandatory": False})], at=NOW - DAY)
+    rule = '[[rules]]\nid = "no-safe"\nkind = "exclude"\nmatch = { items = ["safe"] }\n'
+    client = serving(rule + SURE)
+    assert said(client)["arm"] == "nothing"
+    (tmp_path / "policy.toml").write_text(SURE)
+    assert said(client)["arm"] == "deadline"
+
+
 def test_the_budget_of_the_week_is_over_all_channels(serving: Callable[..., TestClient], store: EventStore) -> None:
     duties = [Assignment(id=f"d{n}", item_id="safe", learner_id="ana", due_at=NOW + DAY * (n + 1)) for n in range(6)]
     store.tenant(TENANT).put(duties, at=NOW - DAY)
-    client = serving()
+    client = serving(AT_ONCE)
     answers = [said(client, channel=channel) for channel in ("slack", "teams", "email", "push", "json")]
     assert [one["arm"] for one in answers] == ["deadline"] * 3 + ["nothing"] * 2
     assert [one["withheld"] for one in answers] == [None] * 3 + ["weekly_budget"] * 2
@@ -97,13 +126,44 @@ def test_the_budget_of_the_week_is_over_all_channels(serving: Callable[..., Test
 def test_requests_that_come_at_once_do_not_cross_the_budget(serving: Callable[..., TestClient], store: EventStore) -> None:
     duties = [Assignment(id=f"d{n}", item_id="safe", learner_id="ana", due_at=NOW + DAY) for n in range(12)]
     store.tenant(TENANT).put(duties, at=NOW - DAY)
-    client = serving()
+    client = serving(AT_ONCE)
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: said(client), range(12)))
     spoke = [one for one in answers if one["arm"] != "nothing"]
     assert len(spoke) == 3
     assert len({one["assignment_id"] for one in spoke}) == 3
     assert len(store.tenant(TENANT).nudges("ana", since=NOW - DAY)) == 3
+
+
+def test_of_many_requests_at_once_one_speaks_and_the_next_hours_later(
+    serving: Callable[..., TestClient], store: EventStore
+) -> None:
+    duties = [Assignment(id=f"d{n}", item_id="safe", learner_id="ana", due_at=NOW + DAY) for n in range(16)]
+    store.tenant(TENANT).put(duties, at=NOW - DAY)
+    now = [NOW]
+    client = serving(now=lambda: now[0])
+    channels = [channel.value for channel in Channel] * 4
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda channel: said(client, channel=channel), channels[:16]))
+    assert [one["arm"] for one in answers].count("deadline") == 1
+    silent = [one for one in answers if one["arm"] == "nothing"]
+    assert {(one["withheld"], one["next_allowed_at"]) for one in silent} == {("too_soon", "2026-06-01T16:00:00Z")}
+    now[0] = NOW + DAY / 6 - timedelta(microseconds=1)
+    assert said(client)["withheld"] == "too_soon"
+    now[0] = NOW + DAY / 6
+    assert said(client)["arm"] == "deadline"
+
+
+def test_an_item_rests_for_as_long_as_the_policy_says(serving: Callable[..., TestClient], store: EventStore) -> None:
+    duties = [Assignment(id=name, item_id="safe", learner_id="ana", due_at=NOW + DAY) for name in ("d1", "d2")]
+    store.tenant(TENANT).put(duties, at=NOW - DAY)
+    now = [NOW]
+    client = serving(AT_ONCE + "item_rest_days = 3\n", lambda: now[0])
+    assert said(client)["arm"] == "deadline"
+    now[0] = NOW + 2 * DAY
+    assert (said(client)["arm"], said(client)["withheld"]) == ("nothing", None)
+    now[0] = NOW + 3 * DAY
+    assert said(client)["arm"] == "deadline"
 
 
 def test_a_choice_holds_from_the_next_request_on(serving: Callable[..., TestClient], store: EventStore) -> None:

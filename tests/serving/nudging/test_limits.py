@@ -75,6 +75,21 @@ def test_who_left_or_is_away_is_not_spoken_to() -> None:
     assert said(spells=(Spell(since=NOON - DAY, until=NOON), Spell(since=NOON))) is None
 
 
+def test_hours_lie_between_one_nudge_and_the_next() -> None:
+    def said(ago: timedelta, hours: float = 4) -> Limit | None:
+        return limit(OPEN.model_copy(update={"least_hours_between": hours}), situation(sent=[NOON - 9 * HOUR, NOON - ago]))
+
+    second = timedelta(seconds=1)
+    assert [said(ago) for ago in (4 * HOUR, 4 * HOUR - second, -second)] == [None, Limit.TOO_SOON, Limit.TOO_SOON]
+    assert [said(timedelta(), hours) for hours in (0, 0.5)] == [None, Limit.TOO_SOON]
+    assert NudgeSettings().least_hours_between == 4
+    assert next_allowed(OPEN, situation(sent=[NOON - 3 * HOUR])) == NOON + HOUR
+    evening = situation(NOON + 5 * HOUR, sent=[NOON + 5 * HOUR])  # at five; at nine it is quiet
+    assert next_allowed(OPEN, evening) == at("2026-06-04T06:00Z")
+    full = situation(sent=[NOON - DAY, NOON - DAY, NOON])
+    assert limit(OPEN, full) == Limit.WEEKLY_BUDGET
+
+
 def test_the_budget_counts_the_last_seven_days() -> None:
     sent = [NOON - 7 * DAY, NOON - 6 * DAY, NOON - DAY]
     assert limit(OPEN, situation(sent=sent)) is None
