@@ -5,6 +5,7 @@ from typing import Final
 import ibis
 from ibis.expr.types import Table
 
+from experiments.metrics.members import belonged
 from experiments.metrics.source import Source
 from experiments.metrics.within import first, within
 from features.events import SKILL_PREFIX, Evidence, Verb
@@ -47,20 +48,11 @@ def applied(source: Source, people: Table) -> Table:
 
 def closed(source: Source, people: Table) -> Table:
     """1 when a skill first comes up to what the role at the exposure expects, where it was below until then."""
-    wanted = roles(source, people).join(source.expected.select("role_id", "skill", wanted="level"), "role_id")
+    wanted = belonged(source, people, "role_id").join(source.expected.select("role_id", "skill", wanted="level"), "role_id")
     found = evidence(source).join(wanted, ["learner", "skill"])
     enough = found.filter(found.level >= found.wanted, found["at"] < found.until)
     reached = enough.group_by("learner", "skill", "since").agg(at=enough["at"].min())
     return first(reached.filter(reached["at"] >= reached.since), "learner", "skill")
-
-
-def roles(source: Source, people: Table) -> Table:
-    """(learner, since, until, role_id): the role that each person had at `since`, or the first one known after."""
-    of = source.memberships.filter(source.memberships.role_id.notnull())
-    both = people.join(of.select("learner", "role_id", "valid_from", "valid_to"), "learner")
-    held = both.filter(both.valid_to.isnull() | (both.valid_to > both.since))
-    place = ibis.row_number().over(group_by=held.learner, order_by=held.valid_from)
-    return held.mutate(place=place).filter(ibis._.place == 0).select("learner", "since", "until", "role_id")
 
 
 def _skills(source: Source, people: Table, verbs: tuple[str, ...]) -> Table:
