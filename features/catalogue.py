@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from features.events import Id, Instant, Tenant
+from features.pieces import in_pieces
 
 Level = Annotated[float, Field(ge=0, le=5)]
 """A skill level from 0 (nothing known) to 5 (expert)."""
@@ -165,7 +166,7 @@ class Catalogue:
         """SHA-256 over all rows, sorted by kind and id."""
         found = hashlib.sha256()
         for rows in (self.items, self.skills, self.roles):
-            for key in sorted(rows):
+            for key in in_pieces(sorted(rows)):
                 found.update(canonical_json(rows[key]).encode())
         return found.hexdigest()
 

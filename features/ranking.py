@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Catalogue, Role
+from features.pieces import in_pieces
 from features.skills import LEAST_GAP, SkillState
 from features.vocabulary import Vocabulary
 
@@ -51,7 +52,7 @@ class ItemTable:
         levels = np.zeros((len(rows), len(skills)), dtype=np.float32)
         since = np.full(len(rows), np.nan)
         minutes = np.full(len(rows), np.nan, dtype=np.float32)
-        for position, row in enumerate(rows):
+        for position, row in enumerate(in_pieces(rows, every=100)):
             if row is None:
                 continue
             for skill, level in row.skills.items():

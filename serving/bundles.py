@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from features.interactions import Histories
+from features.pieces import Rest, between, resting
 from serving.prepared import Prepared, prepare
 from serving.rules.matching import labels
 from training.bundle import CHALLENGER, CHAMPION, BundleError, bundle_folder, load_bundle, read_pointer
@@ -38,11 +39,19 @@ class Bundles:
     """The current bundle of each tenant under `folder`. A bundle that cannot be loaded is refused and the old one stays.
 
     A refused one is tried again every `AGAIN_S` seconds. Where none serves yet (a start), the pointer's previous bundle is
-    loaded in its place. `wanted`: the bundles of a tenant that arms of experiments want, whichever serves.
+    loaded in its place. `wanted`: the bundles of a tenant that arms of experiments want, whichever serves. `rest` is called
+    between the pieces of loading; `first` ranks once with a bundle before it serves.
     """
 
-    def __init__(self, folder: Path, wanted: Callable[[str], Collection[str]] = lambda tenant: ()) -> None:
-        self._folder, self._wanted = folder, wanted
+    def __init__(
+        self,
+        folder: Path,
+        wanted: Callable[[str], Collection[str]] = lambda tenant: (),
+        *,
+        rest: Rest = lambda: None,
+        first: Callable[[Prepared], object] = lambda stock: None,
+    ) -> None:
+        self._folder, self._wanted, self._rest, self._first = folder, wanted, rest, first
         self._beside: dict[tuple[str, str], Prepared | None] = {}
         self._served: dict[str, Served] = {}
         self._challengers: dict[str, Prepared] = {}
@@ -185,10 +194,20 @@ class Bundles:
             _LOG.info("tenant %s is served by bundle %s", tenant, name)
 
     def _ready(self, tenant: str, name: str) -> Prepared:
-        stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
-        if stock.bundle.manifest.tenant != tenant:
-            raise BundleError(f"{self._folder / tenant}: bundle {name} belongs to another tenant")
-        return stock
+        with resting(self._rest):
+            stock = _warm(prepare(load_bundle(bundle_folder(self._folder, tenant, name))))
+            if stock.bundle.manifest.tenant != tenant:
+                raise BundleError(f"{self._folder / tenant}: bundle {name} belongs to another tenant")
+            self._rank_once(stock)
+            return stock
+
+    def _rank_once(self, stock: Prepared) -> None:
+        """What a first ranking makes for those after it is made before anybody waits for it."""
+        between()
+        try:
+            self._first(stock)
+        except Exception as error:  # what the model can do was seen; a ranking that fails is answered by popularity
+            _LOG.warning("bundle %s: the first ranking by it failed: %s", stock.bundle.name, error)
 
     def _serve_previous(self, tenant: str, name: str) -> None:
         """After a start: the bundle before the refused one is better than none."""
@@ -228,7 +247,14 @@ def _warm(stock: Prepared) -> Prepared:
     What rules look at is made ready too: a request that brings some may come at any time.
     """
     labels(stock)
-    scores = stock.bundle.model.score(Histories.of([[], [0] if len(stock) else []], len(stock)))
-    if scores.shape != (2, len(stock)) or not np.isfinite(scores).any():
+    able = [_scores(stock, history) for history in ([], [0] if len(stock) else [])]  # both, for each reads other arrays
+    if not any(able):
         raise BundleError(f"bundle {stock.bundle.name}: its model scores nothing")
     return stock
+
+
+def _scores(stock: Prepared, history: list[int]) -> bool:
+    """Whether a model can score with a history. One alone takes the way that a request takes."""
+    between()
+    scores = stock.bundle.model.score(Histories.of([history], len(stock)))
+    return scores.shape == (1, len(stock)) and bool(np.isfinite(scores).any())

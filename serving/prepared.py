@@ -10,6 +10,7 @@ from scipy import sparse
 
 from features.catalogue import Item
 from features.grants import Grant
+from features.pieces import between, in_pieces
 from features.proposals import Proposal, Proposals, usable
 from features.ranking import ItemTable
 from serving.contents import contents_of
@@ -20,6 +21,8 @@ from training.models.linear import FittedLinear
 from training.models.ranker import FittedRanker
 
 Mask = NDArray[np.bool_]
+_SOME = 500
+"""Rows of the catalogue that are looked at in a millisecond."""
 Equivalent = tuple[str, tuple[str, ...]]
 """An item's id, and the audiences for which it is the same as another; none: for all."""
 
@@ -132,16 +135,16 @@ def primary_language(tag: str) -> str:
 def prepare(bundle: Bundle) -> Prepared:
     """Everything about a bundle's catalogue that a request would otherwise compute again."""
     vocabulary, catalogue = bundle.vocabulary, bundle.catalogue
-    rows = [catalogue.items.get(item_id) for item_id in vocabulary.ids]
+    rows = [catalogue.items.get(item_id) for item_id in in_pieces(vocabulary.ids, every=_SOME)]
     names = {alias: item for item in catalogue.items.values() for alias in item.aliases} | dict(catalogue.items)
     proposals = usable(bundle.proposals, catalogue)
     popularity = np.asarray(bundle.population.get("popularity", np.zeros(len(rows), dtype=np.float32)))
     audiences, unrestricted = _by_name(rows, lambda item: item.audiences)
     languages, any_language = _by_name(rows, lambda item: tuple(map(primary_language, item.languages)))
     types, _ = _by_name(rows, lambda item: (item.type,))
-    index = {name: vocabulary.index(item.id) for name, item in names.items() if item.id in vocabulary}
+    index = {name: vocabulary.index(item.id) for name, item in in_pieces(names.items(), every=_SOME) if item.id in vocabulary}
     return Prepared(
-        bundle=replace(bundle, model=_served(bundle.model), proposals=proposals),
+        bundle=replace(bundle, model=_dense(bundle.model), proposals=proposals),
         names=names,
         index=index,
         id_array=np.array(vocabulary.ids, dtype=object),
@@ -159,12 +162,6 @@ def prepare(bundle: Bundle) -> Prepared:
         equivalents=_equivalents(catalogue.items.values()),
         proposed=_proposed(proposals, index),
     )
-
-
-def _served(model: Fitted) -> Fitted:
-    """The same model over plain views of its memory-mapped arrays, which numpy handles much faster than its memmap type."""
-    views = {name: np.asarray(array) for name, array in model.arrays().items()}
-    return _dense(type(model).from_arrays(views, model.params()))
 
 
 def _dense(model: Fitted) -> Fitted:
@@ -186,22 +183,34 @@ def _dense_parts(blend: FittedBlend) -> FittedBlend:
 
 def _by_name(rows: list[Item | None], of: Callable[[Item], tuple[str, ...]]) -> tuple[dict[str, Mask], Mask]:
     """bool[m] per name, and the items that name none."""
-    named = [() if row is None else of(row) for row in rows]
-    masks = {name: np.array([name in one for one in named], dtype=bool) for name in sorted({n for one in named for n in one})}
-    return masks, np.array([not one for one in named], dtype=bool)
+    found: dict[str, list[int]] = {}
+    none = np.ones(len(rows), dtype=bool)
+    for index, row in enumerate(in_pieces(rows, every=_SOME)):
+        for name in () if row is None else of(row):
+            found.setdefault(name, []).append(index)
+            none[index] = False
+    return {name: _mask(found[name], len(rows)) for name in in_pieces(sorted(found))}, none
+
+
+def _mask(indices: list[int], length: int) -> Mask:
+    found = np.zeros(length, dtype=bool)
+    found[indices] = True
+    return found
 
 
 def _seconds(rows: list[Item | None], of: Callable[[Item], object], missing: float) -> NDArray[np.float64]:
-    found = [None if row is None else of(row) for row in rows]
+    found = [None if row is None else of(row) for row in in_pieces(rows, every=_SOME)]
     return np.array([missing if at is None else at.timestamp() for at in found], dtype=np.float64)  # type: ignore[attr-defined]
 
 
 def _requires(rows: list[Item | None], index: Mapping[str, int]) -> NDArray[np.int64]:
+    between()
     pairs = [(at, index.get(one, -1)) for at, row in enumerate(rows) if row is not None for one in row.prerequisites]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _replaced(rows: list[Item | None], index: Callable[[str], int]) -> NDArray[np.int64]:
+    between()
     pairs = [(index(row.replaces), new) for new, row in enumerate(rows) if row is not None and row.replaces is not None]
     return np.array([pair for pair in pairs if pair[0] >= 0], dtype=np.int64).reshape(-1, 2)
 
@@ -209,7 +218,7 @@ def _replaced(rows: list[Item | None], index: Callable[[str], int]) -> NDArray[n
 def _equivalents(items: Iterable[Item]) -> dict[str, frozenset[Equivalent]]:
     """Both ways: whoever finished one has finished the other."""
     found: dict[str, set[Equivalent]] = {}
-    for item in items:
+    for item in in_pieces(items, every=_SOME):
         for other in item.equivalent_to:
             found.setdefault(item.id, set()).add((other, item.equivalent_for))
             found.setdefault(other, set()).add((item.id, item.equivalent_for))
@@ -218,7 +227,7 @@ def _equivalents(items: Iterable[Item]) -> dict[str, frozenset[Equivalent]]:
 
 def _proposed(proposals: Proposals, index: Mapping[str, int]) -> dict[str, tuple[tuple[int, Proposal], ...]]:
     found: dict[str, list[tuple[int, Proposal]]] = {}
-    for item, own in proposals.items():
+    for item, own in in_pieces(proposals.items(), every=_SOME):
         for skill, proposal in own.items():
             if item in index:
                 found.setdefault(skill, []).append((index[item], proposal))

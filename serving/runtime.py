@@ -50,6 +50,7 @@ from serving.prepared import Prepared
 from serving.rates import Rates
 from serving.settings import Settings
 from serving.shadow import Shadow
+from serving.spare import Spare
 from serving.storage import Storage
 from serving.strangers import Strangers
 from serving.tracing import TRACE, Tracing, exported
@@ -114,7 +115,7 @@ class Runtime:
         self.dry_runs = set[str]()  # tenants with one under way
         self._policy = PolicyFile(settings.policy)
         self.experiments = Experiments(settings.experiments)
-        self.bundles = Bundles(settings.bundles, self.experiments.bundles)
+        self.bundles = Bundles(settings.bundles, self.experiments.bundles, rest=Spare(self.turns), first=self._rank_for_nobody)
         self.arms = Arms(self.experiments, self.bundles)
         self.metrics = Metrics(self.bundles, settings.spool, settings.prometheus_dir)
         self.tracing = Tracing()
@@ -312,6 +313,11 @@ class Runtime:
         except Exception as error:
             found.append(f"the event store is not writable: {said(error)}")
         return found
+
+    def _rank_for_nobody(self, stock: Prepared) -> Decision:
+        """Of no learner, and recorded nowhere: what a bundle's first ranking makes for later ones is there then."""
+        nobody = RecommendationsRequest(learner_id="nobody")
+        return rank(stock, nobody, None, (), at=self.clock(), decision_id=str(uuid.uuid4()), policy=self.policy)
 
     def _rank(self, treated: Treatment, request: Request, found: Known, now: datetime) -> Decision:
         decision_id = str(uuid.uuid4())

@@ -52,6 +52,16 @@ class Turns:
             self._begin()
             _GOES_FIRST.reset(before)
 
+    @property
+    def answering(self) -> bool:
+        """Whether a small request is being answered. For any thread."""
+        return self._answering > 0
+
+    @property
+    def lately(self) -> bool:
+        """Whether one is, or was a short while ago. For any thread."""
+        return self.answering or monotonic() - self._last < BESIDE_S
+
     def _begin(self) -> None:
         self._answering += 1
         self._free.clear()

@@ -26,10 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
-from features.catalogue import Catalogue, Item, Role, Skill, canonical_json
+from features.catalogue import Catalogue
 from features.events import Instant, Tenant
+from features.pieces import between
 from features.proposals import Proposals, from_json, to_json
 from features.vocabulary import Vocabulary
+from training.catalogue_text import catalogue_of, catalogue_text
 from training.models.base import Fitted
 from training.models.probability import Calibration
 from training.models.registry import FITTED
@@ -43,6 +45,7 @@ CHAMPION: Final = "champion"
 """The pointer that serves."""
 CHALLENGER: Final = "challenger"
 """The pointer to what is scored beside it, and shown to nobody."""
+_AT_ONCE: Final = 1 << 20  # bytes of a file that are hashed in one go: a millisecond
 _POPULATION = "population."
 _CALIBRATION = "calibration."
 
@@ -179,7 +182,7 @@ def write_bundle(
     named |= {} if calibration is None else {_CALIBRATION + key: value for key, value in calibration.arrays().items()}
     arrays = {name: _write_array(staging / "arrays" / f"{name}.npy", array) for name, array in sorted(named.items())}
     files = {
-        _CATALOGUE: _write_text(staging / _CATALOGUE, _catalogue_text(catalogue)),
+        _CATALOGUE: _write_text(staging / _CATALOGUE, catalogue_text(catalogue)),
         _VOCABULARY: _write_text(staging / _VOCABULARY, json.dumps(vocabulary.ids, ensure_ascii=False)),
     }
     if proposals:
@@ -225,7 +228,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
-    """Load a bundle, arrays memory-mapped read-only.
+    """Load a bundle, arrays memory-mapped read-only; in pieces (`features.pieces`), for a service that answers meanwhile.
 
     Raises BundleError for a missing, damaged, truncated or tampered file and for a format this version does not know.
     `verify=False` skips hashing the arrays (a bundle that this process verified before).
@@ -373,7 +376,7 @@ def _read_array(folder: Path, name: str, spec: ArrayFile, *, verify: bool) -> ND
         raise BundleError(f"{path}: not a readable array ({error}); publish the bundle again") from error
     if (str(array.dtype), array.shape) != (spec.dtype, spec.shape):
         raise BundleError(f"{path}: is {array.dtype}{array.shape}, the manifest says {spec.dtype}{spec.shape}")
-    return array
+    return np.asarray(array)  # a plain view of the mapped file: numpy is much slower with its memmap type
 
 
 def _verify(path: Path, expected: str) -> None:
@@ -386,17 +389,12 @@ def _verify(path: Path, expected: str) -> None:
 
 
 def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _catalogue_text(catalogue: Catalogue) -> str:
-    body = {
-        "items": [json.loads(canonical_json(row)) for row in catalogue.items.values()],
-        "skills": [json.loads(canonical_json(row)) for row in catalogue.skills.values()],
-        "roles": [json.loads(canonical_json(row)) for row in catalogue.roles.values()],
-    }
-    return json.dumps(body, ensure_ascii=False, sort_keys=True)
+    found = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while part := file.read(_AT_ONCE):
+            found.update(part)
+            between()
+    return found.hexdigest()
 
 
 def _read_vocabulary(path: Path) -> Vocabulary:
@@ -408,12 +406,7 @@ def _read_vocabulary(path: Path) -> Vocabulary:
 
 def _read_catalogue(path: Path) -> Catalogue:
     try:
-        body = json.loads(path.read_text("utf-8"))
-        return Catalogue(
-            items={row["id"]: Item.model_validate(row) for row in body["items"]},
-            skills={row["id"]: Skill.model_validate(row) for row in body["skills"]},
-            roles={row["id"]: Role.model_validate(row) for row in body["roles"]},
-        )
+        return catalogue_of(path.read_text("utf-8"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: not a catalogue ({error!r}); publish the bundle again") from error
 

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Item
+from features.pieces import in_pieces
 from serving.prepared import Mask, Prepared, primary_language
 from serving.rules.language import Match
 
 _KEPT: Final = 256
 """Masks that are kept of a bundle: the policy's rules, and what requests say again and again."""
+_SOME: Final = 500
+"""Items that are looked at in a millisecond."""
 _ATTRIBUTE: Final = "attribute:"
 Labels = Mapping[str, Mapping[str, NDArray[np.int64]]]
 """Label -> name -> int64 indices of the items that have it."""
@@ -72,10 +75,10 @@ def _matched(stock: Prepared, match: Match) -> Mask:
 
 
 def _labels(stock: Prepared) -> Labels:
-    rows = [(index, stock.bundle.catalogue.items.get(item_id)) for index, item_id in enumerate(stock.ids)]
-    listed = [(index, item) for index, item in rows if item is not None]
+    rows = ((index, stock.bundle.catalogue.items.get(item_id)) for index, item_id in enumerate(stock.ids))
+    listed = [(index, item) for index, item in in_pieces(rows, every=_SOME) if item is not None]
     found = {label: _by_name((index, names(item)) for index, item in listed) for label, names in _OF_ITEM.items()}
-    for name in {name for _, item in listed for name in item.attributes}:
+    for name in {name for _, item in in_pieces(listed, every=_SOME) for name in item.attributes}:
         label = f"{_ATTRIBUTE}{name}"
         found[label] = _by_name((index, _names(item, label)) for index, item in listed)
     return found
@@ -83,10 +86,10 @@ def _labels(stock: Prepared) -> Labels:
 
 def _by_name(named: Iterable[tuple[int, Iterable[str]]]) -> dict[str, NDArray[np.int64]]:
     found: dict[str, list[int]] = {}
-    for index, names in named:
+    for index, names in in_pieces(named, every=_SOME):
         for name in names:
             found.setdefault(name, []).append(index)
-    return {name: np.array(indices, dtype=np.int64) for name, indices in found.items()}
+    return {name: np.array(indices, dtype=np.int64) for name, indices in in_pieces(found.items(), every=50)}
 
 
 _OF_ITEM: Final[Mapping[str, Callable[[Item], tuple[str, ...]]]] = {

@@ -120,7 +120,7 @@ def test_a_map_to_probabilities_comes_back_and_a_bundle_without_one_loads(tmp_pa
 def test_arrays_are_mapped_and_read_only(folder: Path) -> None:
     model = load_bundle(folder).model
     assert isinstance(model, FittedPopularity)
-    assert isinstance(model.counts, np.memmap)
+    assert isinstance(model.counts.base, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         model.counts[0] = 99
 

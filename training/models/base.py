@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.interactions import Histories, Interactions
+from features.pieces import between
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -76,6 +77,7 @@ class Model(Protocol):
 
 def floats(arrays: Arrays, name: str, *shape: int | None) -> NDArray[np.float32]:
     """The array `name`: finite float32 of this shape (None: any length). Errors: KeyError, ValueError."""
+    between()
     found = arrays[name]
     fits = len(found.shape) == len(shape) and all(want in (None, have) for want, have in zip(shape, found.shape, strict=True))
     if found.dtype != np.float32 or not fits:
@@ -91,6 +93,7 @@ def csr(arrays: Arrays, name: str, n_rows: int, n_columns: int) -> sparse.csr_ma
 
     Errors: KeyError; ValueError also where an index leads outside, which a product would follow.
     """
+    between()
     indptr, indices = arrays[f"{name}_indptr"], arrays[f"{name}_indices"]
     if any(array.dtype not in (np.int32, np.int64) or array.ndim != 1 for array in (indptr, indices)):
         raise ValueError(f"{name}_indptr and {name}_indices are not int32[any] or int64[any]")

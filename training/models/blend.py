@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SkipValidation, model_validator
 
 from features.interactions import Histories, Interactions
+from features.pieces import in_pieces
 from training.models.base import Arrays, Fitted, Model, columns, number
 from training.models.families import FAMILIES
 from training.models.linear import FittedLinear
@@ -67,7 +68,7 @@ class FittedBlend:
         return {name: part for name, part, _ in self._weighted(histories)}
 
     def _weighted(self, histories: Histories) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.bool_]]]:
-        for name, part in self.parts.items():
+        for name, part in in_pieces(self.parts.items()):
             standard, known = standardise(part.score(histories))
             standard *= np.float32(self.weights[name])
             yield name, standard, known

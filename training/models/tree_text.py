@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from features.pieces import in_pieces
+
 _END = "end of trees\n"
 _OF_NODES = ("split_gain", "threshold", "decision_type", "internal_value", "internal_weight", "internal_count")
 _OF_LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
@@ -25,7 +27,7 @@ def sound(text: str, width: int) -> str:
     if (found := int(numbers(told, "max_feature_idx", 1)[0]) + 1) != width:
         raise ValueError(f"the trees were learned over {found} features, not {width}")
     start = len(head) + 1
-    for number, size in enumerate(told.get("tree_sizes", "").split()):
+    for number, size in enumerate(in_pieces(told.get("tree_sizes", "").split())):
         if not size.isdigit():
             raise ValueError(f"the trees cannot be read (tree_sizes holds {size!r})")
         _check_tree(text[start : start + int(size)], number, width)

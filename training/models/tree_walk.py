@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from features.pieces import in_pieces
 from training.models.tree_text import fields, numbers
 
 MOST_LEAVES = 16
@@ -43,7 +44,7 @@ class Walk:
     def of(cls, text: str, width: int) -> "Walk | None":
         """Of a sound model's text; None for too large trees and those of another kind than LambdaRank grows from numbers."""
         head, *trees = text.split("\nTree=")
-        each = [_Tree.of(fields(tree)) for tree in trees]
+        each = [_Tree.of(fields(tree)) for tree in in_pieces(trees)]
         if "objective=lambdarank" not in head or "average_output" in head or any(one is None for one in each):
             return None  # another objective would be turned into something else at the end
         known = [one for one in each if one is not None]

@@ -4,10 +4,13 @@ LambdaRank: Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82. 
 "Consistent individualized feature attribution for tree ensembles", 2018, as LightGBM computes it.
 """
 
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,10 @@ from training.models.tree_walk import MOST_ROWS, Walk
 
 if TYPE_CHECKING:
     from lightgbm import Booster
+
+_OPTIONAL: Final = ("dask", "graphviz", "matplotlib", "pandas", "pyarrow", "sklearn")
+"""What LightGBM imports where it finds it, for other ways to hand it tables than arrays: 100 MB, and a second of a start."""
+_HIDING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +36,23 @@ class Trees:
     @cached_property
     def _booster(self) -> "Booster":
         try:
-            from lightgbm import Booster
-            from lightgbm.basic import LightGBMError
+            with _alone():
+                from lightgbm import Booster
+                from lightgbm.basic import LightGBMError
         except (ImportError, OSError) as error:  # OSError: its library misses one of the system's, such as libgomp
             raise ValueError(f"the trees need the package lightgbm, which cannot be loaded ({error}): install it") from error
         try:
-            text = self.text.tobytes().decode("ascii")
-            return Booster(model_str=sound(text, self.width))
+            return Booster(model_str=self._sound)
         except (LightGBMError, UnicodeDecodeError, ValueError) as error:
             raise ValueError(str(error)[:200]) from error
 
     @cached_property
     def _walk(self) -> Walk | None:
-        return Walk.of(sound(self.text.tobytes().decode("ascii"), self.width), self.width)
+        return Walk.of(self._sound, self.width)
+
+    @cached_property
+    def _sound(self) -> str:
+        return sound(self.text.tobytes().decode("ascii"), self.width)
 
     def check(self) -> "Trees":
         """Itself, once it can be read. Errors: ValueError."""
@@ -114,3 +125,17 @@ def learn(
     data = lightgbm.Dataset(features, hit.astype(np.int8), group=sizes)
     text = lightgbm.train(settings, data, trees).model_to_string(importance_type="gain")
     return Trees(np.frombuffer(text.encode("ascii"), dtype=np.uint8), features.shape[1])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """What is imported inside finds none of `_OPTIONAL` that is not there already."""
+    with _HIDING:
+        hidden = [name for name in _OPTIONAL if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
+        try:
+            yield
+        finally:
+            for name in hidden:
+                if sys.modules.get(name) is None:
+                    sys.modules.pop(name, None)
