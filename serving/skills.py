@@ -33,6 +33,7 @@ from serving.payloads import (
 from serving.pipeline import PERSONALISATION_OFF
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid
+from serving.rules.holding import Held, holding
 from serving.runtime import Known, NotReadyError, Runtime, StoreDownError
 from serving.standing import Standing, standing
 
@@ -64,7 +65,16 @@ async def gaps(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -> 
         tenant,
         learner_id,
         query.at,
-        lambda stock, found, at: gaps_of(stock, learner_id, found.learner, found.history, at, query.limit, found.grants),
+        lambda stock, found, at: gaps_of(
+            stock,
+            learner_id,
+            found.learner,
+            found.history,
+            at,
+            query.limit,
+            found.grants,
+            _rules(runtime, tenant, learner_id, found, stock, at),
+        ),
     )
 
 
@@ -94,15 +104,18 @@ def gaps_of(
     at: datetime,
     limit: int = 5,
     grants: tuple[Grant, ...] = (),
+    rules: tuple[Held, ...] = (),
 ) -> GapsAnswer:
-    """What the role expects and the events do not show at `at`; the largest gap first, each with at most `limit` items."""
+    """What the role expects and the events do not show at `at`; the largest gap first, each with at most `limit` items.
+    `rules`: those that hold for the learner, whose filters hold here too.
+    """
     head = head_of(stock, learner_id, learner, at)
     role = _role(stock, learner)
     if head["fallback"] is not None or role is None:
         return GapsAnswer(**head, gaps=())
     events = resolved(events, stock.names.__contains__)
     known = profile(events, stock.names, at, stock.bundle.proposals)
-    open_items = open_to(stock, learner_id, learner, standing(events, stock), at, grants)
+    open_items = open_to(stock, learner_id, learner, standing(events, stock), at, grants, rules)
     found = [
         _gap(stock, skill, role.expects[skill], known.get(skill), gap, open_items, limit)
         for skill, gap in gaps_between(known, role).items()
@@ -111,11 +124,23 @@ def gaps_of(
 
 
 def open_to(
-    stock: Prepared, learner_id: str, learner: Learner | None, standing: Standing, at: datetime, grants: tuple[Grant, ...]
+    stock: Prepared,
+    learner_id: str,
+    learner: Learner | None,
+    standing: Standing,
+    at: datetime,
+    grants: tuple[Grant, ...],
+    rules: tuple[Held, ...] = (),
 ) -> NDArray[np.int32]:
     """The items that a learner may take at `at`, as indices."""
-    facts = Facts(at, Filters(learner_id=learner_id), learner, standing, grants)
+    facts = Facts(at, Filters(learner_id=learner_id), learner, standing, grants, rules)
     return eligible(stock, facts, np.arange(len(stock), dtype=np.int32))[0]
+
+
+def _rules(runtime: Runtime, tenant: str, learner_id: str, found: Known, stock: Prepared, at: datetime) -> tuple[Held, ...]:
+    """The rules of the policy that ranks for a learner."""
+    policy = runtime.treatment("ranking", tenant, learner_id, found, stock).policy
+    return holding(policy.rules_of(tenant), (), found.learner, at)
 
 
 async def _answer(

@@ -31,7 +31,10 @@ class Filters(Body):
 
     @model_validator(mode="after")
     def _each_rule_once(self) -> Self:
-        each_once(self.rules)
+        try:
+            each_once(self.rules)
+        except ValueError as error:
+            raise ValueError(f"rules: {error}") from None
         return self
 
 

@@ -52,7 +52,7 @@ class DoneIn(_In):
 class ReplayHead(_In):
     """Whose slate it is. `slate`: the signed text, as it was given."""
 
-    learner_id: Annotated[Id, Field(description="The learner, by the id that the slate was asked for.")]
+    learner_id: Annotated[Id, Field(description="The learner, by id or alias.")]
     slate: Annotated[str, Field(min_length=1, max_length=MAX_SLATE)]
 
 

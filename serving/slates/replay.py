@@ -31,10 +31,13 @@ VERBS: Final[Mapping[str, Verb]] = {
 
 
 class _Kept(NamedTuple):
-    """What the store has of a slate: whether its decision, and whether its learner was erased since it was given."""
+    """What the store has of a slate: whether its decision, whether its learner was erased since it was given, and every name
+    that is theirs.
+    """
 
     decided: bool
     erased: bool
+    names: tuple[str, ...]
 
 
 async def replay(runtime: Runtime, tenant: str, body: Any) -> ReplayAnswer:
@@ -42,12 +45,15 @@ async def replay(runtime: Runtime, tenant: str, body: Any) -> ReplayAnswer:
     learner, 409 without a secret, 503.
     """
     require_secret(runtime)
-    slate = _slate(runtime, tenant, _head(body))
+    head = _head(body)
+    slate = _slate(runtime, tenant, head)
     rows = body.get("done")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_EVENTS:
         raise RefusedError(400, f"done: send an array of 1 to {MAX_EVENTS:,}", field="done")
     read_rows = await parsed(runtime, rows, DoneIn)
     kept = await _kept(runtime, slate)
+    if head.learner_id not in (slate.learner_id, *kept.names):
+        raise _not_theirs(runtime, "slate: this slate was given to another learner than `learner_id`")
 
     def event(index: int, one: DoneIn, now: datetime) -> Event | EventResult:
         if kept.erased:
@@ -73,19 +79,20 @@ def _slate(runtime: Runtime, tenant: str, head: ReplayHead) -> Slate:
     """RefusedError 403: what nobody here signed and what another tenant was given are the same to whoever sends it."""
     slate = read(runtime.signer, head.slate)
     if slate is None or slate.tenant != tenant:
-        words = "slate: this is no slate that this service gave you; send the text as it came"
-    elif slate.learner_id != head.learner_id:
-        words = "slate: this slate was given to another learner than `learner_id`"
-    else:
-        return slate
+        raise _not_theirs(runtime, "slate: this is no slate that this service gave you; send the text as it came")
+    return slate
+
+
+def _not_theirs(runtime: Runtime, words: str) -> RefusedError:
     runtime.metrics.refused.labels("slate").inc()
-    raise RefusedError(403, words, field="slate")
+    return RefusedError(403, words, field="slate")
 
 
 async def _kept(runtime: Runtime, slate: Slate) -> _Kept:
     def found(session: TenantSession) -> _Kept:
         gone = session.erased_at(slate.learner_id)
-        return _Kept(session.decision(slate.decision_id) is not None, gone is not None and gone >= slate.issued_at)
+        erased = gone is not None and gone >= slate.issued_at
+        return _Kept(session.decision(slate.decision_id) is not None, erased, session.names_of(slate.learner_id))
 
     try:
         return await runtime.beside(slate.tenant, found)

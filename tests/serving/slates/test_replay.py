@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from acme import NOW, TENANT
+from acme import LEARNERS, NOW, TENANT
 from starlette.testclient import TestClient
 
 from features.events import Event, Verb
@@ -234,3 +234,16 @@ def test_the_client_tells_what_was_done(signing: TestClient, slate: Any, did: An
     )
     answer = Client("", "test-key", http=signing).replay(done)
     assert (answer.accepted, answer.decision) == (1, "stored")
+
+
+def test_an_alias_of_the_learner_is_no_other_learner(
+    signing: TestClient, slate: Any, did: Any, kept: EventStore, clock: Any
+) -> None:
+    clock.now = NOW + HOUR
+    kept.tenant(TENANT).put([LEARNERS[0].model_copy(update={"aliases": ("ana@acme",)})], at=NOW)
+    assert outcomes(tell(signing, slate, did("a"), learner="ana@acme")) == ["accepted"]
+    assert tell(signing, slate, did("b"), learner="ben").status_code == 403
+    asked = signing.post("/v1/recommendations", json={"learner_id": "ana@acme", "offline": True}).json()
+    item = asked["rows"][0]["items"][0]["item_id"]
+    row = did("c", at=clock.now, item_id=item)
+    assert outcomes(tell(signing, asked, row)) == ["accepted"]
