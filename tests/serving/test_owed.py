@@ -36,7 +36,7 @@ def test_a_push_is_shown_with_the_next_request_and_gone_when_it_is_done(client: 
     put(client, "items", PUSH)
     answer = ask(client, languages=["fr"])
     shown = answer["rows"][0]["items"][0]
-    assert first(answer) == ("Mandatory", "push")
+    assert first(answer) == ("Obligatoire", "push")
     assert (shown["title"], shown["language"], shown["language_mismatch"]) == ("New protocol", "en", True)
     due = {"assignment_id": "protocol", "due_at": "2026-06-05T12:00:00Z", "urgent": True, "overdue": False}
     assert shown["due"] == due
@@ -61,8 +61,10 @@ def test_the_minimal_form_says_what_a_card_needs(client: TestClient) -> None:
     put(client, "items", PUSH)
     put(client, "assignments", DUTY)
     answer = ask(client, form="minimal", limit=2)
-    assert set(answer) == {"decision_id", "rows"}
-    assert answer["rows"][0] == {"title": "Mandatory", "items": [{"item_id": "push", "title": "New protocol", "position": 0}]}
+    assert set(answer) == {"decision_id", "fallback", "language", "rows"}
+    due = {"assignment_id": "protocol", "due_at": "2026-06-05T12:00:00Z", "urgent": True, "overdue": False}
+    item = {"item_id": "push", "title": "New protocol", "position": 0, "due": due, "language_mismatch": False}
+    assert answer["rows"][0] == {"title": "Mandatory", "items": [item], "more": 0}
     assert len(answer["rows"]) == 2
     full = ask(client, rows=[{"row": "mandatory", "limit": 1}])
     assert [row["row"] for row in full["rows"]] == ["mandatory"]

@@ -247,3 +247,26 @@ def test_an_alias_of_the_learner_is_no_other_learner(
     item = asked["rows"][0]["items"][0]["item_id"]
     row = did("c", at=clock.now, item_id=item)
     assert outcomes(tell(signing, asked, row)) == ["accepted"]
+
+
+def test_a_request_with_an_idempotency_key_needs_no_ids_and_is_stored_once(
+    signing: TestClient, slate: Any, did: Any, kept: EventStore, clock: Any
+) -> None:
+    clock.now = NOW + HOUR
+    rows = [{name: said for name, said in did("x", what).items() if name != "event_id"} for what in ("shown", "started")]
+
+    def send(key: str | None, *done: Any) -> Any:
+        body = {"learner_id": "ana", "slate": slate["offline"]["slate"], "done": list(done)}
+        return signing.post(PATH, json=body, headers={} if key is None else {"Idempotency-Key": key})
+
+    assert outcomes(send("trip-1", *rows)) == ["accepted", "accepted"]
+    again = send("trip-1", *rows, did("own", "completed"))
+    assert outcomes(again) == ["duplicate", "duplicate", "accepted"]
+    assert again.json()["results"][2]["event_id"] == "own"
+    assert outcomes(send("trip-1", rows[1])) == ["conflict"]  # another row under the same key and number
+    assert outcomes(send("trip-2", rows[0])) == ["accepted"]
+    without = send(None, rows[0]).json()["results"][0]
+    assert (without["outcome"], without["field"]) == ("invalid", "event_id")
+    assert len(history(kept)) == 4
+    for wrong in ("", "x" * 256):
+        assert (send(wrong, rows[0]).status_code, send(wrong, rows[0]).json()["field"]) == (400, "idempotency-key")
