@@ -166,7 +166,10 @@ def fault_of(asked: Hostile, status: int, media: str, body: bytes) -> str | None
         return None
     if not media.startswith(PROBLEM_JSON):
         return f"{status} as {media}: {body[:300]!r}"
-    words = json.loads(body).get("detail", "")
+    said = json.loads(body)
+    if status in (400, 422) and not said.get("field"):
+        return f"{status} names no field: {said}"
+    words = said.get("detail", "")
     return None if 0 < len(words) <= LONGEST else f"{status} says {words[:300]!r}"
 
 

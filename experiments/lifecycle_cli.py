@@ -13,7 +13,8 @@ from rich.table import Table
 from experiments.assignment.phases import Phase, Record
 from experiments.design import Design, load_design
 from experiments.lifecycle import reallocate, recorded, start, stop
-from features.terminal import JsonOption, TenantOption, fail
+from features.store.opening import shown, sqlite_file
+from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, opened
 
 DEFAULT_FOLDER = Path("var/experiments")
 _Folder = Annotated[
@@ -31,11 +32,15 @@ def start_command(
     tenant: TenantOption,
     folder: _Folder = DEFAULT_FOLDER,
     bundles: _Bundles = Path("bundles"),
+    store: StoreOption = DEFAULT_STORE,
     new_phase: Annotated[bool, typer.Option(help="End what runs of it under another design, and go on with this one.")] = False,
+    unknown_tenant: Annotated[bool, typer.Option(help="Begin for a tenant that has neither bundle nor rows, yet.")] = False,
 ) -> None:
     """Freeze a design and begin: running services follow within a second."""
     with _plainly():
         read = load_design(design)
+        if not unknown_tenant:
+            _check_tenant(tenant, bundles, store)
         _check_variants(read, tenant, bundles)
         begun = start(folder, tenant, read, at=datetime.now(UTC), new_phase=new_phase)
     words = "Started" if begun.new else "Nothing to do, this runs already:"
@@ -107,6 +112,21 @@ def _row(record: Record) -> tuple[str, ...]:
 
 def _days(phase: Phase) -> float:
     return ((phase.stopped_at or datetime.now(UTC)) - phase.started_at).total_seconds() / 86_400
+
+
+def _check_tenant(tenant: str, bundles: Path, store: str) -> None:
+    """Raises ValueError for one that no service can rank for: mostly a name that was mistyped."""
+    if (bundles / tenant).is_dir():
+        return
+    file = sqlite_file(store)
+    if file is None or file.exists():  # a look must not make a store
+        with opened(store) as found:
+            if tenant in found.tenants():
+                return
+    raise ValueError(
+        f"tenant {tenant} has no bundle in {bundles} and nothing in the store {shown(store)}: nobody would be in this"
+        " experiment. Correct --tenant, --bundles or --store, or say --unknown-tenant"
+    )
 
 
 def _check_variants(design: Design, tenant: str, bundles: Path) -> None:

@@ -120,10 +120,10 @@ class Decision(_Part):
     """One answer, complete enough to be explained, replayed and evaluated later.
 
     `removed` groups item ids by the rule that removed them; `shortfall` says how many each rule took where a slate has fewer
-    items than it might have; `features` holds the named feature values of the shown items in
-    slate order (NaN is recorded as null); `arms` are those of the experiments whose arms differ in what made it, and make it an
-    exposure to them; `events_read` are the ids of the events that the decision knew;
-    `stages_ms` are milliseconds by pipeline stage. A decision of kind `nudge` has `nudge` and no rows.
+    items than it might have; `features` holds the named feature values of the shown items in slate order (NaN is recorded as
+    null); `arms` are those of the experiments whose arms differ in what made it, and make it an exposure to them; `events_read`
+    are the ids of the events that the decision knew; `language` is the one in which titles of rows and reasons are said, null
+    where none is recorded; `stages_ms` are milliseconds by pipeline stage. A decision of kind `nudge` has `nudge` and no rows.
     """
 
     decision_id: Id
@@ -146,6 +146,7 @@ class Decision(_Part):
     events_read: tuple[Id, ...] = ()
     versions: Mapping[str, str] = Field(default_factory=dict)
     fallback: str | None = None
+    language: str | None = None
     stages_ms: Mapping[str, float] = Field(default_factory=dict)
     schema_version: int = Field(default=1, ge=1, le=1)
 
@@ -157,5 +158,5 @@ class Decision(_Part):
     def answer(self) -> dict[str, Any]:
         """The part a host LMS receives, JSON-ready."""
         return self.model_dump(
-            mode="json", include={"decision_id", "bundle", "policy", "arms", "fallback", "rows", "shortfall"}
+            mode="json", include={"decision_id", "bundle", "policy", "arms", "fallback", "language", "rows", "shortfall"}
         )

@@ -53,6 +53,7 @@ class Answer:
         body, self._held = b"".join(self._held), None
         field, detail = _in_words(self.status, body)
         later = {"Retry-After": "2"} if self.status in (503, 504) else {}
+        field = field or ("body" if self.status == 400 else None)
         response = problem(self.status, detail, field=field, headers=later)
         await self.pass_on({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
         await self.pass_on({"type": "http.response.body", "body": response.body})

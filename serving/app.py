@@ -176,7 +176,8 @@ class Pages:
         return tagged(request, found.model_dump_json())
 
     async def _replay(self, request: Request) -> Response:
-        answer = await replay(self.runtime, TENANT.get(), await request.json())
+        key = request.headers.get("idempotency-key")
+        answer = await replay(self.runtime, TENANT.get(), await request.json(), key)
         return Response(answer.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def _slate(self, request: Request) -> Response:

@@ -29,25 +29,39 @@ _REMEMBERED: Final = 1_000
 _LOG = logging.getLogger("nextwise.experiments")
 
 
+_Seen = tuple[tuple[str, int, int], ...]
+"""The name of a folder and of each record in it, when it was changed (ns), and its size."""
+
+
+def _seen(folder: Path) -> _Seen | None:
+    """None where there is no folder. One that is written into in place keeps its time, so its files are looked at too."""
+    try:
+        with os.scandir(folder) as found:
+            files = sorted((one.name, one.stat()) for one in found if one.name.endswith(".json"))
+        here = os.stat(folder)
+    except OSError:
+        return None
+    return ("", here.st_mtime_ns, 0), *((name, stat.st_mtime_ns, stat.st_size) for name, stat in files)
+
+
 class Experiments:
-    """The records under `folder`, read again where one was replaced. One that cannot be followed is told in the log, and
-    nobody is in it.
+    """The records under `folder`, read again where one was replaced or edited. One that cannot be followed is told in the log,
+    and nobody is in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[str, tuple[int, tuple[Record, ...]]] = {}
+        self._read: dict[str, tuple[_Seen, tuple[Record, ...]]] = {}
 
     def of(self, tenant: str) -> tuple[Record, ...]:
-        """All experiments of a tenant, by name; one look at the time of their folder, which every change replaces a file in."""
-        try:
-            changed_at = os.stat(self._folder / tenant).st_mtime_ns
-        except OSError:
+        """All experiments of a tenant, by name; each time one look at the folder, and at time and size of each file in it."""
+        seen = _seen(self._folder / tenant)
+        if seen is None:
             return ()
         known = self._read.get(tenant)
-        if known is None or known[0] != changed_at:
-            settled = time_ns() - changed_at > _SETTLED_NS
-            known = changed_at if settled else 0, tuple(self._readable(tenant))
+        if known is None or known[0] != seen:
+            settled = time_ns() - max(changed_at for _, changed_at, _ in seen) > _SETTLED_NS
+            known = seen if settled else (), tuple(self._readable(tenant))
             self._read[tenant] = known
         return known[1]
 

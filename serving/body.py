@@ -67,7 +67,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RefusedError(400, "the connection closed before the body was complete")
+            raise RefusedError(400, "the connection closed before the body was complete", field="body")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

@@ -128,9 +128,14 @@ class Client:
             return kept
         return Kept(OfflineAnswer.model_validate_json(found.content), found.headers.get("etag"))
 
-    def replay(self, done: ReplayIn) -> ReplayAnswer:
-        """Store what was done with a slate; ProblemError 403 where it was not given to this tenant and learner."""
-        return self._ask("POST", "/v1/slates/replay", ReplayAnswer, _body(done))
+    def replay(self, done: ReplayIn, *, key: str | None = None) -> ReplayAnswer:
+        """Store what was done with a slate; ProblemError 403 where it was not given to this tenant and learner.
+
+        `key`: names the rows that have no `event_id`; the same rows with the same key are stored once.
+        """
+        headers = {} if key is None else {"Idempotency-Key": key}
+        found = self._send("POST", "/v1/slates/replay", _body(done), headers=headers)
+        return ReplayAnswer.model_validate_json(found.content)
 
     def rank(self, request: RankRequest) -> RankAnswer:
         """Your own candidates in order, and the rule that removed each of the others."""

@@ -1,6 +1,6 @@
 """Slots become the items of an answer: scores, their parts, reasons, titles, languages, duties."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ class Filled(NamedTuple):
 def dressed(stand: Stand, filled: Sequence[Filled]) -> tuple[Row, ...]:
     """The rows that hold something, in the order of their slots."""
     judged = _judged(stand, [slot.candidate for one in filled for slot in one.slots])
+    let_in = _let_in(stand, [slot.candidate for one in filled for slot in one.slots])
     unknown = {one.candidate: one.item for one in stand.owed if one.candidate >= len(stand.stock)}
     positions, dues = count(), {one.candidate: one.due for one in stand.owed}
     waiting = len(dues.keys() - {slot.candidate for one in filled for slot in one.slots})
@@ -48,6 +49,7 @@ def dressed(stand: Stand, filled: Sequence[Filled]) -> tuple[Row, ...]:
                     judged.get(slot.candidate),
                     unknown,
                     dues.get(slot.candidate),
+                    let_in,
                 )
                 for slot, place in zip(one.slots, one.places, strict=True)
             ),
@@ -66,16 +68,23 @@ def _item(
     judged: Mapping[str, Any] | None,
     unknown: Mapping[int, Item],
     due: Due | None,
+    let_in: Set[int],
 ) -> SlateItem:
     """`judged`: what the model says of it; None where it says nothing, as of a duty that no bundle knows yet."""
     fields = dict(judged or {"score": 0.0})
     item = unknown.get(slot.candidate) or stand.stock.names.get(stand.stock.ids[slot.candidate])
     assert item is not None or slot.candidate < len(stand.stock)
-    first = [] if due is None else [says(due)]
-    first += [said for said in [shelf.reasons.get(slot.candidate)] if said is not None and said not in first]
+    words = stand.facts.wording
     lifted = any(name.startswith(OF_POLICY) and part > 0 for name, part in fields.get("parts", {}).items())
-    last = ("Your organisation puts it forward",) if lifted else ()
-    fields["reasons"] = (*first, *fields.get("reasons", ()), *last)
+    forward = words.reason("lifted") if lifted else None
+    told = (
+        None if due is None else says(due, words),
+        shelf.reasons.get(slot.candidate),
+        forward if slot.candidate in let_in else None,
+        *fields.get("reasons", ()),
+        forward,
+    )
+    fields["reasons"] = tuple(dict.fromkeys(one for one in told if one is not None))
     language, mismatch = (None, False) if item is None else language_of(item, stand.facts)
     return SlateItem(
         item_id=stand.stock.ids[slot.candidate] if item is None else item.id,
@@ -89,6 +98,18 @@ def _item(
         due=due,
         **fields,
     )
+
+
+def _let_in(stand: Stand, shown: Sequence[int]) -> set[int]:
+    """Those of the shown that would not be among as many by score without what rules of the policy add."""
+    scores, scored = stand.scores, stand.scored
+    added = [number for number, name in enumerate(scores.names) if name.startswith(OF_POLICY)]
+    by_score = np.intersect1d(np.array(shown, dtype=np.int64), scored)
+    if not added or not len(by_score):
+        return set()
+    without = scores.total - scores.parts[added].sum(axis=0)
+    least = np.partition(without[scored], -len(by_score))[-len(by_score)]
+    return set(by_score[without[by_score] < least].tolist())
 
 
 def language_of(item: Item, facts: Facts) -> tuple[str | None, bool]:
@@ -107,7 +128,9 @@ def _judged(stand: Stand, candidates: Sequence[int]) -> dict[int, dict[str, Any]
     parts, model = scores.of(shown), stock.bundle.model
     trees = tree_scores(model, scores, shown) if stand.request.explain else [None] * len(own)
     because = causes(model, known.history, shown) if scores.of_model else [()] * len(own)
-    grounds = Grounds(stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing)
+    grounds = Grounds(
+        stock, known.learner, known.role, known.profile, known.gaps, known.history, known.standing, stand.facts.wording
+    )
     told = reasons(grounds, shown, parts, because, trees)
     likely = chances(stock, known.history, scores, shown)
     each = zip(own, scores.total[shown].tolist(), parts, told, likely, because, trees, strict=True)

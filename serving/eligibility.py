@@ -17,6 +17,7 @@ from serving.payloads import Filters
 from serving.prepared import Mask, Prepared, primary_language
 from serving.rules.holding import Held, filters, removes
 from serving.standing import Standing, still_valid, twins, with_equivalents
+from serving.wording import Wording, spoken
 
 RULES_VERSION = "5"
 
@@ -43,6 +44,11 @@ class Facts:
         """The request's languages, else the learner's; empty: any."""
         asked = self.request.languages or (() if self.learner is None else self.learner.languages)
         return tuple(primary_language(tag) for tag in asked)
+
+    @cached_property
+    def wording(self) -> Wording:
+        """In which language titles and reasons are said."""
+        return spoken(self.languages)
 
     @cached_property
     def masks(self) -> dict[str, Mask]:

@@ -23,6 +23,7 @@ from serving.admission import admitted, hold_back, only_theirs, require
 from serving.answer import Answer
 from serving.body import MAX_BODY, is_large, plain_json, read_body
 from serving.keys import Credential
+from serving.packing import Packed, accepted
 from serving.problems import RefusedError, invalid
 from serving.routes import UNKNOWN, Found, Routes
 from serving.runtime import Runtime
@@ -74,7 +75,8 @@ class FrontDoor:
         began, headers = perf_counter(), Headers(scope=scope)
         found = self._routes.find(scope["method"], scope["path"])
         origins = self._runtime().origins.headers(found.route, headers.get("origin"))
-        answer = Answer(send, origins, page=found.route in FOR_PEOPLE)
+        passed = Packed(send).send if accepted(headers) else send
+        answer = Answer(passed, origins, page=found.route in FOR_PEOPLE)
         metrics, method = self._runtime().metrics, method_of(scope["method"])
         trace = self._runtime().tracing.begin(method, found.route, headers.get("traceparent"))
         TRACE.set(trace)

@@ -19,6 +19,7 @@ from serving.payloads import LearnerDuty
 from serving.prepared import Prepared
 from serving.rules.holding import bars, filters
 from serving.standing import ALWAYS, Standing, add_period, valid_until, with_equivalents
+from serving.wording import ENGLISH, Wording
 
 WAIVED: Final = frozenset({"replaced", "other_language", "known", "in_progress", "dismissed"})
 """Rules that do not keep a duty away: whoever begins it, says they know it, or sends it away owes it still, and it is shown in
@@ -94,12 +95,12 @@ def bar(item: Item, facts: Facts, *, waived: Collection[str] | None = None) -> s
     return next((rule for rule, removes in rules.items() if removes and rule not in (waived or ())), None)
 
 
-def says(due: Due) -> str:
+def says(due: Due, words: Wording = ENGLISH) -> str:
     """The reason of an item that stands in a slate as a duty."""
-    head = "Urgent" if due.urgent else "Mandatory"
+    head = "urgent" if due.urgent else "mandatory"
     if due.due_at is None:
-        return f"{head}: it is assigned to you"
-    return f"{head}: it {'was' if due.overdue else 'is'} due by {due.due_at:%Y-%m-%d}"
+        return words.reason(head)
+    return words.reason(f"{head}_{'overdue' if due.overdue else 'due'}", day=f"{due.due_at:%Y-%m-%d}")
 
 
 def _for(audiences: Collection[str], facts: Facts) -> bool:

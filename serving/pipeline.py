@@ -169,6 +169,7 @@ def ranked(
         request=request.model_dump(mode="json", exclude_defaults=True),
         bundle=stock.bundle.name,
         policy=policy.digest,
+        language=facts.wording.language,
         arms=arms or {},
         randomisation=Randomisation(
             epsilon=policy.epsilon if explores else 0.0,

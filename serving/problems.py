@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: what is wrong, in which field, in words."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from serving.payloads import Problem
 
 PROBLEM_JSON = "application/problem+json"
+_NAMED = re.compile(r"([a-z_][a-z0-9_.]*): ")
 
 
 class RefusedError(Exception):
@@ -38,12 +40,16 @@ def problem(status: int, detail: str, *, field: str | None = None, headers: Mapp
 def invalid(error: ValidationError) -> RefusedError:
     """The 400 of a body that does not validate; names the first wrong field and counts the others."""
     field, detail = first_error(error.errors(include_url=False, include_context=False, include_input=False))
-    return RefusedError(400, detail, field=field)
+    return RefusedError(400, detail, field=field or "body")
 
 
 def first_error(errors: list[Any]) -> tuple[str | None, str]:
-    """(field, words) of pydantic's error list; a field inside a list reads `candidates.3`."""
+    """(field, words) of pydantic's error list; a field inside a list reads `candidates.3`.
+
+    What is wrong with a body as a whole begins its words with the field to change: `until: only later has one`.
+    """
     field = ".".join(str(part) for part in errors[0].get("loc", ())) or None
     detail = errors[0].get("msg", "invalid").removeprefix("Value error, ")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return field, f"{field or 'body'}: {detail}{more}"
+    named = None if field else _NAMED.match(detail)
+    return (named[1], f"{detail}{more}") if named else (field, f"{field or 'body'}: {detail}{more}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from serving.cold import GAPS
 from serving.prepared import Prepared
 from serving.scoring import explained, largest, parts_of
 from serving.standing import Standing
+from serving.wording import ENGLISH, Wording
 from training.models.content import FittedContent
 from training.models.segments import FittedSegments
 from training.models.similarity import FittedSimilarity
@@ -22,19 +24,22 @@ _OF_HISTORY = ("linear", "item_knn", "similarity", "sequence", "content", "als",
 """Parts that judge an item by what the learner took up."""
 _PATHS = ("follows_last", "follows_previous", "leads_to_last", "with_last", "with_previous")
 _ABOUT = {
-    **dict.fromkeys(("taken", "popularity"), "how many took it up"),
-    **dict.fromkeys(("taken_7_days", "taken_30_days", "taken_120_days", "recent"), "how many took it up lately"),
-    **dict.fromkeys(("since_taken", "since_first_taken"), "when others took it up"),
-    "segments": "what your colleagues take up",
-    **dict.fromkeys(("gap_closed", "gap_skills"), "what your role expects"),
-    **dict.fromkeys(("content_last", "content_previous"), "what it is about"),
-    **dict.fromkeys(("position_step", "position_distance"), "its place in the catalogue"),
-    **dict.fromkeys(("minutes", "minutes_step"), "how long it takes"),
-    **dict.fromkeys(("difficulty", "difficulty_step"), "how difficult it is"),
-    "available_since": "how long it has been available",
-    **dict.fromkeys(("length", "pause", "taken_last"), "how much you took up before, and when"),
+    **dict.fromkeys(("taken", "popularity"), "taken"),
+    **dict.fromkeys(("taken_7_days", "taken_30_days", "taken_120_days", "recent"), "lately"),
+    **dict.fromkeys(("since_taken", "since_first_taken"), "since"),
+    "segments": "colleagues",
+    **dict.fromkeys(("gap_closed", "gap_skills"), "role"),
+    **dict.fromkeys(("content_last", "content_previous"), "content"),
+    **dict.fromkeys(("position_step", "position_distance"), "place"),
+    **dict.fromkeys(("minutes", "minutes_step"), "minutes"),
+    **dict.fromkeys(("difficulty", "difficulty_step"), "difficulty"),
+    "available_since": "available",
+    **dict.fromkeys(("length", "pause", "taken_last"), "before"),
 }
-"""What features of the ranker are about, whichever way they count, and parts that no history has a say in."""
+"""What features of the ranker are about, whichever way they count, and parts that no history has a say in: names of `about`
+sentences."""
+LEAST_SHARE = 0.05
+"""Of all that raises an item's score: a part that gives less of it is not told as a reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,7 @@ class Grounds:
     gaps: Mapping[str, float]
     history: Histories
     standing: Standing
+    words: Wording = ENGLISH
 
 
 Causes = Sequence[tuple[int, float]]
@@ -89,11 +95,12 @@ def _reasons(
             past,
             None if lead is None else leading(lead.feature, source),
             _role_gap(grounds, grounds.stock.names[grounds.stock.ids[index]]),
+            grounds.words,
         ),
         close,
-        *(_related(grounds, index) if source == "similarity" and parts[source] > 0 else ()),
-        _popular(grounds, source, index) if parts[source] > 0 and grounds.stock.table.popularity[index] > 0 else None,
-        "Your record shows what it teaches" if parts.get(GAPS, 0.0) < 0 else None,
+        *(_related(grounds, index) if source == "similarity" and counts(parts, source) else ()),
+        _popular(grounds, source, index) if counts(parts, source) and grounds.stock.table.popularity[index] > 0 else None,
+        grounds.words.reason("held") if parts.get(GAPS, 0.0) < 0 else None,
     )
     return tuple(sentence for sentence in told if sentence is not None) or (_taken_up_by(grounds, index),)
 
@@ -110,37 +117,48 @@ def leading(feature: str, source: str) -> str | None:
     `source`: the largest part of the blend, for which the blend's own score and place stand.
     """
     name = source if feature in ("blend", "blend place") else feature.split(" ")[0]
-    return None if name in (*_OF_HISTORY, *_PATHS) else _ABOUT.get(name, "more than one thing")
+    return None if name in (*_OF_HISTORY, *_PATHS) else _ABOUT.get(name, "several")
 
 
-def card(past: tuple[str, str] | None, about: str | None, gap: tuple[str, str] | None) -> str | None:
+class Gap(NamedTuple):
+    """What the role expects of a skill, and what the record shows."""
+
+    skill: str
+    expected: float
+    present: float
+
+
+def card(past: tuple[str, str] | None, about: str | None, gap: Gap | None, words: Wording = ENGLISH) -> str | None:
     """One sentence out of what is known; None where it is nothing of these.
 
-    past: what the learner did and the title of the item they did it with, where that speaks for the item shown. about: what
-    counted more than that, where it is known to. gap: what the role expects and what the record shows.
+    past: what the learner did (`finished`, `started`) and the title of the item they did it with, where that speaks for the
+    item shown. about: what counted more than that, where it is known to.
     """
     led = None
     if past is not None:
         did, title = past
-        led = (
-            f"What counts most here is {about}; it also goes with {title}, which you {did}"
-            if about
-            else f"Because you {did} {title}"
-        )
+        told = {"about": words.about(about)} if about else {}
+        led = words.reason(f"counts_{did}" if about else did, title=title, **told)
     if gap is None:
         return led
-    expected, shown = gap
-    return f"{led}; your role expects {expected}, {shown}" if led else f"Your role expects {expected}; {shown}"
+    numbers = {"expected": words.number(gap.expected, 3), "present": words.number(gap.present, 2)}
+    return words.reason("and_role" if led else "role", skill=gap.skill, **numbers, **({"led": led} if led else {}))
+
+
+def counts(parts: Mapping[str, float], name: str) -> bool:
+    """Whether a part gives enough of what raises an item's score to be told as a reason."""
+    raised = sum(part for part in parts.values() if part > 0)
+    return parts.get(name, 0.0) > 0 and parts[name] >= LEAST_SHARE * raised
 
 
 def _lifted(grounds: Grounds, parts: Mapping[str, float]) -> bool:
-    """Whether the part that names a past item as the cause speaks for this item at all."""
+    """Whether the part that names a past item as the cause speaks for this item, and with some weight."""
     found = explained(grounds.stock.bundle.model)
-    return found is not None and parts.get(found[0], 0.0) > 0
+    return found is not None and counts(parts, found[0])
 
 
-def _role_gap(grounds: Grounds, item: Item) -> tuple[str, str] | None:
-    """The expectation of the role that the item brings closest, and what the record shows of it."""
+def _role_gap(grounds: Grounds, item: Item) -> Gap | None:
+    """The expectation of the role that the item brings closest."""
     role = grounds.role
     if role is None:
         return None
@@ -154,7 +172,7 @@ def _role_gap(grounds: Grounds, item: Item) -> tuple[str, str] | None:
         return None
     known = grounds.stock.bundle.catalogue.skills.get(skill)
     name = skill if known is None else known.name
-    return f"{name} at level {role.expects[skill]:.3g}", f"your record shows {_present(grounds, skill):.2g}"
+    return Gap(name, role.expects[skill], _present(grounds, skill))
 
 
 def _present(grounds: Grounds, skill: str) -> float:
@@ -177,7 +195,7 @@ def _close_in_content(grounds: Grounds, indices: list[int]) -> dict[int, str]:
         return {}
     closest = taken[part.likeness(taken, np.array(indices)).argmax(axis=0)].tolist()
     named = ((index, grounds.stock.names.get(grounds.stock.ids[past])) for index, past in zip(indices, closest, strict=True))
-    return {index: f"Similar in content to {item.title}" for index, item in named if item is not None}
+    return {index: grounds.words.reason("similar", title=item.title) for index, item in named if item is not None}
 
 
 def _related(grounds: Grounds, index: int) -> tuple[str, ...]:
@@ -188,37 +206,40 @@ def _related(grounds: Grounds, index: int) -> tuple[str, ...]:
         return ()
     item = grounds.stock.names.get(grounds.stock.ids[int(taken[part.contributions(grounds.history, 0, index).argmax()])])
     new = grounds.stock.table.popularity[index] == 0
-    return (*(() if item is None else (f"Related to {item.title}",)), *((_taken_up_by(grounds, index),) if new else ()))
+    return (
+        *(() if item is None else (grounds.words.reason("related", title=item.title),)),
+        *((_taken_up_by(grounds, index),) if new else ()),
+    )
 
 
 def _popular(grounds: Grounds, source: str, index: int) -> str | None:
     if source == "popularity":
-        return "Popular in your organisation"
+        return grounds.words.reason("organisation")
     if source == "segments":
         return _in_segment(grounds, index)
     if source != "recent":
         return None
     audience = grounds.learner.audiences[0] if grounds.learner is not None and grounds.learner.audiences else None
     known = audience is not None and grounds.stock.bundle.audience_index(audience) >= 0
-    return f"Popular with {audience} in the last weeks" if known else "Popular in the last weeks"
+    return grounds.words.reason("lately_audience", name=str(audience)) if known else grounds.words.reason("lately")
 
 
 def _in_segment(grounds: Grounds, index: int) -> str:
     """The group of the learner that takes the item up more than others do."""
-    model, who = grounds.stock.bundle.model, grounds.learner
+    model, who, words = grounds.stock.bundle.model, grounds.learner, grounds.words
     part = parts_of(model).get("segments")
     group = part.favoured_by(grounds.history, 0, index) if isinstance(part, FittedSegments) else None
     if group == "role" and grounds.role is not None:
-        return f"Popular in your role, {grounds.role.name}"
+        return words.reason("in_named_role", name=grounds.role.name)
     if group == "org_unit" and who is not None:
-        return f"Popular in your unit, {who.org_unit}"
+        return words.reason("in_unit", name=str(who.org_unit))
     if group == "audience" and who is not None:
-        return f"Popular with {who.audiences[0]}"
-    return "Popular in your role" if group == "role" else "Popular in your organisation"
+        return words.reason("in_audience", name=who.audiences[0])
+    return words.reason("in_role" if group == "role" else "organisation")
 
 
 def _taken_up_by(grounds: Grounds, index: int) -> str:
     count = int(grounds.stock.table.popularity[index])
     if count == 0:
-        return "New here: nobody has taken it up yet"
-    return f"Taken up by {count} learner{'s' if count != 1 else ''} so far"
+        return grounds.words.reason("nobody")
+    return grounds.words.reason("one") if count == 1 else grounds.words.reason("many", count=str(count))

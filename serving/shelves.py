@@ -89,7 +89,7 @@ def plan(stand: Stand, policy: Policy) -> list[Shelf]:
     request = stand.request
     if isinstance(request, RankRequest):
         size = len(stand.scored) if request.limit is None else request.limit
-        return [Shelf("Ranked for you", None, None, stand.scored, stand.scores.total[stand.scored], size)]
+        return [Shelf(stand.facts.wording.row("ranked"), None, None, stand.scored, stand.scores.total[stand.scored], size)]
     if request.rows:
         return [_SHELVES[one.row](stand).of(one.limit) for one in request.rows]
     return _home(stand, request.limit, policy)
@@ -144,14 +144,15 @@ def _small(limit: int, left: int, taken: int) -> int:
 
 def _mandatory(stand: Stand) -> Shelf:
     ordered = np.array([one.candidate for one in stand.owed], dtype=np.int32)
+    words = stand.facts.wording
     return Shelf(
-        "Mandatory",
+        words.row("mandatory"),
         RowKind.MANDATORY,
         "mandatory",
         ordered,
         np.zeros(len(ordered)),
         fixed=True,
-        reasons={one.candidate: says(one.due) for one in stand.owed},
+        reasons={one.candidate: says(one.due, words) for one in stand.owed},
         dues={one.candidate: one.due for one in stand.owed},
     )
 
@@ -162,8 +163,10 @@ def _pinned(stand: Stand) -> Shelf:
     indices = dict.fromkeys(stand.stock.index[name] for name in names if name in stand.stock.index)
     ordered = np.fromiter(indices, dtype=np.int32, count=len(indices))
     ordered = eligible(stand.stock, stand.facts, ordered)[0] if len(ordered) else ordered
-    why = dict.fromkeys(ordered.tolist(), "Your organisation puts it first")
-    return Shelf("Selected for you", RowKind.PINNED, "pinned", ordered, np.zeros(len(ordered)), fixed=True, reasons=why)
+    why = dict.fromkeys(ordered.tolist(), stand.facts.wording.reason("pinned"))
+    return Shelf(
+        stand.facts.wording.row("pinned"), RowKind.PINNED, "pinned", ordered, np.zeros(len(ordered)), fixed=True, reasons=why
+    )
 
 
 def _begun(stand: Stand) -> Shelf:
@@ -175,17 +178,25 @@ def _begun(stand: Stand) -> Shelf:
     indices = dict.fromkeys(stand.stock.index[name] for name in begun if name in stand.stock.index)
     ordered = np.fromiter(indices, dtype=np.int32, count=len(indices))
     ordered = eligible(stand.stock, stand.facts, ordered, waived=_CONTINUES)[0] if len(ordered) else ordered
-    why = dict.fromkeys(ordered.tolist(), "You began it and have not finished it")
-    return Shelf("Continue", RowKind.CONTINUE, "continue", ordered, np.zeros(len(ordered)), fixed=True, reasons=why)
+    why = dict.fromkeys(ordered.tolist(), stand.facts.wording.reason("begun"))
+    return Shelf(
+        stand.facts.wording.row("continue"),
+        RowKind.CONTINUE,
+        "continue",
+        ordered,
+        np.zeros(len(ordered)),
+        fixed=True,
+        reasons=why,
+    )
 
 
 def _recommended(stand: Stand) -> Shelf:
-    title = "Recommended for you"
+    title = "recommended"
     if stand.known.cold:
-        title = "Popular with your colleagues" if stand.known.history.audience[0] >= 0 else "Popular now"
+        title = "colleagues" if stand.known.history.audience[0] >= 0 else "now"
     if stand.stock.bundle.model.kind == "catalogue":  # nobody has taken anything up yet
-        title = "From the catalogue"
-    return Shelf(title, RowKind.RECOMMENDED, None, stand.scored, stand.scores.total[stand.scored])
+        title = "catalogue"
+    return Shelf(stand.facts.wording.row(title), RowKind.RECOMMENDED, None, stand.scored, stand.scores.total[stand.scored])
 
 
 def _gaps(stand: Stand) -> Shelf:
@@ -193,7 +204,7 @@ def _gaps(stand: Stand) -> Shelf:
     gained = np.zeros(len(stand.scored), dtype=np.float32)
     if stand.known.gaps and len(stand.scored):
         gained = levels_gained(stand.known.context, stand.stock.table)[stand.scored]
-    return _by(stand, gained, "For your role's gaps", RowKind.GAPS, GAPS)
+    return _by(stand, gained, stand.facts.wording.row("gaps"), RowKind.GAPS, GAPS)
 
 
 def _because(stand: Stand) -> Shelf:
@@ -202,9 +213,9 @@ def _because(stand: Stand) -> Shelf:
     names = [name for name in finished if name in stand.stock.index and name in stand.stock.names]
     last = max(names, key=lambda one: (finished[one], one), default=None)
     if last is None or not stand.known.personal or not stand.scores.of_model:
-        return _by(stand, np.zeros(len(stand.scored)), "Because of what you finished", RowKind.BECAUSE, "because")
+        return _by(stand, np.zeros(len(stand.scored)), stand.facts.wording.row("because"), RowKind.BECAUSE, "because")
     like = likeness(stand.stock, stand.stock.index[last])[stand.scored]
-    title = f"Because you finished {stand.stock.names[last].title}"
+    title = stand.facts.wording.row("because_title", title=stand.stock.names[last].title)
     return _by(stand, like, title, RowKind.BECAUSE, "because")
 
 
@@ -212,20 +223,21 @@ def _new(stand: Stand) -> Shelf:
     """What became available lately, in the order of the scores."""
     age = stand.facts.at.timestamp() - stand.stock.since[stand.scored]
     ordered = stand.scored[age <= _NEW_S]
-    return Shelf("New for you", RowKind.NEW, "new", ordered, stand.scores.total[ordered])
+    return Shelf(stand.facts.wording.row("new"), RowKind.NEW, "new", ordered, stand.scores.total[ordered])
 
 
 def _popular(stand: Stand) -> Shelf:
     """What the learner's groups take up, where the bundle knows of groups, else everybody."""
     taken = stand.stock.table.popularity[stand.scored]
-    title, shares = "Popular in your organisation", taken
+    words = stand.facts.wording
+    title, shares = words.row("organisation"), taken
     part, known = parts_of(stand.stock.bundle.model).get("segments"), stand.known
     if isinstance(part, FittedSegments):
         shares = np.where(taken > 0, part.score(known.history)[0][stand.scored], 0)
         if known.role is not None and known.history.role[0] >= 0:
-            title = f"Popular in your role, {known.role.name}"
+            title = words.row("role", name=known.role.name)
         elif known.learner is not None and known.history.audience[0] >= 0:
-            title = f"Popular with {known.learner.audiences[0]}"
+            title = words.row("audience", name=known.learner.audiences[0])
     return _by(stand, shares, title, RowKind.POPULAR, "popular")
 
 

@@ -89,12 +89,16 @@ LEFT JOIN (
     QUALIFY row_number() OVER (PARTITION BY decision_id, learner_key, item_id ORDER BY position) = 1
 ) AS served USING (decision_id, learner_key, item_id)
 WHERE event.verb = 'shown' AND event.decision_id IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY decision_id, learner_key, event.item_id ORDER BY shown_at, event_key) = 1
 ORDER BY shown_at, event_key
 """
 
 
 def exposures(events: Sequence[Path], served: Sequence[Path]) -> pa.Table:
-    """What of the served was seen, from the files of the two, by time. An item that a slate holds twice counts as its first."""
+    """What of the served was seen, from the files of the two, by time. An item that a slate holds twice counts as its first.
+
+    One that is told twice to be seen was seen once: a device may send `shown` and `opened`.
+    """
     with duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}) as found:
         given = {"events": [str(path) for path in events], "served": [str(path) for path in served]}
         table = found.execute(_SEEN, given).to_arrow_table()

@@ -189,7 +189,8 @@ DECISION_ITEM: Final = Table(
 )
 EXPOSURE: Final = Table(
     "exposure",
-    "What was seen: one row for each `shown` event that names a decision, with what that decision says of the item.",
+    "What was seen: one row for each item of a decision that a `shown` event names, of several the first, with what that "
+    "decision says of the item.",
     (
         Column("event_key", "string", "pseudonym", "The event.", unique=True, refers="event.event_key"),
         _learner(),

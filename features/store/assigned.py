@@ -19,6 +19,7 @@ from features.store.tables import AUDIT, CATALOGUE, OPEN
 
 _CHANGES: Final = (Act.CATALOGUE_CHANGED, Act.CATALOGUE_SYNCED, Act.CATALOGUE_RETIRED, Act.LEARNER_ERASED)
 _TOLD, _LEAVE = "told", "leave"
+_ON_LEAVE: Final = '%"status":"leave"%'
 _ALIASES: Final = "SELECT alias, item_id FROM item_aliases WHERE tenant = {} AND alias {}"
 
 
@@ -52,11 +53,34 @@ class AssignedRows(DutyRows):
             known_at=instant(max(known)) if known else None,
         )
 
+    def stands_since(self, assignment_id: str) -> datetime | None:
+        """When an assignment was first stored; None for one that never was."""
+        query = sa.select(sa.func.min(CATALOGUE.c.valid_from)).where(
+            CATALOGUE.c.tenant == self.tenant, CATALOGUE.c.kind == "assignment", CATALOGUE.c.id == assignment_id
+        )
+        with self._engine.connect() as connection:
+            first = connection.execute(query).scalar()
+        return None if first is None else instant(first)
+
+    def everybodys_leaves(self, *, at: datetime) -> dict[str, tuple[Leave, ...]]:
+        """The leaves that began by `at` of everybody who had any, by id of their row. One read of all versions of learners."""
+        query = sa.select(CATALOGUE.c.id, CATALOGUE.c.valid_from, CATALOGUE.c.valid_to).where(
+            CATALOGUE.c.tenant == self.tenant,
+            CATALOGUE.c.kind == "learner",
+            CATALOGUE.c.valid_from <= microseconds(at),
+            CATALOGUE.c.body.like(_ON_LEAVE),
+        )
+        spans: dict[str, list[tuple[int, int | None]]] = {}
+        with self._engine.connect() as connection:
+            for who, since, until in connection.execute(query.order_by(CATALOGUE.c.id, CATALOGUE.c.valid_from)):
+                spans.setdefault(who, []).append((since, until))
+        return {who: tuple(_leaves(own, microseconds(at))) for who, own in spans.items()}
+
     def _news(self, learner_id: str, after: int, at: int) -> tuple[int, bool, list[Leave]]:
         """(last row of the audit log, whether one since `after` tells of assignments or items, the leaves of a learner)."""
         values = {"tenant": self.tenant, "after": after, "learner": learner_id, "at": at}
         values |= {f"act{n}": act.value for n, act in enumerate(_CHANGES)}
-        values |= {"assignment": '%"assignment"%', "item": '%"item"%', "leave": '%"status":"leave"%'}
+        values |= {"assignment": '%"assignment"%', "item": '%"item"%', "leave": _ON_LEAVE}
         rows = self._fetch(_news_statement(self._engine.dialect), values)
         told = next((row for row in rows if row[0] == _TOLD), (_TOLD, None, None))
         spans = sorted((row[1], row[2]) for row in rows if row[0] == _LEAVE)

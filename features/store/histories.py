@@ -1,8 +1,9 @@
 """A learner's history: what happened under all of their names, as known at any moment. The hot path of serving."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,10 +14,13 @@ from features.histories import HistoryCache, Read, Stamp
 from features.store.events import BY_TIME, READ, STANDS, event_of
 from features.store.learners import LearnerRows
 from features.store.reading import Compiled, compiled
-from features.store.rows import NO_LIMIT
+from features.store.rows import MAX_BATCH, NO_LIMIT, among, place_of
 from features.store.tables import EVENTS
+from features.xapi.meaning import SOURCE
+from features.xapi.parts import WRITTEN
 
 _CONTEXT: Final = READ.index(EVENTS.c.context)
+_WHO: Final = READ.index(EVENTS.c.learner_id)
 
 
 class HistoryRows(LearnerRows):
@@ -35,6 +39,27 @@ class HistoryRows(LearnerRows):
         if self._histories is not None:
             return self._remembered(self._histories, names, bound)
         return [event_of(self.tenant, row) for row in self._history_rows(names, bound)]
+
+    def touching(self, names: Collection[str], objects: Collection[str], *, known_by: datetime) -> dict[str, list[Event]]:
+        """By name the events about any of these objects, or about parts of what was not known yet, by (occurred_at, seq).
+
+        For reports over many people: one read for thousands of names, and no history is remembered.
+        """
+        bound, listed = microseconds(known_by), sorted(objects)
+        part = f"(source = {{}} AND {place_of(self._engine.dialect)}(context, {{}}) > 0)"
+        query = (
+            f"SELECT {', '.join(column.name for column in READ)} FROM events WHERE tenant = {{}}"
+            f" AND (object_id IN ({', '.join(['{}'] * len(listed))}) OR {part}) AND known_at <= {bound:d}"
+            f" AND (voided_at IS NULL OR voided_at > {bound:d}) AND learner_id {{}}"
+        )
+        found, left = list[Any](), iter(sorted(names))
+        with self._engine.connect() as connection:
+            while page := list(islice(left, MAX_BATCH)):
+                found += among(connection, query, (self.tenant, *listed, SOURCE, WRITTEN), page)
+        told: dict[str, list[Event]] = {}
+        for row in sorted(found, key=BY_TIME):
+            told.setdefault(row[_WHO], []).append(event_of(self.tenant, row))
+        return told
 
     def _history_rows(self, names: Sequence[str], bound: int) -> list[Any]:
         """Rows known at `bound` and not taken back by then."""

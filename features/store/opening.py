@@ -66,6 +66,15 @@ _BEFORE_HOST: Final = re.compile(r"^((?:[^:/?#]+://)?[^:/@?]*:)(?!//).*(?=@)")
 _IN_QUERY: Final = re.compile(r"([?&][a-z]*password=)[^&]*", re.IGNORECASE)
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a URL, None for a server and for what is no URL. Opening it would make it."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        return None
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
 def _sqlite(url: sa.URL, wait_s: float, checkpoint: int) -> tuple[sa.Engine, Path | None]:
     file = Path(url.database) if url.database and url.database != ":memory:" else None
     if file is not None:

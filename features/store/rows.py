@@ -65,6 +65,11 @@ class TenantRows:
             after, left = page[-1][0], left - len(page)
 
 
+def place_of(dialect: sa.Dialect) -> str:
+    """The function that says where a text stands within another, from 1; 0 where it does not. Unlike LIKE it tells A from a."""
+    return "strpos" if dialect.name == "postgresql" else "instr"
+
+
 def among(connection: sa.Connection, query: str, given: Sequence[str], ids: Sequence[str]) -> Iterator[Any]:
     """The rows of a query whose `{}` stand for the given values and whose last one is `one of these ids`.
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from serving.openapi.parts import ERRORS, ID, Document, json_of, problem, problems, ref, response, security
-from serving.slates.payloads import OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
+from serving.slates.payloads import MAX_KEY, OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
 
 _AGAIN: Final = (
     "An offline slate as it was given, for its seven days: no new decision. With an ETag; what the caller has already is "
@@ -13,6 +13,13 @@ _REPLAY: Final = (
     "What was done with an offline slate while there was no service, up to 1,000 rows, each with a result. It must have been "
     "done while the slate held; it may be sent at any time, and again."
 )
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Names the rows that have no `event_id`, by their number: the same request sent again is harmless.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
+}
 _NO_SECRET: Final = "This service signs no slates: it has no secret to sign them with"
 
 
@@ -34,6 +41,7 @@ def of_slates() -> Document:
         "summary": _REPLAY,
         "operationId": "replay_slate",
         "security": security("/v1/slates/replay"),
+        "parameters": [_KEY],
         "requestBody": {"required": True, "content": json_of(ref(ReplayIn))},
         "responses": {
             "200": response("One result per row", json_of(ref(ReplayAnswer))),

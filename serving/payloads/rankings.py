@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from features.catalogue import ItemType, Language
-from features.decisions import Decision, Row, RowKind
+from features.decisions import Decision, Due, Row, RowKind
 from features.events import Id
 from serving.payloads.parts import Body
 from serving.rules.language import MOST_ASKED, Rule, each_once
@@ -31,7 +31,10 @@ class Filters(Body):
 
     @model_validator(mode="after")
     def _each_rule_once(self) -> Self:
-        each_once(self.rules)
+        try:
+            each_once(self.rules)
+        except ValueError as error:
+            raise ValueError(f"rules: {error}") from None
         return self
 
 
@@ -79,8 +82,8 @@ Request = RecommendationsRequest | RankRequest
 class RecommendationsAnswer(BaseModel):
     """Titled rows of items, deduplicated over rows; the part of a decision that a host receives.
 
-    `shortfall`: where fewer than `limit` items could be shown, how many each rule kept out. `arms`: by experiment the arm that
-    the learner is in.
+    `language`: in which titles and reasons are said. `shortfall`: where fewer than `limit` items could be shown, how many each
+    rule kept out. `arms`: by experiment the arm that the learner is in.
     """
 
     decision_id: str
@@ -88,6 +91,7 @@ class RecommendationsAnswer(BaseModel):
     policy: str
     arms: Mapping[str, str]
     fallback: str | None
+    language: str | None
     rows: tuple[Row, ...]
     shortfall: Mapping[str, int]
 
@@ -98,24 +102,29 @@ class RecommendationsAnswer(BaseModel):
 
 
 class MinimalItem(BaseModel):
-    """What a card needs at least."""
+    """What a card needs at least. `due`: of a duty. `language_mismatch`: it is in no language of the learner's."""
 
     item_id: str
     title: str | None
     position: int
+    due: Due | None
+    language_mismatch: bool
 
 
 class MinimalRow(BaseModel):
-    """A titled row of them."""
+    """A titled row of them. `more`: of the row of duties how many stand nowhere, for want of room."""
 
     title: str
     items: tuple[MinimalItem, ...]
+    more: int | None
 
 
 class MinimalAnswer(BaseModel):
     """The answer in the form `minimal`. The decision behind it is recorded in full, and named for events to refer to."""
 
     decision_id: str
+    fallback: str | None
+    language: str | None
     rows: tuple[MinimalRow, ...]
 
     @classmethod

@@ -101,6 +101,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
     except StoreDownError as error:
         raise later(error) from error
     treated = runtime.arms.treatment("nudge", asks.tenant, learner_id, read.known.learner, policy, answered.stock)
+    held = () if answered.ranked is None else answered.ranked.facts.rules
     of_learner = (answered.stock, learner_id, found.learner, found.history, at)
 
     def made() -> str:
@@ -113,7 +114,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
                 why=answered.explained([why])[0] if why else None,
                 near=answered.explained(near_misses(answered)),
                 skills=skills_of(*of_learner),
-                gaps=gaps_of(*of_learner, grants=found.grants, rules=rules),
+                gaps=gaps_of(*of_learner, grants=found.grants, rules=held),
                 nudge=considered(treated.policy.nudges, asks.tenant, read, now),
                 progress=progress_of(read.known, people, policy.progress, policy.nudges),
             )
@@ -170,7 +171,7 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
 async def _past(runtime: Runtime, asks: Credential, learner_id: str, decision_id: str) -> Answered:
     """A decision and what its stages found, where it can be made again as it was; else its record alone."""
     said = await _recorded(runtime, asks, decision_id)
-    if said is None or said.learner_id != learner_id:
+    if said is None or not await _same_person(runtime, asks, learner_id, said.learner_id):
         raise _no_decision(runtime, decision_id)
     if said.kind != "ranking":
         words = f"decision_id: {decision_id} is a {said.kind}; only rankings are explained, GET /v1/decisions has all of it"
@@ -185,6 +186,16 @@ async def _past(runtime: Runtime, asks: Credential, learner_id: str, decision_id
         serving, made_by = runtime.stock(asks.tenant), runtime.bundles.named(asks.tenant, said.bundle)
         return await runtime.beside(asks.tenant, answered)
     except (NotReadyError, StoreDownError) as error:
+        raise later(error) from error
+
+
+async def _same_person(runtime: Runtime, asks: Credential, one: str, other: str) -> bool:
+    """Whether two names are one learner's. To a token an alias is somebody else."""
+    if one == other or asks.claim is not None:
+        return one == other
+    try:
+        return await runtime.beside(asks.tenant, lambda session: one in session.names_of(other))
+    except StoreDownError as error:
         raise later(error) from error
 
 

@@ -67,9 +67,11 @@ def _other_language(case: Case) -> Words:
     asked, who = case.facts.request.languages, "the request asked for"
     if not asked:
         asked, who = case.facts.languages, "you read"
-    theirs = _listed(case.item.languages)
+    theirs = case.item.languages
+    one = f"one of {_listed(theirs, 'or')}" if len(theirs) > 1 else theirs[0]
     return Words(
-        f"It is in {theirs} only; {who} {_listed(asked)}.", f"The request, or your row, would have to name {theirs} as well."
+        f"It is in {_listed(theirs)} only; {who} {_listed(asked)}.",
+        f"The request, or your row, would have to name {one} as well.",
     )
 
 

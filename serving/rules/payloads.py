@@ -29,7 +29,10 @@ class DryRunRequest(BaseModel):
     def _something_to_try(self) -> Self:
         if not self.rules and not self.without:
             raise ValueError("rules: nothing to try; send rules, or in `without` ids of those that hold now")
-        each_once(self.rules)
+        try:
+            each_once(self.rules)
+        except ValueError as error:
+            raise ValueError(f"rules: {error}") from None
         return self
 
 

@@ -12,6 +12,10 @@ MAX_SLATE: Final = 200_000
 """Characters: a hundred items whose ids are as long as ids may be."""
 
 
+MAX_KEY: Final = 255
+"""Characters of an `Idempotency-Key`."""
+
+
 class _In(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -39,7 +43,13 @@ class OfflineMinimalAnswer(MinimalAnswer):
 class DoneIn(_In):
     """One thing that a learner did with an item of the slate."""
 
-    event_id: Id = Field(description="An id that the device made when it happened; sending it again is harmless.")
+    event_id: Annotated[
+        Id | None,
+        Field(
+            description="An id that the device made when it happened; sending it again is harmless. Without it the request"
+            " needs an `Idempotency-Key`, of which and of the row's number the id is made."
+        ),
+    ] = None
     item_id: Id
     did: Annotated[
         Literal["shown", "opened", "started", "completed", "dismissed"],
@@ -52,7 +62,7 @@ class DoneIn(_In):
 class ReplayHead(_In):
     """Whose slate it is. `slate`: the signed text, as it was given."""
 
-    learner_id: Annotated[Id, Field(description="The learner, by the id that the slate was asked for.")]
+    learner_id: Annotated[Id, Field(description="The learner, by id or alias.")]
     slate: Annotated[str, Field(min_length=1, max_length=MAX_SLATE)]
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from serving.payloads import MAX_EVENTS, EventResult
 from serving.problems import RefusedError, invalid, later
 from serving.runtime import Runtime, StoreDownError
 from serving.slates.offer import require_secret
-from serving.slates.payloads import DoneIn, ReplayAnswer, ReplayHead
+from serving.slates.payloads import MAX_KEY, DoneIn, ReplayAnswer, ReplayHead
 from serving.slates.slate import Slate, read
 
 VERBS: Final[Mapping[str, Verb]] = {
@@ -31,25 +32,34 @@ VERBS: Final[Mapping[str, Verb]] = {
 
 
 class _Kept(NamedTuple):
-    """What the store has of a slate: whether its decision, and whether its learner was erased since it was given."""
+    """What the store has of a slate: whether its decision, whether its learner was erased since it was given, and every name
+    that is theirs.
+    """
 
     decided: bool
     erased: bool
+    names: tuple[str, ...]
 
 
-async def replay(runtime: Runtime, tenant: str, body: Any) -> ReplayAnswer:
-    """Store each row that holds, and report on all. Raises RefusedError: 400, 403 for a slate that was not given to this
-    learner, 409 without a secret, 503.
+async def replay(runtime: Runtime, tenant: str, body: Any, key: str | None = None) -> ReplayAnswer:
+    """Store each row that holds, and report on all. `key`: the `Idempotency-Key`, which names rows without an id.
+
+    Raises RefusedError: 400, 403 for a slate that was not given to this learner, 409 without a secret, 503.
     """
     require_secret(runtime)
-    slate = _slate(runtime, tenant, _head(body))
+    _check_key(key)
+    head = _head(body)
+    slate = _slate(runtime, tenant, head)
     rows = body.get("done")
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_EVENTS:
         raise RefusedError(400, f"done: send an array of 1 to {MAX_EVENTS:,}", field="done")
     read_rows = await parsed(runtime, rows, DoneIn)
     kept = await _kept(runtime, slate)
+    if head.learner_id not in (slate.learner_id, *kept.names):
+        raise _not_theirs(runtime, "slate: this slate was given to another learner than `learner_id`")
 
     def event(index: int, one: DoneIn, now: datetime) -> Event | EventResult:
+        one = _named(one, slate, key, index)
         if kept.erased:
             return EventResult(index=index, event_id=one.event_id, outcome="suppressed")
         wrong = _wrong(index, one, slate)
@@ -58,6 +68,20 @@ async def replay(runtime: Runtime, tenant: str, body: Any) -> ReplayAnswer:
     done = await store(runtime, tenant, read_rows, event, single=False)
     decision = "stored" if kept.decided else "waiting" if runtime.spooling else "missing"
     return ReplayAnswer(accepted=done.accepted, results=done.results, decision=decision)
+
+
+def _check_key(key: str | None) -> None:
+    """RefusedError 400 for what nobody can send twice alike."""
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+        words = f"Idempotency-Key: send 1 to {MAX_KEY} visible ASCII characters, such as a UUID"
+        raise RefusedError(400, words, field="idempotency-key")
+
+
+def _named(one: DoneIn, slate: Slate, key: str | None, index: int) -> DoneIn:
+    """With an id that is the same whenever the row is sent again under the same key."""
+    if one.event_id is not None or key is None:
+        return one
+    return one.model_copy(update={"event_id": str(uuid5(NAMESPACE_URL, f"nextwise:{slate.decision_id}:{index}:{key}"))})
 
 
 def _head(body: Any) -> ReplayHead:
@@ -73,19 +97,20 @@ def _slate(runtime: Runtime, tenant: str, head: ReplayHead) -> Slate:
     """RefusedError 403: what nobody here signed and what another tenant was given are the same to whoever sends it."""
     slate = read(runtime.signer, head.slate)
     if slate is None or slate.tenant != tenant:
-        words = "slate: this is no slate that this service gave you; send the text as it came"
-    elif slate.learner_id != head.learner_id:
-        words = "slate: this slate was given to another learner than `learner_id`"
-    else:
-        return slate
+        raise _not_theirs(runtime, "slate: this is no slate that this service gave you; send the text as it came")
+    return slate
+
+
+def _not_theirs(runtime: Runtime, words: str) -> RefusedError:
     runtime.metrics.refused.labels("slate").inc()
-    raise RefusedError(403, words, field="slate")
+    return RefusedError(403, words, field="slate")
 
 
 async def _kept(runtime: Runtime, slate: Slate) -> _Kept:
     def found(session: TenantSession) -> _Kept:
         gone = session.erased_at(slate.learner_id)
-        return _Kept(session.decision(slate.decision_id) is not None, gone is not None and gone >= slate.issued_at)
+        erased = gone is not None and gone >= slate.issued_at
+        return _Kept(session.decision(slate.decision_id) is not None, erased, session.names_of(slate.learner_id))
 
     try:
         return await runtime.beside(slate.tenant, found)
@@ -96,7 +121,9 @@ async def _kept(runtime: Runtime, slate: Slate) -> _Kept:
 def _wrong(index: int, one: DoneIn, slate: Slate) -> EventResult | None:
     """Why a row cannot have been done with this slate; None where it can."""
     at = one.occurred_at
-    if one.item_id not in slate.places:
+    if one.event_id is None:
+        field, detail = "event_id", "send one with each row, or an Idempotency-Key with the request"
+    elif one.item_id not in slate.places:
         field, detail = "item_id", f"{one.item_id!r} is not in this slate"
     elif one.result is not None and one.did not in ("started", "completed"):
         field, detail = "result", f"what is {one.did} has none"

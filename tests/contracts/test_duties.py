@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from features.catalogue import Assignment, Learner
 from features.duties import Leave
+from features.events import Event, Verb
 from features.store import EventStore, TenantSession
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,3 +43,43 @@ def test_leaves_are_the_times_in_which_a_row_said_so(acme: TenantSession) -> Non
     assert acme.leaves("ann", at=NOON + 3 * HOUR) == [first]
     assert acme.leaves("ann", at=NOON + 2 * HOUR) == [Leave(NOON + HOUR, None)]
     assert acme.leaves("ann", at=NOON) == acme.leaves("nobody", at=NOON) == []
+
+
+def test_the_leaves_of_everybody_are_those_of_each(acme: TenantSession) -> None:
+    for hours, changes in enumerate([{}, {"status": "leave"}, {}, {"status": "leave"}]):
+        acme.put([ANN.model_copy(update=changes), Learner(id="bob")], at=NOON + hours * HOUR)
+    for hours in (0, 1, 2, 9):
+        at = NOON + hours * HOUR
+        mine = tuple(acme.leaves("ann", at=at))
+        assert acme.everybodys_leaves(at=at) == ({"ann": mine} if mine else {})
+
+
+def test_an_assignment_stands_since_it_was_first_stored(acme: TenantSession) -> None:
+    row = Assignment(id="a", item_id="i", audience="office")
+    acme.put([row], at=NOON)
+    acme.put([row.model_copy(update={"urgent": True})], at=NOON + HOUR)
+    assert (acme.stands_since("a"), acme.stands_since("b")) == (NOON, None)
+
+
+def test_what_touches_an_object_is_found_for_many_names_at_once(store: EventStore, acme: TenantSession) -> None:
+    def did(name: str, who: str, thing: str, hours: int, **more: object) -> Event:
+        given = {"tenant": "acme", "event_id": name, "learner_id": who, "verb": Verb.STARTED, "object_id": thing}
+        return Event.model_validate({**given, "occurred_at": NOON, "recorded_at": NOON + hours * HOUR, **more})
+
+    within = {"within": ["i", "course"]}
+    acme.append(
+        [did("late", "ann", "i", 2), did("first", "ann", "i", 0), did("other", "ann", "I", 0), did("bobs", "bob", "j", 0)]
+    )
+    acme.append(
+        [did("part", "bob", "chapter", 0, source="xapi", context=within), did("his", "bob", "chapter", 0, context=within)]
+    )
+    acme.void(["first"], by="x", at=NOON + HOUR)
+    store.tenant("other").append([did("theirs", "ann", "i", 0).model_copy(update={"tenant": "other"})])
+
+    def found(*objects: str, hours: int = 3, names: tuple[str, ...] = ("ann", "bob", "nobody")) -> dict[str, list[str]]:
+        read = acme.touching(names, objects, known_by=NOON + hours * HOUR)
+        return {who: [event.event_id for event in events] for who, events in read.items()}
+
+    assert found("i", "j") == {"ann": ["late"], "bob": ["bobs", "part"]}
+    assert found("i", hours=0) == {"ann": ["first"], "bob": ["part"]}
+    assert found("i", names=("ann",)) == {"ann": ["late"]}

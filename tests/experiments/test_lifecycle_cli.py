@@ -1,12 +1,16 @@
 """The life of an experiment as a user types it."""
 
 import json
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from experiments.cli import app
+from features.catalogue import Skill
+from features.store import EventStore
 
 DESIGN = """
 name = "bolder"
@@ -27,13 +31,15 @@ relative = false
 def design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NEXTWISE_EXPERIMENTS", str(tmp_path / "records"))
     monkeypatch.setenv("NEXTWISE_BUNDLES", str(tmp_path / "bundles"))
+    monkeypatch.setenv("NEXTWISE_STORE", f"sqlite:///{tmp_path}/events.db")
+    (tmp_path / "bundles" / "acme").mkdir(parents=True)
     path = tmp_path / "bolder.toml"
     path.write_text(DESIGN)
     return path
 
 
-def run(*words: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [*map(str, words), "--tenant", "acme"])
+def run(*words: str | Path, tenant: str = "acme") -> Result:
+    return CliRunner(env={"COLUMNS": "400"}).invoke(app, [*map(str, words), "--tenant", tenant])
 
 
 def test_start_list_reallocate_stop(design: Path) -> None:
@@ -89,3 +95,19 @@ def test_what_is_not_there_is_told(design: Path) -> None:
         assert "there is no such experiment; `python -m experiments list` shows those there are" in refused.output
     run("start", design)
     assert "write for example control=0.5,treatment=0.5" in run("reallocate", "bolder", "--arms", "half").output
+
+
+def test_a_tenant_that_nobody_knows_is_refused_unless_told(design: Path) -> None:
+    """It said Started, and nobody was ever in the experiment."""
+    refused = run("start", design, tenant="nosuch")
+    assert (refused.exit_code, refused.exception.__class__) == (1, SystemExit)
+    assert "tenant nosuch has no bundle in" in refused.output
+    assert "say --unknown-tenant" in refused.output
+    assert not (design.parent / "events.db").exists()  # looking makes no store
+    assert run("start", design, "--unknown-tenant", tenant="nosuch").output.startswith("Started bolder")
+
+
+def test_rows_in_the_store_are_enough_to_know_a_tenant(design: Path) -> None:
+    with closing(EventStore.open(f"sqlite:///{design.parent}/events.db")) as store:
+        store.tenant("early").put([Skill(id="listening", name="Listening")], at=datetime.now(UTC))
+    assert run("start", design, tenant="early").output.startswith("Started bolder")

@@ -1,6 +1,7 @@
 """Experiments in the running service: who is in an arm is ranked by its policy or bundle, says so, and can be replayed."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -258,3 +259,20 @@ def test_without_a_history_nobody_is_in_an_arm(client: TestClient, begin: Start,
 def test_what_progress_is_worth_is_the_same_in_every_arm() -> None:
     with pytest.raises(ValueError, match="field progress"):
         changed(Policy(), {"progress": {"learned": 99}})
+
+
+def test_a_record_that_is_edited_in_place_is_seen(client: TestClient, begin: Start, settings: Settings) -> None:
+    """Only the folder's time was looked at, which an edit in place leaves alone."""
+    begin(treatment=BOLD)
+    path = record_file(settings.experiments, TENANT, "bolder")
+    for file in (path, path.parent):
+        os.utime(file, (1_700_000_000, 1_700_000_000))  # long ago: what is read now is kept
+    assert ranked(client)["arms"] == {"bolder": "treatment"}
+    said, folder = path.read_text(), os.stat(path.parent)
+    with path.open("r+") as file:
+        file.write(said.replace("0.9999", "0.9998"))
+    os.utime(path.parent, ns=(folder.st_atime_ns, folder.st_mtime_ns))
+    assert ranked(client)["arms"] == {}
+    with path.open("r+") as file:
+        file.write(said)
+    assert ranked(client)["arms"] == {"bolder": "treatment"}

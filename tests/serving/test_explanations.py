@@ -15,7 +15,7 @@ from serving.payloads import RecommendationsRequest
 from serving.pipeline import rank
 from serving.policy import Policy
 from serving.prepared import Prepared
-from serving.reasons import card, driver, leading
+from serving.reasons import Gap, card, driver, leading
 from serving.replay import replay
 from serving.scoring import RANKER, largest, parts_of, score
 from training.models.blend import FittedBlend
@@ -136,7 +136,7 @@ def test_a_replay_says_the_same(stock: Prepared, fitted: FittedRanker, store: Ev
         assert (now.item_id, now.reasons, now.because, now.trees) == (then.item_id, then.reasons, then.because, then.trees)
 
 
-PAST, GAP = ("finished", "Fire safety"), ("Excel at level 3", "your record shows 1.5")
+PAST, GAP = ("finished", "Fire safety"), Gap("Excel", 3, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ PAST, GAP = ("finished", "Fire safety"), ("Excel at level 3", "your record shows
         (PAST, None, GAP, "Because you finished Fire safety; your role expects Excel at level 3, your record shows 1.5"),
         (PAST, None, None, "Because you finished Fire safety"),
         (None, None, GAP, "Your role expects Excel at level 3; your record shows 1.5"),
-        (None, "how many took it up", None, None),
+        (None, "taken", None, None),
         (
             PAST,
-            "how many took it up",
+            "taken",
             None,
             "What counts most here is how many took it up; it also goes with Fire safety, which you finished",
         ),
     ],
 )
 def test_one_sentence_out_of_what_is_known(
-    past: tuple[str, str] | None, about: str | None, gap: tuple[str, str] | None, sentence: str | None
+    past: tuple[str, str] | None, about: str | None, gap: Gap | None, sentence: str | None
 ) -> None:
     assert card(past, about, gap) == sentence
 
@@ -166,11 +166,11 @@ def test_one_sentence_out_of_what_is_known(
         ("linear score", "linear", None),
         ("follows_last", "popularity", None),
         ("blend", "linear", None),
-        ("blend place", "popularity", "how many took it up"),
-        ("taken_30_days", "linear", "how many took it up lately"),
-        ("taken_last", "linear", "how much you took up before, and when"),
-        ("segments gap", "linear", "what your colleagues take up"),
-        ("something new", "linear", "more than one thing"),
+        ("blend place", "popularity", "taken"),
+        ("taken_30_days", "linear", "lately"),
+        ("taken_last", "linear", "before"),
+        ("segments gap", "linear", "colleagues"),
+        ("something new", "linear", "several"),
     ],
 )
 def test_a_past_item_is_the_cause_only_where_the_leading_feature_speaks_of_history(
@@ -180,7 +180,7 @@ def test_a_past_item_is_the_cause_only_where_the_leading_feature_speaks_of_histo
 
 
 def test_every_feature_of_pairs_is_told_apart(fitted: FittedRanker) -> None:
-    assert not [name for name in fitted.features if leading(name, "linear") == "more than one thing"]
+    assert not [name for name in fitted.features if leading(name, "linear") == "several"]
 
 
 def test_the_driver_is_the_largest_that_raised_an_item() -> None:

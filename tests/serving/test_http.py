@@ -277,3 +277,41 @@ def test_a_store_that_is_down_degrades_by_name_and_nothing_is_lost(
     opened = EventStore.open(down.store)
     assert {one.decision_id for _, one in opened.tenant(TENANT).decisions()} == {answer["decision_id"], later["decision_id"]}
     opened.close()
+
+
+RULE = {"id": "r", "kind": "exclude", "match": {"items": ["calm"]}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/recommendations", {"learner_id": "ana", "rules": [RULE, RULE]}, "rules"),
+        ("/v1/recommendations", {"learner_id": "ana", "rows": [{"row": "new"}, {"row": "new"}]}, "rows"),
+        ("/v1/rank", {"learner_id": "ana", "candidates": ["calm"], "rules": [RULE, RULE]}, "rules"),
+        ("/v1/rules:dry-run", {}, "rules"),
+        ("/v1/rules:dry-run", {"rules": [RULE, RULE]}, "rules"),
+        ("/v1/rules:dry-run", [], "body"),
+        ("/v1/explain", [], "body"),
+        ("/v1/explain", {"learner_id": "ana", "items": ["calm"], "decision_id": "d", "limit": 2}, "limit"),
+        ("/v1/feedback", 7, "body"),
+        (
+            "/v1/feedback",
+            {"learner_id": "ana", "item_id": "calm", "feedback": "saved", "until": "2026-06-02T00:00:00Z"},
+            "until",
+        ),
+        ("/v1/nudge", 7, "body"),
+        ("/v1/events", 7, "body"),
+        ("/v1/events", [], "body"),
+        ("/v1/tokens", [], "body"),
+        ("/v1/learners/ana/merge", [], "body"),
+    ],
+)
+def test_whatever_is_wrong_the_answer_names_the_field(client: TestClient, path: str, body: Any, field: str) -> None:
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.json().get("field")) == (400, field), answer.text
+
+
+def test_an_empty_body_is_the_body_that_is_wrong(client: TestClient) -> None:
+    for path in ("/v1/recommendations", "/v1/rank", "/v1/events", "/v1/explain", "/v1/rules:dry-run", "/v1/nudge"):
+        answer = client.post(path, content=b"", headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["field"]) == (400, "body"), answer.text

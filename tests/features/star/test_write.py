@@ -289,3 +289,12 @@ def test_a_key_within_what_is_given_away_is_refused_and_so_is_one_that_is_none(t
     (tmp_path / "bad.key").write_text("secret\n")
     with pytest.raises(KeyFileError, match="holds no key of 64 hexadecimal digits"):
         key_of(tmp_path / "bad.key", tmp_path / "out")
+
+
+def test_what_was_shown_and_opened_was_seen_once(acme: TenantSession, tmp_path: Path) -> None:
+    """A device that sent both counted as two exposures."""
+    opened = event("e7", "ann", "b", Verb.SHOWN, at=NOON + DAY, decision_id="d1", context={"offline": {"opened": True}})
+    acme.append([opened, event("e8", "ann", "a", Verb.SHOWN, decision_id="d1")])
+    written(acme, tmp_path)
+    seen = rows(tmp_path, "SELECT item_id, min(shown_at), count(*) FROM exposure GROUP BY ALL ORDER BY ALL")
+    assert seen == [("a", NOON.replace(tzinfo=None), 1), ("b", NOON.replace(tzinfo=None), 1)]

@@ -20,7 +20,7 @@ from serving.bundles import Bundles
 from serving.client import Client
 from serving.decision_log import Spool
 from serving.pipeline import MODEL_FAILED, score
-from serving.policy import Policy, PolicyFile
+from serving.policy import Policy, PolicyFile, changed
 from serving.questions.payloads import ExplainRequest
 from serving.runtime import Runtime
 from serving.settings import Settings
@@ -313,3 +313,32 @@ def test_an_overdue_duty_without_room_is_explained_as_the_duty_it_is(client: Tes
         (found,) = explain(client, "safe", **more)["items"]
         assert (found["rule"], found["stage"], found["outcome"]) == ("no_room_for_duty", "rerank", "removed")
         assert found["why"].startswith("Mandatory: it was due by 2026-05-31. Others fill the row of duties")
+
+
+def test_a_decision_is_explained_to_whoever_names_its_learner_by_an_alias(client: TestClient, store: EventStore) -> None:
+    decision_id = decide(client)
+    store.tenant(TENANT).put([LEARNERS[0].model_copy(update={"aliases": ("ana@acme",)})], at=NOW)
+    assert explain(client, "calm", learner="ana@acme", decision_id=decision_id)["learner_id"] == "ana@acme"
+    other = client.post(EXPLAIN, json={"learner_id": "ben", "items": ["calm"], "decision_id": decision_id})
+    assert (other.status_code, other.json()["field"]) == (404, "decision_id")
+
+
+def test_of_several_languages_one_is_enough(client: TestClient, store: EventStore, bundles: Path) -> None:
+    """It said that the request would have to name all of them."""
+    three = Item(id="calm", title="Calm calls", languages=("en", "es", "fr"))
+    publish(bundles, items=(three, *ITEMS[1:]))
+    service.pages.runtime.bundles.refresh()
+    (found,) = explain(client, "calm", languages=["de"])["items"]
+    assert found["change"] == "The request, or your row, would have to name one of en, es or fr as well."
+
+
+def test_the_gaps_obey_the_filters_of_the_policy(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The items that close a gap were those that a rule keeps away."""
+
+    def closing() -> list[str]:
+        found = client.get("/v1/learners/ana/gaps").json()["gaps"]
+        return [item["item_id"] for gap in found for item in gap["items"]]
+
+    assert "calm" in closing()
+    serve_by(monkeypatch, changed(Policy(), {"rules": [{"id": "no", "kind": "exclude", "match": {"items": ["calm"]}}]}))
+    assert "calm" not in closing()

@@ -49,3 +49,13 @@ def test_where_all_scores_are_equal_a_boost_still_orders(house: Prepared) -> Non
 def test_a_boost_orders_the_callers_candidates_too(house: Prepared, learner: object) -> None:
     found = decided(house, rule("boost", match={"items": ["more"]}, add=3), candidates=("calm", "data", "more"))
     assert slate(found) == ["more", "calm", "data"]
+
+
+def test_the_boost_that_let_an_item_in_is_its_first_reason(house: Prepared) -> None:
+    """It came last, behind how popular an item is that nobody would have seen."""
+    forward = "Your organisation puts it forward"
+    lift = rule("boost", match={"items": ["safe", "calm"]}, add=3)
+    first, second = decided(house, lift, limit=2).decision.slate
+    assert (first.item_id, second.item_id) == ("calm", "safe")
+    assert second.reasons[0] == forward
+    assert (first.reasons[0] == forward, first.reasons[-1]) == (False, forward)  # it would stand here without

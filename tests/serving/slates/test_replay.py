@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from acme import NOW, TENANT
+from acme import LEARNERS, NOW, TENANT
 from starlette.testclient import TestClient
 
 from features.events import Event, Verb
@@ -234,3 +234,39 @@ def test_the_client_tells_what_was_done(signing: TestClient, slate: Any, did: An
     )
     answer = Client("", "test-key", http=signing).replay(done)
     assert (answer.accepted, answer.decision) == (1, "stored")
+
+
+def test_an_alias_of_the_learner_is_no_other_learner(
+    signing: TestClient, slate: Any, did: Any, kept: EventStore, clock: Any
+) -> None:
+    clock.now = NOW + HOUR
+    kept.tenant(TENANT).put([LEARNERS[0].model_copy(update={"aliases": ("ana@acme",)})], at=NOW)
+    assert outcomes(tell(signing, slate, did("a"), learner="ana@acme")) == ["accepted"]
+    assert tell(signing, slate, did("b"), learner="ben").status_code == 403
+    asked = signing.post("/v1/recommendations", json={"learner_id": "ana@acme", "offline": True}).json()
+    item = asked["rows"][0]["items"][0]["item_id"]
+    row = did("c", at=clock.now, item_id=item)
+    assert outcomes(tell(signing, asked, row)) == ["accepted"]
+
+
+def test_a_request_with_an_idempotency_key_needs_no_ids_and_is_stored_once(
+    signing: TestClient, slate: Any, did: Any, kept: EventStore, clock: Any
+) -> None:
+    clock.now = NOW + HOUR
+    rows = [{name: said for name, said in did("x", what).items() if name != "event_id"} for what in ("shown", "started")]
+
+    def send(key: str | None, *done: Any) -> Any:
+        body = {"learner_id": "ana", "slate": slate["offline"]["slate"], "done": list(done)}
+        return signing.post(PATH, json=body, headers={} if key is None else {"Idempotency-Key": key})
+
+    assert outcomes(send("trip-1", *rows)) == ["accepted", "accepted"]
+    again = send("trip-1", *rows, did("own", "completed"))
+    assert outcomes(again) == ["duplicate", "duplicate", "accepted"]
+    assert again.json()["results"][2]["event_id"] == "own"
+    assert outcomes(send("trip-1", rows[1])) == ["conflict"]  # another row under the same key and number
+    assert outcomes(send("trip-2", rows[0])) == ["accepted"]
+    without = send(None, rows[0]).json()["results"][0]
+    assert (without["outcome"], without["field"]) == ("invalid", "event_id")
+    assert len(history(kept)) == 4
+    for wrong in ("", "x" * 256):
+        assert (send(wrong, rows[0]).status_code, send(wrong, rows[0]).json()["field"]) == (400, "idempotency-key")
