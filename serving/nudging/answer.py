@@ -20,6 +20,7 @@ from serving.cards.cards import Place, card
 from serving.logs import said
 from serving.nudging.arms import LONG_REST, Known, Options, options
 from serving.nudging.decide import Ask, decide, decision, silent
+from serving.nudging.known import more_skills
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.pipeline import HISTORY_UNAVAILABLE
 from serving.prepared import Prepared
@@ -100,9 +101,10 @@ def read_known(
         assigned.duties,
         assigned.leaves,
         session.grants(at=now) if stock.granted else (),
-        assigned.items,
-        rules,
-        [(one.decided_at, one.nudge.item_id) for one in said if one.nudge is not None and one.nudge.item_id is not None],
+        items=assigned.items,
+        rules=rules,
+        nudged=[(one.decided_at, one.nudge.item_id) for one in said if one.nudge is not None and one.nudge.item_id is not None],
+        more_skills=more_skills(session, stock, events),
     )
     return Read(known, session.nudge_choices(learner_id), said)
 

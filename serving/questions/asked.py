@@ -20,7 +20,8 @@ from serving.payloads import RankRequest, RecommendationsRequest
 from serving.pipeline import MODEL_FAILED, Ranked, ranked
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid, later
-from serving.progress.answer import people_of, progress_of
+from serving.progress.answer import progress_of
+from serving.progress.vouching import people_of
 from serving.questions.near import near_misses
 from serving.questions.page import Preview, page
 from serving.questions.payloads import ExplainAnswer, ExplainRequest, PreviewQuery
