@@ -133,7 +133,9 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
     now, duties = runtime.clock(), isinstance(request, RecommendationsRequest)
     try:
         stock = runtime.stock(asks.tenant)
-        found = await runtime.known(asks.tenant, request.learner_id, runtime.clock.known_by, stock, duties=duties)
+        found = await runtime.known(
+            asks.tenant, request.learner_id, runtime.clock.known_by, stock, duties=duties, rules=request.rules
+        )
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     known_at = found.assigned.known_at or now
@@ -154,6 +156,7 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
             fallback=fallback,
             grants=found.grants,
             assigned=found.assigned,
+            nudges=found.nudges,
         )
 
     def done() -> Ranked:
