@@ -45,7 +45,7 @@ CALLS: Final[dict[tuple[str, str], Any]] = {
     ("POST", "/v1/evidence"): [{**EVIDENCE, "occurred_at": AT}],
     ("POST", "/v1/feedback"): {"learner_id": "ana", "item_id": "calm", "feedback": "later", "until": AT},
     ("POST", "/v1/nudge"): {"learner_id": "ana", "channel": "email", "format": "email"},
-    ("PUT", "/v1/learners/{learner_id}/nudges"): {"choice": "snooze", "until": AT},
+    ("PUT", "/v1/learners/{learner_id}/nudges"): {"choice": "resume", "until": None},
     ("POST", "/v1/slates/replay"): {"learner_id": "ana", "slate": "nws1.e30.x", "done": [DONE]},
     ("POST", "/v1/rules:dry-run"): {"rules": [{"id": "r", "kind": "exclude", "match": {"items": ["calm"]}}], "decisions": 3},
     ("POST", "/v1/learners/{learner_id}/merge"): {"into": "ben", "occurred_at": AT},

@@ -3,7 +3,8 @@
 What the service returns and what it records is this one object; `answer()` is the part a host sees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -122,8 +123,9 @@ class Decision(_Part):
     `removed` groups item ids by the rule that removed them; `shortfall` says how many each rule took where a slate has fewer
     items than it might have; `features` holds the named feature values of the shown items in slate order (NaN is recorded as
     null); `arms` are those of the experiments whose arms differ in what made it, and make it an exposure to them; `events_read`
-    are the ids of the events that the decision knew; `language` is the one in which titles of rows and reasons are said, null
-    where none is recorded; `stages_ms` are milliseconds by pipeline stage. A decision of kind `nudge` has `nudge` and no rows.
+    are the ids of the events that the decision knew, `nudges_read` of the nudges that its limits counted; `language` is the one
+    in which titles of rows and reasons are said, null where none is recorded; `stages_ms` are milliseconds by pipeline stage. A
+    decision of kind `nudge` has `nudge` and no rows.
     """
 
     decision_id: Id
@@ -144,6 +146,7 @@ class Decision(_Part):
     nudge: Nudge | None = None
     features: Mapping[str, tuple[float | None, ...]] = Field(default_factory=dict)
     events_read: tuple[Id, ...] = ()
+    nudges_read: tuple[Id, ...] = ()
     versions: Mapping[str, str] = Field(default_factory=dict)
     fallback: str | None = None
     language: str | None = None
@@ -160,3 +163,9 @@ class Decision(_Part):
         return self.model_dump(
             mode="json", include={"decision_id", "bundle", "policy", "arms", "fallback", "language", "rows", "shortfall"}
         )
+
+
+def nudged_items(nudges: Iterable[Decision]) -> list[tuple[datetime, str]]:
+    """When something was said about which item."""
+    said = ((one.decided_at, None if one.nudge is None else one.nudge.item_id) for one in nudges)
+    return [(when, item_id) for when, item_id in said if item_id is not None]

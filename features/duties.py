@@ -50,8 +50,13 @@ def due(duty: Duty, leaves: Iterable[Leave], at: datetime) -> datetime | None:
     end = duty.assignment.due_at
     if end is None or not duty.assignment.pause_on_leave:
         return end
+    return put_off(end, leaves, since=duty.since, at=at)
+
+
+def put_off(end: datetime, leaves: Iterable[Leave], *, since: datetime, at: datetime) -> datetime:
+    """An end without the time away between `since` and it; while a leave lasts at `at`, it moves on."""
     for leave in sorted(leaves, key=lambda one: one.since):
-        start, back = max(leave.since, duty.since), at if leave.until is None else min(leave.until, at)
+        start, back = max(leave.since, since), at if leave.until is None else min(leave.until, at)
         if start < min(end, back):
             end += back - start
     return end

@@ -124,6 +124,18 @@ def gaps(known: Mapping[str, SkillState], role: Role | None) -> dict[str, float]
     return {skill: gap for skill, gap in sorted(missing.items()) if gap >= LEAST_GAP}
 
 
+def failures(
+    events: Iterable[Event], items: Mapping[str, Item], at: datetime, proposals: Proposals = _NONE
+) -> dict[str, list[datetime]]:
+    """Skill id -> when its learner failed, in order: what stands behind `explain` of the same arguments."""
+    found: dict[str, list[datetime]] = defaultdict(list)
+    for event, item in _standing(events, items, at):
+        if event.verb is Verb.FAILED:
+            for skill in _skills(event, item, proposals):
+                found[skill].append(event.occurred_at)
+    return {skill: sorted(moments) for skill, moments in found.items()}
+
+
 def fades_below(contributions: Iterable[Contribution], expected: float) -> datetime | None:
     """When the level of a skill falls below `expected` if nothing happens; None: it never does, or has never reached it."""
     lasting = [one for one in contributions if one.shown >= expected > 0]

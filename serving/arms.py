@@ -73,6 +73,11 @@ class Experiments:
         """The bundles of the arms of what runs."""
         return frozenset(name for phase in self.running(tenant) for name in _bundles(phase))
 
+    def rules(self, tenant: str) -> bool:
+        """Whether some arm of what runs has rules of its own."""
+        policies = [one.policy or {} for phase in self.running(tenant) for one in phase.design.variants.values()]
+        return any(not {"rules", "tenant_rules"}.isdisjoint(policy) for policy in policies)
+
     def _readable(self, tenant: str) -> Iterator[Record]:
         for path in record_files(self._folder, tenant):
             try:

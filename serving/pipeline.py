@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue import Learner
-from features.decisions import Decision, Randomisation, Row
+from features.decisions import Decision, Randomisation, Row, nudged_items
 from features.duties import NOTHING, Assigned
 from features.events import Event
 from features.grants import Grant
@@ -94,10 +94,11 @@ def rank(
     fallback: str | None = None,
     grants: tuple[Grant, ...] = (),
     assigned: Assigned = NOTHING,
+    nudges: Sequence[Decision] = (),
 ) -> Decision:
     """The decision for one request. `history`: the learner's events known at `at`, oldest first, of this bundle's tenant.
     `grants`: what holds at `at` of other tenants' items. `assigned`: what is assigned to the learner then. `arms`: those of
-    experiments, whose bundle and policy are given.
+    experiments, whose bundle and policy are given. `nudges`: those that spoke to the learner lately, which limits count.
 
     `fallback` names why the caller degrades (`history_unavailable`, `model_failed`): the ranking is then plain popularity,
     and still obeys every rule.
@@ -114,6 +115,7 @@ def rank(
         fallback=fallback,
         grants=grants,
         assigned=assigned,
+        nudges=nudges,
     ).decision
 
 
@@ -130,6 +132,7 @@ def ranked(
     fallback: str | None = None,
     grants: tuple[Grant, ...] = (),
     assigned: Assigned = NOTHING,
+    nudges: Sequence[Decision] = (),
 ) -> Ranked:
     """What `rank` says, with the results of its stages, for whoever asks why."""
     stages = Stages()
@@ -152,7 +155,7 @@ def ranked(
     scored = best_first(scores.total, kept[scores.scored[kept]])
     stages.done("score", scored=len(scored))
     stand = Stand(stock, request, facts, known, scores, scored, duties)
-    limits = Limits.of(stock, rules, history, at)
+    limits = Limits.of(stock, rules, history, at, nudged=nudged_items(nudges))
     rows, left_out = _rows(stand, policy, limits, random.Random(seed_of(decision_id)))
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
     removed |= {UNKNOWN_ITEM: unknown, NO_SCORE: stock.ids_of(kept[~scores.scored[kept]]), **left_out}
@@ -182,6 +185,7 @@ def ranked(
         shortfall=_shortfall(request, removed, len(shown)),
         features=_features(stock, known.context, shown),
         events_read=known.events_read,
+        nudges_read=tuple(one.decision_id for one in nudges),
         versions={"catalogue": stock.bundle.manifest.catalogue_digest[:16], "rules": RULES_VERSION},
         fallback=fallback,
         stages_ms=stages.ms,

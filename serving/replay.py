@@ -45,10 +45,11 @@ class Read:
     history: Sequence[Event]
     assigned: Assigned
     grants: tuple[Grant, ...]
+    nudges: Sequence[Decision] = ()
 
 
 def read_again(session: TenantSession, decision: Decision) -> Read:
-    """Raises ValueError when an event that it read is gone."""
+    """Raises ValueError when an event, or a nudge, that it read is gone."""
     known = decision.fallback != HISTORY_UNAVAILABLE
     learner = session.learner(decision.learner_id, at=decision.decided_at) if known else None
     return Read(
@@ -57,6 +58,7 @@ def read_again(session: TenantSession, decision: Decision) -> Read:
         _events_read(session, decision),
         _assigned(session, decision, learner) if known else NOTHING,
         session.grants(at=decision.decided_at) if known else (),
+        _nudges_read(session, decision),
     )
 
 
@@ -75,6 +77,7 @@ def made_again(read: Read, stock: Prepared, policy: Policy) -> Ranked:
         fallback=None if decision.fallback == PERSONALISATION_OFF else decision.fallback,
         assigned=read.assigned,
         grants=read.grants,
+        nudges=read.nudges,
     )
 
 
@@ -91,6 +94,13 @@ def _events_read(session: TenantSession, decision: Decision) -> list[Event]:
     if gone:
         raise ValueError(f"decision {decision.decision_id} read {len(gone)} events that are no longer stored, {gone[0]} first")
     return [held[event_id] for event_id in decision.events_read]
+
+
+def _nudges_read(session: TenantSession, decision: Decision) -> list[Decision]:
+    found = [session.decision(name) for name in decision.nudges_read]
+    if None in found:
+        raise ValueError(f"decision {decision.decision_id} counted nudges that are no longer stored")
+    return [one for one in found if one is not None]
 
 
 def recorded_request(decision: Decision) -> Request:

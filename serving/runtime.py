@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final, NamedTuple, TypeVar
 
@@ -48,6 +48,8 @@ from serving.pipeline import HISTORY_UNAVAILABLE, MODEL_FAILED, Stages, rank
 from serving.policy import Policy, PolicyFile
 from serving.prepared import Prepared
 from serving.rates import Rates
+from serving.rules.language import MOST_DAYS, Rule
+from serving.rules.limits import window
 from serving.settings import Settings
 from serving.shadow import Shadow
 from serving.spare import Spare
@@ -84,13 +86,17 @@ class StoreDownError(Exception):
 
 
 class Known(NamedTuple):
-    """What the store says of a learner at a moment, and which grants held then. `fallback`: why it says nothing."""
+    """What the store says of a learner at a moment, and which grants held then. `fallback`: why it says nothing.
+
+    `nudges`: those that spoke to them, for as many days as some limit counts.
+    """
 
     learner: Learner | None = None
     history: Sequence[Event] = ()
     grants: tuple[Grant, ...] = ()
     assigned: Assigned = NOTHING
     fallback: str | None = None
+    nudges: Sequence[Decision] = ()
 
 
 class _RestsError(StoreDownError):
@@ -183,7 +189,8 @@ class Runtime:
         """The recorded decision for a request. Raises NotReadyError without a bundle, StoreDownError if none records it."""
         stock, now = self.stock(tenant), self.clock()
         before, duties = Stages(), isinstance(request, RecommendationsRequest)
-        found = await self._known(tenant, request.learner_id, self.clock.known_by, stock, duties=duties)
+        days = self._days(tenant, request.rules)
+        found = await self._known(tenant, request.learner_id, self.clock.known_by, stock, duties=duties, days=days)
         before.done("read")
         treated = self.treatment("ranking", tenant, request.learner_id, found, stock)
         decision = await self.worked_out(len(found.history), lambda: self._rank(treated, request, found, now))
@@ -228,12 +235,15 @@ class Runtime:
         """Whether decisions wait on this machine to be stored."""
         return self._spool is not None and self._spool.waiting_anywhere
 
-    async def known(self, tenant: str, learner_id: str, at: datetime, stock: Prepared, *, duties: bool = False) -> Known:
-        """A learner's catalogue row and events as known at `at`, `duties`: and what is assigned to them.
+    async def known(
+        self, tenant: str, learner_id: str, at: datetime, stock: Prepared, *, duties: bool = False, rules: Sequence[Rule] = ()
+    ) -> Known:
+        """A learner's catalogue row and events as known at `at`, `duties`: and what is assigned to them. `rules`: of the
+        request, whose limits may count days of nudges.
 
         Raises StoreDownError: nothing stands in for them.
         """
-        found = await self._known(tenant, learner_id, at, stock, duties=duties)
+        found = await self._known(tenant, learner_id, at, stock, duties=duties, days=self._days(tenant, rules))
         if found.fallback is not None:
             raise StoreDownError("the learner's events cannot be read at the moment")
         return found
@@ -347,10 +357,21 @@ class Runtime:
             fallback=fallback,
             grants=found.grants,
             assigned=found.assigned,
+            nudges=found.nudges,
         )
 
-    async def _known(self, tenant: str, learner_id: str, now: datetime, stock: Prepared, *, duties: bool = False) -> Known:
-        """Learner, history, grants and what is assigned, or a named fallback when the store does not answer in time."""
+    def _days(self, tenant: str, rules: Sequence[Rule]) -> int:
+        """For how many days some limit counts what was put before a learner: of the policy, an arm's policy or a request."""
+        if self.experiments.rules(tenant):
+            return MOST_DAYS
+        return window([*self.policy.rules_of(tenant), *rules])
+
+    async def _known(
+        self, tenant: str, learner_id: str, now: datetime, stock: Prepared, *, duties: bool = False, days: int = 0
+    ) -> Known:
+        """Learner, history, grants, what is assigned and the nudges of `days`, or a named fallback when the store does not
+        answer in time.
+        """
 
         def known(store: EventStore) -> Known:
             session = store.tenant(tenant)
@@ -358,7 +379,8 @@ class Runtime:
             learner, names = session.learner(learner_id, at=now), session.names_of(learner_id, at=now)
             history = session.history(learner_id, known_by=now, names=names)
             assigned = session.assigned(learner, names, at=now) if duties else NOTHING
-            return Known(learner, history, grants, assigned)
+            nudges = session.nudges(learner_id, since=now - timedelta(days=days)) if days else ()
+            return Known(learner, history, grants, assigned, nudges=nudges)
 
         try:
             return await self._read(known)

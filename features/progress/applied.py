@@ -12,6 +12,9 @@ HELPED: Final = "helped"
 """The kind of evidence by which a colleague says that the learner taught or helped them."""
 
 
+Times = Sequence[datetime]
+
+
 class Applied(StrEnum):
     """By what a skill is known to be applied, named as the policy names what it is worth."""
 
@@ -25,16 +28,22 @@ class Applied(StrEnum):
 @dataclass(frozen=True)
 class People:
     """Who the names in evidence are. `own`: the learner's; `person`: one name for all names of somebody else, where that is
-    known; `gave`: by such a name, when the learner vouched for them.
+    known; `gave`: by such a name, when the learner vouched for them. `through`: by such a name, each third person for whom the
+    learner vouched and who vouched for them: when the learner did, and when that person did.
     """
 
     own: frozenset[str] = frozenset()
     person: Mapping[str, str] = field(default_factory=dict)
-    gave: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    gave: Mapping[str, Times] = field(default_factory=dict)
+    through: Mapping[str, Sequence[tuple[Times, Times]]] = field(default_factory=dict)
 
     def given_before(self, event: Event) -> int:
-        """How often the learner had vouched for whoever vouches here."""
-        return sum(moment <= event.occurred_at for moment in self.gave.get(self.voice(event), ()))
+        """How often the circle had gone round that an event closes: as often as the learner had vouched for whoever vouches
+        here, or for a third person who had. Of several circles the one that went round most counts.
+        """
+        voice, at = self.voice(event), event.occurred_at
+        third = (min(_by(at, told), _by(at, passed_on)) for told, passed_on in self.through.get(voice, ()))
+        return max([_by(at, self.gave.get(voice, ())), *third])
 
     def voice(self, event: Event) -> str:
         """Who or what says so: a person, a system, or the learner. Evidence of one voice repeats itself."""
@@ -44,6 +53,10 @@ class People:
         if isinstance(by, str):
             return self.person.get(by, by)
         return f"system:{source.partition(':')[0] if isinstance(source, str) else event.source}"
+
+
+def _by(at: datetime, moments: Times) -> int:
+    return sum(moment <= at for moment in moments)
 
 
 def vouched_by(event: Event) -> str | None:

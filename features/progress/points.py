@@ -1,6 +1,6 @@
 """Points: pending when something is learned, vested when it is applied. A pure function of what stands behind the skills.
 
-    share = worth of the kind x repeat ^ (times the learner had vouched for this voice)
+    share = worth of the kind x repeat ^ (times the circle with this voice had gone round)
     points = (applied x share x repeat ^ (times this voice had said it of the skill) + what vests of `learned`) / skills
 
 Of what is learned the strongest evidence within the window vests its share; learning the skill again is worth less, by as
@@ -27,7 +27,8 @@ class Award:
     """Points that one event vested for one skill, and how that came about.
 
     `learned`: the part that was pending, since `learned_by`. `repeats`: how often the same voice had said it, `given`: how
-    often the learner had vouched for that voice. `capped`: what the weekly cap took off. Without points it says why.
+    often the learner had vouched for that voice, or for a third person who had. `capped`: what the weekly cap took off.
+    Without points it says why.
     """
 
     event: Event

@@ -5,6 +5,7 @@ was due is let go. A week with nothing due neither counts nor breaks it; leave s
 day nothing ends.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -12,17 +13,16 @@ from itertools import groupby
 from typing import Final
 
 from features.catalogue import Item
-from features.duties import Leave
+from features.duties import Leave, put_off
 from features.events import Event, Verb
 from features.forgetting import KINDS
+from features.progress.falls import KEPT, Falls
 from features.progress.points import Behind, week_of
 from features.proposals import Proposals
-from features.skills import Contribution, explain, fades_below
+from features.skills import Contribution, fades_below, failures
 
 FADING: Final = timedelta(days=14)
 """How long before and after a level falls below what is wanted it is time to refresh it."""
-KEPT: Final = 0.75
-"""The share of the highest level shown that is worth keeping where no role expects one."""
 _AHEAD: Final = 366
 """Days for which the next working day is looked for."""
 
@@ -99,32 +99,29 @@ def streak(
     calendar: Calendar,
 ) -> Streak:
     """The streak at `at`. `behind`: what `explain` says of the events, which are those of one learner."""
-    failures = [event for event in events if event.verb is Verb.FAILED and event.occurred_at <= at]
+    failed = failures(events, items, at, proposals)
     kept: list[Kept] = []
     let_go: list[datetime] = []
     due: list[Due] = []
     for skill, why in behind.items():
-
-        def state(past: Sequence[Event], skill: str = skill) -> Falling | None:
-            failed = [one for one in failures if one.occurred_at <= past[-1].occurred_at]
-            known = explain([*past, *failed], items, at, proposals).get(skill)
-            return None if known is None else falling(known[1], expects.get(skill))
-
-        lasts = _Lasts(state, fixed=bool(expects.get(skill)), failures=failures)
-        for group in _by_day(why):
+        evidence, expected = _in_order(why), expects.get(skill)
+        if not evidence:
+            continue
+        lasts = _Lasts(evidence, failed.get(skill, ()), expected)
+        for group in _by_day(evidence):
             day = [one.event for one in group]
             before = lasts.before(day[0].occurred_at)
             if before is not None and (end := _end(before, calendar, at)) < day[0].occurred_at:
                 let_go.append(end)
             elif before is not None:
-                done = next((one for one in day if _retrieves(one) and one.occurred_at >= before.falls - FADING), None)
+                done = next((one for one in day if _retrieves(one) and one.occurred_at >= before - FADING), None)
                 kept += [] if done is None else [Kept(skill, done, week_of(done.occurred_at, calendar.zone))]
             lasts.add(group)
         now = lasts.before(at)
         if now is not None and (end := _end(now, calendar, at)) < at:
             let_go.append(end)
-        elif now is not None and now.falls - FADING <= at:
-            due.append(Due(skill, now.falls, end))
+        elif now is not None and now - FADING <= at:
+            due.append(Due(skill, now, end))
     return _told(kept, let_go, due)
 
 
@@ -132,27 +129,26 @@ class _Lasts:
     """When a skill falls, by the events so far. It is worked out only where somebody comes near that time.
 
     More evidence never lowers a level, so an earlier answer is a lower bound, but for a failure, which shortens half-lives,
-    and for a higher level shown, where what is wanted is a part of it (not `fixed`).
+    and for a higher level shown, where what is wanted is a part of it.
     """
 
-    def __init__(self, state: Callable[[Sequence[Event]], Falling | None], *, fixed: bool, failures: Sequence[Event]) -> None:
-        self._state, self._fixed, self._failures = state, fixed, failures
-        self._past: list[Event] = []
-        self._best = 0.0
-        self._bound: Falling | None = None
+    def __init__(self, evidence: Sequence[Contribution], failed: Sequence[datetime], expected: float | None) -> None:
+        self._falls, self._failed, self._fixed = Falls(evidence, failed, expected), failed, bool(expected)
+        self._pieces, self._best, self._last = 0, 0.0, evidence[0].event.occurred_at
+        self._bound: datetime | None = None
         self._exact = True
 
-    def before(self, moment: datetime) -> Falling | None:
+    def before(self, moment: datetime) -> datetime | None:
         """By the events added so far; of a skill that is not due at `moment` a lower bound is enough."""
-        if not self._exact and (self._bound is None or moment >= self._bound.falls - FADING):
-            self._bound, self._exact = self._state(self._past), True
+        if not self._exact and (self._bound is None or moment >= self._bound - FADING):
+            self._bound, self._exact = self._falls.after(self._pieces), True
         return self._bound
 
     def add(self, day: Sequence[Contribution]) -> None:
-        since = self._past[-1].occurred_at if self._past else day[0].event.occurred_at
-        self._past += [one.event for one in day]
+        since, self._last = self._last, day[-1].event.occurred_at
+        self._pieces += len(day)
         best = max(self._best, *(one.shown for one in day))
-        failed = any(since <= one.occurred_at <= self._past[-1].occurred_at for one in self._failures)
+        failed = bisect_left(self._failed, since) < bisect_right(self._failed, self._last)
         if failed or (best > self._best and not self._fixed):
             self._bound = None
         self._best, self._exact = best, False
@@ -176,11 +172,15 @@ def _told(kept: list[Kept], let_go: list[datetime], due: list[Due]) -> Streak:
     )
 
 
-def _by_day(why: Iterable[Contribution]) -> Iterator[list[Contribution]]:
-    """What stands behind a skill, a list for each day (UTC) on which something happened."""
+def _in_order(why: Iterable[Contribution]) -> list[Contribution]:
+    """What stands behind a skill, in order of time."""
     telling = (one for one in why if one.event.verb is not Verb.FAILED)
-    found = sorted(telling, key=lambda one: (one.event.occurred_at, one.event.event_id))
-    for _, group in groupby(found, key=lambda one: one.event.occurred_at.date()):
+    return sorted(telling, key=lambda one: (one.event.occurred_at, one.event.event_id))
+
+
+def _by_day(evidence: Iterable[Contribution]) -> Iterator[list[Contribution]]:
+    """A list for each day (UTC) on which something happened."""
+    for _, group in groupby(evidence, key=lambda one: one.event.occurred_at.date()):
         yield list(group)
 
 
@@ -188,13 +188,9 @@ def _retrieves(event: Event) -> bool:
     return not event.backfill and KINDS[event.verb].retrieval
 
 
-def _end(state: Falling, calendar: Calendar, at: datetime) -> datetime:
+def _end(falls: datetime, calendar: Calendar, at: datetime) -> datetime:
     """Until when a skill that falls can be refreshed: later by the time on leave, and never on a day without work."""
-    since, end = state.falls - FADING, state.falls + FADING
-    for leave in sorted(calendar.leaves, key=lambda one: one.since):
-        start, back = max(leave.since, since), at if leave.until is None else min(leave.until, at)
-        if start < min(end, back):
-            end += back - start
+    end = put_off(falls + FADING, calendar.leaves, since=falls - FADING, at=at)
     day = end.astimezone(calendar.zone).date()
     if calendar.works(day):
         return end

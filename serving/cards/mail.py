@@ -18,6 +18,9 @@ _BUTTON: Final = (
     "display:inline-block;padding:.6rem 1.2rem;border-radius:.4rem;background:#1a4f8b;color:#ffffff;text-decoration:none"
 )
 
+_REST: Final = "color:#1a4f8b;white-space:nowrap"
+"""No link breaks in two, and a thumb hits one of them: lines lie apart."""
+
 
 def mail(message: Message) -> dict[str, Any]:
     """Subject, headers, text and HTML, and all of it as one MIME message; the host adds From, To, Date and its DKIM signature,
@@ -57,13 +60,13 @@ def _text(said: Told) -> str:
 def _html(said: Told) -> str:
     lines = "".join(f"<p>{escape(line)}</p>" for line in said.lines)
     main = "" if said.main is None else f'<p style="margin:1.5rem 0">{_link(said.main, _BUTTON)}</p>'
-    rest = " · ".join(_link(button, "color:#1a4f8b") for button in said.buttons if button != said.main)
+    rest = " · ".join(_link(button, _REST) for button in said.buttons if button != said.main)
     headline = escape(said.headline)
     return (
         f'<!doctype html><html lang="{said.language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{headline}</title></head>'
         f'<body style="margin:0;background:#ffffff"><div style="{_FRAME}"><h1 style="font-size:1.3rem">{headline}</h1>'
-        f'{lines}{main}<p style="font-size:.9rem">{rest}</p></div></body></html>\n'
+        f'{lines}{main}<p style="font-size:.9rem;line-height:2.2">{rest}</p></div></body></html>\n'
     )
 
 

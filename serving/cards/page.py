@@ -16,7 +16,7 @@ _STYLE: Final = (
     "body{margin:0;background:#f3f5f8;color:#1c1c1c;font:18px/1.5 system-ui,'Segoe UI',Arial,sans-serif}"
     "main{box-sizing:border-box;max-width:28rem;margin:12vh auto 2rem;padding:1.5rem}"
     "main{background:#fff;border-radius:.6rem;overflow-wrap:anywhere}"
-    "h1{font-size:1rem;font-weight:600;color:#4a5563;margin:0 0 .8rem}p{margin:0 0 1.2rem}"
+    "h1{font-size:1rem;font-weight:600;color:#4a5563;margin:0 0 .8rem}p{margin:0 0 1.2rem}main>:last-child{margin-bottom:0}"
     ".about{font-weight:600;margin-bottom:.4rem}"
     "button{width:100%;padding:.8rem;border:0;border-radius:.4rem;background:#1a4f8b;color:#fff;font:inherit;cursor:pointer}"
     "button:focus-visible{outline:3px solid #8ab4f0}@media(max-width:32rem){main{margin:0;min-height:100vh;border-radius:0}}"

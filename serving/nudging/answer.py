@@ -7,12 +7,12 @@ they came to. What stays silent crosses nothing, and goes the way of all decisio
 import logging
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from features.decisions import Decision
+from features.decisions import Decision, nudged_items
 from features.nudges import Arm, Limit, NudgeChoice
 from features.store import TenantSession
 from serving.arms import Treatment
@@ -20,11 +20,13 @@ from serving.cards.cards import Place, card
 from serving.logs import said
 from serving.nudging.arms import LONG_REST, Known, Options, options
 from serving.nudging.decide import Ask, decide, decision, silent
+from serving.nudging.known import more_skills
 from serving.nudging.payloads import NudgeAnswer, NudgeIn
 from serving.pipeline import HISTORY_UNAVAILABLE
 from serving.prepared import Prepared
 from serving.problems import invalid, later
 from serving.rules.language import Rule
+from serving.rules.limits import window
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.tracing import TRACE
 
@@ -90,7 +92,7 @@ def read_known(
     assigned = session.assigned(learner, names, at=known_by)
     # Never before what it knows.
     at = max([now, *(event.recorded_at for event in events), *([assigned.known_at] if assigned.known_at else [])])
-    said = session.nudges(learner_id, since=now - LONG_REST)
+    said = session.nudges(learner_id, since=now - max(LONG_REST, timedelta(days=window(rules))))
     known = Known(
         stock,
         learner_id,
@@ -100,9 +102,10 @@ def read_known(
         assigned.duties,
         assigned.leaves,
         session.grants(at=now) if stock.granted else (),
-        assigned.items,
-        rules,
-        [(one.decided_at, one.nudge.item_id) for one in said if one.nudge is not None and one.nudge.item_id is not None],
+        items=assigned.items,
+        rules=rules,
+        nudged=nudged_items(said),
+        more_skills=more_skills(session, stock, events),
     )
     return Read(known, session.nudge_choices(learner_id), said)
 

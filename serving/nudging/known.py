@@ -10,6 +10,7 @@ from features.duties import Duty, Leave
 from features.events import Event
 from features.grants import Grant
 from features.skills import Contribution, SkillState, explain
+from features.store import TenantSession
 from features.xapi.parts import resolved
 from serving.eligibility import Facts
 from serving.nudging.limits import zone_of
@@ -26,7 +27,8 @@ class Known:
     """What is known of a learner at a moment. `given`: their events as they came, oldest first.
 
     `items`: those that assignments name and the store knows, by the name in the assignment. `rules`: of the policy.
-    `nudged`: when they were spoken to lately, and about which item.
+    `nudged`: when they were spoken to lately, and about which item. `more_skills`: those that the catalogue has by now and the
+    bundle does not know yet.
     """
 
     stock: Prepared
@@ -40,6 +42,7 @@ class Known:
     items: Mapping[str, Item] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
     nudged: Sequence[tuple[datetime, str]] = ()
+    more_skills: frozenset[str] = frozenset()
 
     @cached_property
     def events(self) -> Sequence[Event]:
@@ -52,7 +55,9 @@ class Known:
 
     @cached_property
     def skills(self) -> Mapping[str, tuple[SkillState, tuple[Contribution, ...]]]:
-        return explain(self.events, self.stock.names, self.at, self.stock.bundle.proposals)
+        """Of skills that are known: evidence may name any, and one that is in no catalogue is no skill of this organisation."""
+        found = explain(self.events, self.stock.names, self.at, self.stock.bundle.proposals)
+        return {skill: one for skill, one in found.items() if skill in self.stock.table.skills or skill in self.more_skills}
 
     @property
     def role(self) -> Role | None:
@@ -113,3 +118,10 @@ class Known:
         """The date of a moment where the learner is."""
         zone = zone_of("UTC" if self.learner is None else self.learner.timezone) or UTC
         return moment.astimezone(zone).date().isoformat()
+
+
+def more_skills(session: TenantSession, stock: Prepared, events: Sequence[Event]) -> frozenset[str]:
+    """The skills that events name and the bundle does not know, as far as the catalogue has them."""
+    named = {event.skill_id for event in events if event.skill_id is not None}
+    unknown = {skill for skill in named if skill not in stock.table.skills}
+    return frozenset(session.known_names("skill", unknown)) if unknown else frozenset()

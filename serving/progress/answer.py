@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from features.events import Event
-from features.progress.applied import People, vouched_by
+from features.progress.applied import People
 from features.progress.points import Award, Points, points, week_of
 from features.progress.quests import Step
 from features.progress.settings import ProgressSettings
 from features.progress.streaks import Calendar, Streak, streak
 from features.store import TenantSession
-from serving.nudging.known import Known
+from serving.nudging.known import Known, more_skills
 from serving.nudging.limits import zone_of
 from serving.nudging.settings import NudgeSettings
 from serving.prepared import Prepared
@@ -30,6 +30,7 @@ from serving.progress.payloads import (
     VestedPoints,
 )
 from serving.progress.quests import QuestNow, quests_of
+from serving.progress.vouching import people_of
 from serving.rules.language import Rule
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.skills import Asked, check_id, head_of, moment_of, never_heard_of, read_query
@@ -59,31 +60,19 @@ def read(
     session: TenantSession, learner_id: str, at: datetime, stock: Prepared, rules: Sequence[Rule] = ()
 ) -> tuple[Known, People]:
     """What the store knows at `at` of a learner, and of what passed between them and those who vouched for them."""
+    events = session.history(learner_id, known_by=at)
     known = Known(
         stock,
         learner_id,
         at,
         session.learner(learner_id, at=at),
-        session.history(learner_id, known_by=at),
+        events,
         leaves=session.leaves(learner_id, at=at),
         grants=session.grants(at=at) if stock.granted else (),
         rules=rules,
+        more_skills=more_skills(session, stock, events),
     )
     return known, people_of(session, known)
-
-
-def people_of(session: TenantSession, known: Known) -> People:
-    """Whoever vouched for the learner, each as one person, and when the learner had vouched for them."""
-    own, at = known.own | {*session.names_of(known.learner_id, at=known.at)}, known.at
-    person: dict[str, str] = {}
-    gave: dict[str, tuple[datetime, ...]] = {}
-    for name in sorted({by for event in known.given if (by := vouched_by(event)) is not None} - own):
-        theirs = session.names_of(name, at=at)
-        person[name] = theirs[0]
-        if theirs[0] not in gave:
-            history = session.history(name, known_by=at, names=theirs)
-            gave[theirs[0]] = tuple(event.occurred_at for event in history if vouched_by(event) in own)
-    return People(own, person, gave)
 
 
 def progress_of(known: Known, people: People, settings: ProgressSettings, nudges: NudgeSettings) -> ProgressAnswer:

@@ -17,8 +17,8 @@ class ProgressQuery(Query):
 
 class VestedPoints(BaseModel):
     """Points by the event that vested them. `learned`: the part that was pending, since the event `learned_by`. `repeats`: how
-    often the same voice had said it of this skill; `given`: how often the learner had vouched for that voice; each of them
-    lessens the points, to none. `capped`: what the week had no room for.
+    often the same voice had said it of this skill; `given`: how often the learner had vouched for that voice, or for a third
+    person who had; each of them lessens the points, to none. `capped`: what the week had no room for.
     """
 
     event_id: str

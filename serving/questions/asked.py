@@ -20,7 +20,8 @@ from serving.payloads import RankRequest, RecommendationsRequest
 from serving.pipeline import MODEL_FAILED, Ranked, ranked
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid, later
-from serving.progress.answer import people_of, progress_of
+from serving.progress.answer import progress_of
+from serving.progress.vouching import people_of
 from serving.questions.near import near_misses
 from serving.questions.page import Preview, page
 from serving.questions.payloads import ExplainAnswer, ExplainRequest, PreviewQuery
@@ -133,7 +134,9 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
     now, duties = runtime.clock(), isinstance(request, RecommendationsRequest)
     try:
         stock = runtime.stock(asks.tenant)
-        found = await runtime.known(asks.tenant, request.learner_id, runtime.clock.known_by, stock, duties=duties)
+        found = await runtime.known(
+            asks.tenant, request.learner_id, runtime.clock.known_by, stock, duties=duties, rules=request.rules
+        )
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
     known_at = found.assigned.known_at or now
@@ -154,6 +157,7 @@ async def _considered(runtime: Runtime, asks: Credential, request: Recommendatio
             fallback=fallback,
             grants=found.grants,
             assigned=found.assigned,
+            nudges=found.nudges,
         )
 
     def done() -> Ranked:

@@ -1,7 +1,7 @@
 """What rules change in decisions of the past: each made again without and with them, and counted. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,11 +36,10 @@ class _Acted:
 
 @dataclass
 class Comparison:
-    """Counts over the decisions that were added."""
+    """Counts over the decisions that were added. `policies`: of a decision's learner, without the rules and with them."""
 
     stock: Prepared
-    now: Policy
-    tried: Policy
+    policies: Callable[[Read], tuple[Policy, Policy]]
     rules: Sequence[Rule]
     left_out: int = 0
     _learners: set[str] = field(default_factory=set)
@@ -53,7 +52,7 @@ class Comparison:
 
     def add(self, read: Read) -> None:
         """Make a decision again, without and with the rules, with the same coin."""
-        before, after = (made_again(read, self.stock, policy) for policy in (self.now, self.tried))
+        before, after = (made_again(read, self.stock, policy) for policy in self.policies(read))
         old, new = _places(before.decision), _places(after.decision)
         said = read.decision
         self._learners.add(said.learner_id)

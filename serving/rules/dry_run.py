@@ -4,7 +4,7 @@ It works in pieces beside the event loop, on the thread of reports, gives way to
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Final
 
@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from features.decisions import Decision
 from features.store import TenantSession
 from serving.policy import Policy
+from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid, later
-from serving.replay import read_again
+from serving.replay import Read, read_again
 from serving.rules.comparison import Comparison, with_rules
 from serving.rules.payloads import DryRunAnswer, DryRunRequest
 from serving.runtime import NotReadyError, Runtime, StoreDownError
@@ -42,7 +43,7 @@ async def dry_run(runtime: Runtime, tenant: str, body: Any) -> DryRunAnswer:
     try:
         with runtime.turns.stepped_back():
             stock = runtime.stock(tenant)
-            found = Comparison(stock, policy, with_rules(policy, tenant, given.rules, given.without), given.rules)
+            found = Comparison(stock, _policies(runtime, tenant, given, stock), given.rules)
             complete = await _compare(runtime, tenant, found, given.decisions)
     except (NotReadyError, StoreDownError) as error:
         raise later(error) from error
@@ -58,6 +59,19 @@ async def dry_run(runtime: Runtime, tenant: str, body: Any) -> DryRunAnswer:
         items=items,
         rules=found.tried_rules(runtime.clock()),
     )
+
+
+def _policies(runtime: Runtime, tenant: str, given: DryRunRequest, stock: Prepared) -> Callable[[Read], tuple[Policy, Policy]]:
+    """What ranks a learner now, by their arms of experiments, and the same with the rules."""
+    policy, tried = runtime.policy, dict[str, Policy]()
+
+    def of(read: Read) -> tuple[Policy, Policy]:
+        now = runtime.arms.treatment("ranking", tenant, read.decision.learner_id, read.learner, policy, stock).policy
+        if now.digest not in tried:
+            tried[now.digest] = with_rules(now, tenant, given.rules, given.without)
+        return now, tried[now.digest]
+
+    return of
 
 
 def _check_known(given: DryRunRequest, policy: Policy, tenant: str) -> None:

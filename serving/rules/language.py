@@ -17,6 +17,8 @@ MOST_BOOST: Final = 3.0
 """Standard deviations of the scores by which a rule may lift or lower an item."""
 MOST_PINNED: Final = 20
 """Items that one rule may pin."""
+MOST_DAYS: Final = 365
+"""Days of which a limit may count what was put before a learner."""
 _NAMES: Final = 1_000
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -104,14 +106,15 @@ class BoostRule(_OfSome):
 class LimitRule(_Rule):
     """At most `most` of the items that match in a slate; `per`: of each provider, or of each skill.
 
-    `days`: at most so many different items in these days, those included that `shown` events tell of.
+    `days`: at most so many different items in these days, those included that `shown` events tell of and that
+    nudges were about.
     """
 
     kind: Literal["limit"]
     match: Match = Match()
     most: Annotated[int, Field(ge=1, le=100, strict=True)]
     per: Literal["provider", "skill"] | None = None
-    days: Annotated[int | None, Field(ge=1, le=365, strict=True)] = None
+    days: Annotated[int | None, Field(ge=1, le=MOST_DAYS, strict=True)] = None
 
 
 class PinRule(_Rule):

@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from features.events import Event, Verb
 from serving.prepared import Mask, Prepared
 from serving.rules.holding import Held
-from serving.rules.language import LimitRule
+from serving.rules.language import LimitRule, Rule
 from serving.rules.matching import labels, matched
+
+
+def window(rules: Iterable[Rule]) -> int:
+    """The most days of which one of the limits counts what was put before a learner; 0: none counts any."""
+    return max((rule.days or 0 for rule in rules if isinstance(rule, LimitRule)), default=0)
 
 
 class Limits:

@@ -98,6 +98,18 @@ def test_starting_reallocating_and_stopping_hold_from_the_next_request_on(
     assert (after["arms"], after["policy"]) == ({}, before["policy"])
 
 
+def test_a_dry_run_goes_by_the_policy_of_the_learners_arm(client: TestClient, begin: Start) -> None:
+    """At most one item in the treatment's slates, so that what a rule removes there is that one."""
+    rule = {"id": "one", "kind": "limit", "most": 1}
+    begin(treatment={"policy": {"rules": [rule], "epsilon": 0.0}})
+    answer = ranked(client)
+    assert answer["arms"] == {"bolder": "treatment"}
+    asked = {"rules": [{"id": "r", "kind": "exclude", "match": {"items": ["calm"]}}]}
+    found = client.post("/v1/rules:dry-run", json=asked).json()
+    assert found["sample"]["as_recorded"] == found["sample"]["decisions"] == 1
+    assert {one["item_id"] for one in found["items"]} == {"calm", "data"}
+
+
 def test_an_exposure_is_what_was_decided_in_the_arm_and_nothing_else(
     client: TestClient, begin: Start, store: EventStore
 ) -> None:

@@ -109,6 +109,17 @@ def test_two_who_attest_each_other_get_less_each_time() -> None:
     assert (award.points, award.given) == (2.5, 2)
 
 
+def test_a_circle_of_three_is_worth_less_each_time_it_goes_round() -> None:
+    def ago(*days: float) -> list[datetime]:
+        return [NOW - timedelta(days=one) for one in days]
+
+    three = People(
+        frozenset({"ann"}), {"mia": "mia"}, {"mia": ago(2)}, {"mia": [(ago(14, 12), ago(13, 11)), (ago(30), ago(1))]}
+    )
+    rounds = [earned(attested(days), people=three).awards[0] for days in (13.5, 13, 12.5, 11, 1)]
+    assert [(one.given, one.points) for one in rounds] == [(0, 10), (1, 5), (1, 5), (2, 2.5), (2, 2.5)]
+
+
 def test_learning_the_same_again_is_worth_half() -> None:
     first = did(Verb.PASSED, "excel", 90), attested(80)
     found = earned(*first, did(Verb.PASSED, "excel", 30), attested(20, "zoe"))

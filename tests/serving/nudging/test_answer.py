@@ -19,6 +19,7 @@ from serving import service
 from serving.client import Client
 from serving.nudging.payloads import NudgeIn
 from serving.nudging.policy import draw
+from serving.replay import replay
 from serving.runtime import Runtime
 from serving.settings import Settings
 
@@ -110,6 +111,31 @@ def test_a_rule_in_the_policys_file_holds_for_nudges(
     assert said(client)["arm"] == "nothing"
     (tmp_path / "policy.toml").write_text(SURE)
     assert said(client)["arm"] == "deadline"
+
+
+def test_what_a_nudge_was_about_counts_in_the_limits_of_rankings_and_is_replayed(
+    serving: Callable[..., TestClient], store: EventStore
+) -> None:
+    limit = '[[rules]]\nid = "week"\nkind = "limit"\nmost = 1\ndays = 7\n'
+    store.tenant(TENANT).put([DUTY.model_copy(update={"mandatory": False})], at=NOW - DAY)
+    client = serving("epsilon = 0\n" + limit + SURE)
+
+    def shown() -> Decision:
+        answer = client.post("/v1/rank", json={"learner_id": "ana", "candidates": ["calm", "data", "safe"]})
+        return stored(store, answer.json())
+
+    before = shown()
+    assert ([one.item_id for one in before.slate], before.nudges_read) == (["calm"], ())
+    nudge = said(client)
+    after = shown()
+    assert ([one.item_id for one in after.slate], after.nudges_read) == (["safe"], (nudge["decision_id"],))
+    assert after.removed["rule:week"] == ("calm", "data")
+    runtime = service.pages.runtime
+    for decision in (before, after):
+        made = replay(store.tenant(TENANT), runtime.stock(TENANT), runtime.policy, decision)
+        assert made.slate == decision.slate
+    why = client.post("/v1/explain", json={"learner_id": "ana", "items": ["calm"]}).json()["items"][0]
+    assert why["rule"] == "rule:week"
 
 
 def test_the_budget_of_the_week_is_over_all_channels(serving: Callable[..., TestClient], store: EventStore) -> None:

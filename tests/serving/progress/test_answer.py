@@ -9,6 +9,7 @@ import pytest
 from acme import ITEMS, LEARNERS, NOW, ROLE, SKILLS, TENANT, event
 from starlette.testclient import TestClient
 
+from features.catalogue import Skill
 from features.events import Event, Verb
 from features.progress.settings import ProgressSettings
 from features.store import EventStore, TenantSession
@@ -130,6 +131,36 @@ def test_two_who_attest_each_other_get_less_each_time(session: TenantSession, st
     found = told(session, stock).points
     assert found is not None
     assert [(one.repeats, one.given, one.points) for one in found.vested[::-1]] == [(0, 0, 10), (1, 1, 2.5), (2, 2, 0.625)]
+
+
+def test_three_who_attest_each_other_in_turn_get_less_with_each_round(session: TenantSession, stock: Prepared) -> None:
+    ring = (("ben", "ana"), ("zoe", "ben"), ("ana", "zoe"))
+    session.append([attested(10 * turn - place, by, learner) for turn in (3, 2, 1) for place, (learner, by) in enumerate(ring)])
+    points = {name: told(session, stock, name).points for name in ("ana", "ben", "zoe")}
+    given = {name: [one.given for one in found.vested[::-1]] for name, found in points.items() if found is not None}
+    assert given == {"ana": [1, 2, 3], "ben": [0, 1, 2], "zoe": [0, 1, 2]}
+    assert [found.total for found in points.values() if found is not None] == [5 + 1.25, 10 + 2.5 + 0.625, 10 + 2.5 + 0.625]
+
+
+def test_who_passes_a_word_on_in_a_line_is_in_no_circle(session: TenantSession, stock: Prepared) -> None:
+    line = [attested(9, "ana", "ben"), attested(8, "zoe", "ben"), attested(7, "zoe"), attested(6, "ben", "zoe")]
+    session.append(line)
+    assert total(session, stock) == 10  # ana vouched for ben, and nobody of hers for zoe by then
+    session.append([attested(5, "zoe", event_id="later")])
+    found = told(session, stock).points
+    assert found is not None
+    assert [one.given for one in found.vested] == [1, 0]
+
+
+def test_evidence_of_a_skill_that_is_in_no_catalogue_earns_nothing(session: TenantSession, stock: Prepared) -> None:
+    context = {"kind": "attested", "by": "ben", "level": 5}
+    session.append([did(Verb.ATTESTED, "skill:juggling", 200 - days, context=context) for days in (0, 10, 180)])
+    found = told(session, stock)
+    assert found.points is not None
+    assert found.streak is not None
+    assert (found.points.total, found.points.events, found.streak.weeks, found.streak.due) == (0, 0, 0, ())
+    session.put([Skill(id="juggling", name="Juggling")], at=NOW)  # no bundle has it yet
+    assert total(session, stock) > 0
 
 
 def test_an_import_of_three_years_gives_no_point_and_no_week(session: TenantSession, stock: Prepared) -> None:
