@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import pyarrow as pa
 from ibis.expr.types import Table
 
@@ -107,4 +109,13 @@ def _of_learner(table: Table, people: Table) -> Table:
 
 
 def _utc(name: str) -> ibis.Deferred:
-    return ibis._[name].cast("timestamp(6)")
+    """The same without its zone, by its number of microseconds: a cast asks a calendar of each row and takes ten times as long."""
+    return _make_timestamp(_epoch_us(ibis._[name]))
+
+
+@ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.Timestamp(timezone="UTC"),), dt.int64))
+def _epoch_us(at: Any) -> Any: ...
+
+
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.Timestamp(scale=6)))
+def _make_timestamp(microseconds: Any) -> Any: ...
