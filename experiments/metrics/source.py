@@ -109,7 +109,7 @@ def _of_learner(table: Table, people: Table) -> Table:
 
 
 def _utc(name: str) -> ibis.Deferred:
-    """The same without its zone, by its number of microseconds: a cast asks a calendar of each row and takes ten times as long."""
+    """The same without its zone, by its number of microseconds: a cast asks a calendar of each row, ten times as long."""
     return _make_timestamp(_epoch_us(ibis._[name]))
 
 
