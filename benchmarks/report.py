@@ -90,7 +90,7 @@ def measure(folder: Path) -> dict[str, Any]:
         words += [f"--{option}", str(folder / option)]
     words += ["--folder", str(folder / "experiments"), "--tracking", f"sqlite:///{folder}/none.db"]
     began = time.monotonic()
-    said = subprocess.run(words, cwd=ROOT, env=dict(os.environ), check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(words, cwd=ROOT, env=dict(os.environ), check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds = time.monotonic() - began
     return {
         "seconds": round(seconds, 1),

@@ -114,7 +114,7 @@ def test_a_damaged_file_is_refused_and_written_again(acme: TenantSession, tmp_pa
     acme.record([decision(f"d{n}") for n in range(4)])
     lake.materialize(acme, tmp_path)
     (tmp_path / "decisions" / "tenant=acme" / "1-3.parquet").write_bytes(b"PAR1")
-    with pytest.raises(LakeError, match="1-3.parquet is truncated or no Parquet file: run `python -m features materialize"):
+    with pytest.raises(LakeError, match=r"1-3\.parquet is truncated or no Parquet file: run `python -m features materialize"):
         rows(tmp_path)
     lake.materialize(acme, tmp_path)
     assert [row["decision_id"] for row in rows(tmp_path)] == ["d0", "d1", "d2", "d3"]
