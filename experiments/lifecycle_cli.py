@@ -1,7 +1,5 @@
 """Commands that start, stop and change the experiments which the service follows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +10,10 @@ from rich.table import Table
 
 from experiments.assignment.phases import Phase, Record
 from experiments.design import Design, load_design
+from experiments.design_cli import DEFAULT_FOLDER, FolderOption
 from experiments.lifecycle import reallocate, recorded, start, stop
-from features.terminal import JsonOption, TenantOption, fail
+from features.terminal import JsonOption, TenantOption, plainly
 
-DEFAULT_FOLDER = Path("var/experiments")
-_Folder = Annotated[
-    Path,
-    typer.Option("--folder", envvar="NEXTWISE_EXPERIMENTS", show_envvar=False, help="Records; else NEXTWISE_EXPERIMENTS."),
-]
 _Bundles = Annotated[
     Path, typer.Option(envvar="NEXTWISE_BUNDLES", show_envvar=False, help="Published bundles; else NEXTWISE_BUNDLES.")
 ]
@@ -29,12 +23,12 @@ _Name = Annotated[str, typer.Argument(help="Name of the experiment.")]
 def start_command(
     design: Annotated[Path, typer.Argument(help="The design, a TOML file.")],
     tenant: TenantOption,
-    folder: _Folder = DEFAULT_FOLDER,
+    folder: FolderOption = DEFAULT_FOLDER,
     bundles: _Bundles = Path("bundles"),
     new_phase: Annotated[bool, typer.Option(help="End what runs of it under another design, and go on with this one.")] = False,
 ) -> None:
     """Freeze a design and begin: running services follow within a second."""
-    with _plainly():
+    with plainly():
         read = load_design(design)
         _check_variants(read, tenant, bundles)
         begun = start(folder, tenant, read, at=datetime.now(UTC), new_phase=new_phase)
@@ -42,9 +36,9 @@ def start_command(
     typer.echo(f"{words} {read.name}, phase {len(begun.record.phases)}, design {read.digest}.")
 
 
-def stop_command(name: _Name, tenant: TenantOption, folder: _Folder = DEFAULT_FOLDER) -> None:
+def stop_command(name: _Name, tenant: TenantOption, folder: FolderOption = DEFAULT_FOLDER) -> None:
     """End an experiment: from the next request on nobody is in it."""
-    with _plainly():
+    with plainly():
         record = stop(folder, tenant, name, at=datetime.now(UTC))
     typer.echo(f"Stopped {name} after {_days(record.phases[-1]):.1f} days in phase {len(record.phases)}.")
 
@@ -54,10 +48,10 @@ def reallocate_command(
     tenant: TenantOption,
     arms: Annotated[str | None, typer.Option(help="Shares as arm=share, comma separated; 0 pauses an arm.")] = None,
     traffic: Annotated[float | None, typer.Option(help="The share of all units that takes part.")] = None,
-    folder: _Folder = DEFAULT_FOLDER,
+    folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Go on with other shares, as a new phase; as few units as possible change their arm."""
-    with _plainly():
+    with plainly():
         record = reallocate(
             folder,
             tenant,
@@ -70,9 +64,9 @@ def reallocate_command(
     typer.echo(f"{name} is in phase {len(record.phases)}: {shares}, of {record.phases[-1].design.traffic:g} of the units.")
 
 
-def list_command(tenant: TenantOption, folder: _Folder = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
+def list_command(tenant: TenantOption, folder: FolderOption = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
     """List the experiments of a tenant: what runs, since when, with which shares."""
-    with _plainly():
+    with plainly():
         records = recorded(folder, tenant)
     if as_json:
         typer.echo("[" + ", ".join(record.model_dump_json(exclude_defaults=True) for record in records) + "]")
@@ -118,12 +112,3 @@ def _check_variants(design: Design, tenant: str, bundles: Path) -> None:
         place = bundles / tenant / (variant.bundle or "")
         if variant.bundle is not None and not (place / "manifest.json").is_file():
             raise ValueError(f"field variants.{arm}.bundle: {place} holds no bundle; publish it, or name one that is there")
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Errors in words, without a trace."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        fail(str(error))
