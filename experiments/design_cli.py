@@ -1,6 +1,7 @@
 """`python -m experiments design`: how many units and days a design needs, before anything begins."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,8 @@ FolderOption = Annotated[
 PolicyOption = Annotated[
     Path | None, typer.Option(envvar="NEXTWISE_POLICY", show_envvar=False, help="Whose holdout holds; else NEXTWISE_POLICY.")
 ]
+DEFAULT_LAKE = Path("var/lake")
+LakeOption = Annotated[Path, typer.Option(help="Folder of the lake, which holds the past.")]
 AnywayOption = Annotated[bool, typer.Option("--anyway", help="Go on where the minimum effect cannot be found in time.")]
 NO_PAST = "nothing is known of its past; give --baseline and --deviation"
 
@@ -40,6 +43,7 @@ def design_command(
     anyway: AnywayOption = False,
     store: StoreOption = DEFAULT_STORE,
     policy: PolicyOption = None,
+    lake: LakeOption = DEFAULT_LAKE,
     folder: FolderOption = DEFAULT_FOLDER,
     json_: JsonOption = False,
 ) -> None:
@@ -49,33 +53,59 @@ def design_command(
     """
     with plainly():
         read = load_design(design)
-        came = None if tenant is None else traffic_of(read, tenant, store, policy, folder)
+        kept = None if tenant is None else Kept(tenant, store, lake, policy, folder)
+        came = None if kept is None else traffic_of(read, kept)
+        past = {} if kept is None else past_of(read, kept)
         given = _given(read, came, baseline, deviation, correlation, size, similarity)
-        found = plan(read, {read.primary.metric: given or NO_PAST}, came)
+        if given is not None or not past:
+            past = {**past, read.primary.metric: given or NO_PAST}
+        found = plan(read, past, came)
     typer.echo(json.dumps(as_json(found), indent=2, allow_nan=False) if json_ else "\n".join(told(found)))
     judge(found, anyway=anyway)
+    if found.primary is None:
+        fail(f"{read.primary.metric}: {found.unknown[read.primary.metric]}")
 
 
 def judge(found: Plan, *, anyway: bool) -> None:
-    """Ends the command where the plan is hopeless, unless told otherwise, and where it cannot be judged."""
+    """Ends the command where the plan is hopeless, unless told otherwise."""
     if found.hopeless is not None and not anyway:
-        fail(f"{found.hopeless}. Take a larger minimum effect, more traffic, a longer horizon, or say --anyway")
+        fail(f"{found.hopeless}. Take a larger minimum effect, more traffic or a longer horizon, or say --anyway")
     if found.hopeless is not None:
         typer.echo(f"Told to go on: {found.hopeless}.", err=True)
-    if found.primary is None and not anyway:
-        fail(f"{found.design.primary.metric}: {found.unknown[found.design.primary.metric]}")
 
 
-def traffic_of(design: Design, tenant: str, store: str, policy: Path | None, folder: Path) -> Traffic | None:
+@dataclass(frozen=True)
+class Kept:
+    """Where a tenant's past and traffic are kept."""
+
+    tenant: str
+    store: str
+    lake: Path
+    policy: Path | None
+    folder: Path
+
+
+def traffic_of(design: Design, kept: Kept) -> Traffic | None:
     """Who would come by this tenant's own past; None where there is no store yet, or nobody came. Raises as `start`."""
     from experiments.preview import holdout_of  # only here: it needs what serves
 
-    now, holdout = datetime.now(UTC), Holdout(*holdout_of(policy))
-    phase = proposed(folder, tenant, design, at=now)
-    if not is_there(store):
+    now, holdout = datetime.now(UTC), Holdout(*holdout_of(kept.policy))
+    phase = proposed(kept.folder, kept.tenant, design, at=now)
+    if not is_there(kept.store):
         return None
-    with session(store, tenant) as opened:
+    with session(kept.store, kept.tenant) as opened:
         return traffic(opened, phase, holdout, now=now)
+
+
+def past_of(design: Design, kept: Kept) -> dict[str, Baseline | str]:
+    """Metric -> its baseline by this tenant's own past, or why there is none."""
+    from experiments.past import baselines  # duckdb and pandas are needed here only
+    from features.partitions import LakeError
+
+    try:
+        return baselines(kept.lake, kept.tenant, design)
+    except LakeError as error:
+        return {design.primary.metric: f"its past cannot be read: {error}"}
 
 
 def _given(

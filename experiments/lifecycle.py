@@ -51,6 +51,13 @@ def start(folder: Path, tenant: str, design: Design, *, at: datetime, new_phase:
         return Begun(_begin(folder, tenant, design, before, at), True)
 
 
+def same(folder: Path, tenant: str, design: Design) -> bool:
+    """Whether exactly this design runs already."""
+    path = record_file(folder, tenant, design.name)
+    running = read_record(path).running if path.exists() else None
+    return running is not None and running.digest == design.digest
+
+
 def proposed(folder: Path, tenant: str, design: Design, *, at: datetime) -> Phase:
     """The phase that would begin, beside what runs, without beginning it. Raises as `start`."""
     path = record_file(folder, tenant, design.name)

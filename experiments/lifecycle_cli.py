@@ -10,9 +10,21 @@ from rich.table import Table
 
 from experiments.assignment.phases import Phase, Record
 from experiments.design import Design, load_design
-from experiments.design_cli import DEFAULT_FOLDER, FolderOption
-from experiments.lifecycle import reallocate, recorded, start, stop
-from features.terminal import JsonOption, TenantOption, plainly
+from experiments.design_cli import (
+    DEFAULT_FOLDER,
+    DEFAULT_LAKE,
+    AnywayOption,
+    FolderOption,
+    Kept,
+    LakeOption,
+    PolicyOption,
+    judge,
+    past_of,
+    traffic_of,
+)
+from experiments.lifecycle import reallocate, recorded, same, start, stop
+from experiments.plan import plan
+from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, plainly
 
 _Bundles = Annotated[
     Path, typer.Option(envvar="NEXTWISE_BUNDLES", show_envvar=False, help="Published bundles; else NEXTWISE_BUNDLES.")
@@ -25,12 +37,22 @@ def start_command(
     tenant: TenantOption,
     folder: FolderOption = DEFAULT_FOLDER,
     bundles: _Bundles = Path("bundles"),
+    store: StoreOption = DEFAULT_STORE,
+    lake: LakeOption = DEFAULT_LAKE,
+    policy: PolicyOption = None,
+    anyway: AnywayOption = False,
     new_phase: Annotated[bool, typer.Option(help="End what runs of it under another design, and go on with this one.")] = False,
 ) -> None:
-    """Freeze a design and begin: running services follow within a second."""
+    """Freeze a design and begin: running services follow within a second.
+
+    Refused where this tenant's own past and traffic say that the minimum effect cannot be found within the horizon; where
+    nothing is known yet, that is said.
+    """
     with plainly():
         read = load_design(design)
         _check_variants(read, tenant, bundles)
+        if not same(folder, tenant, read):
+            _check_power(read, Kept(tenant, store, lake, policy, folder), anyway=anyway)
         begun = start(folder, tenant, read, at=datetime.now(UTC), new_phase=new_phase)
     words = "Started" if begun.new else "Nothing to do, this runs already:"
     typer.echo(f"{words} {read.name}, phase {len(begun.record.phases)}, design {read.digest}.")
@@ -101,6 +123,18 @@ def _row(record: Record) -> tuple[str, ...]:
 
 def _days(phase: Phase) -> float:
     return ((phase.stopped_at or datetime.now(UTC)) - phase.started_at).total_seconds() / 86_400
+
+
+def _check_power(design: Design, kept: Kept, *, anyway: bool) -> None:
+    """Ends the command where it would be in vain, as `design` says."""
+    found = plan(design, past_of(design, kept), traffic_of(design, kept))
+    if found.primary is None:
+        typer.echo(f"Power is not checked: {design.primary.metric}: {found.unknown[design.primary.metric]}.", err=True)
+    elif found.there is None:
+        typer.echo("Power is not checked: there is no traffic yet, and no planned_units.", err=True)
+    elif found.primary.units is None:
+        typer.echo("Power is not checked: no minimum_effect is registered that could be found.", err=True)
+    judge(found, anyway=anyway)
 
 
 def _check_variants(design: Design, tenant: str, bundles: Path) -> None:
