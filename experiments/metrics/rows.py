@@ -28,7 +28,7 @@ def rows(metric: Metric, source: Source, exposures: Table, *, backfill: bool = F
         people = people.filter(people.until <= ibis.literal(source.until, "timestamp"))
     found = metric.find(seen, people)
     owners = exposures.select("unit", "learner")
-    return owners.join(found, "learner").select("unit", value=found.value.cast("float64"), at=found["at"])
+    return owners.join(found, "learner").select("unit", value=found.value.cast("float64"), at=found["at"].cast("timestamp(6)"))
 
 
 def before(metric: Metric, source: Source, exposures: Table) -> Table:

@@ -107,4 +107,4 @@ def _of_learner(table: Table, people: Table) -> Table:
 
 
 def _utc(name: str) -> ibis.Deferred:
-    return ibis._[name].cast("timestamp")
+    return ibis._[name].cast("timestamp(6)")

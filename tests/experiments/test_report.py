@@ -127,12 +127,12 @@ def test_what_a_learner_did_before_makes_the_interval_narrower(place: Place) -> 
         for i in range(habit):
             place.happened(who, "completed", f"before{i}", -(i + 1) * DAY, backfill=True)
             place.happened(who, "completed", f"i{i}", (i + 1) * DAY)
-        if arm == "treatment":
-            place.happened(who, "completed", "more", DAY)
+        for i in range((arm == "treatment") + int(rng.integers(0, 2))):
+            place.happened(who, "completed", f"more{i}", DAY)
     _, found = place.report()
     (metric,) = found["metrics"]
-    assert metric["variance_saved"] > 0.9
-    assert metric["estimate"] == pytest.approx(1.0, abs=0.2)
+    assert metric["variance_saved"] > 0.8
+    assert metric["estimate"] == pytest.approx(1.0, abs=0.3)
 
 
 def test_before_its_horizon_a_fixed_look_gives_no_result(place: Place) -> None:
@@ -182,14 +182,14 @@ def test_a_unit_in_two_arms_breaks_it(place: Place) -> None:
 
 def test_two_ids_of_one_person_among_thousands_are_left_out(place: Place) -> None:
     place.begin()
-    for who, arm in halves(1_000):
+    for who, arm in halves(1_100):
         place.decided(who, arm)
     place.happened("u4", "completed", "i", DAY)
     place.happened("u5", "completed", "i", DAY)
     place.happened("u6", "completed", "i", DAY)
     place.session.merge("u1", "u0", occurred_at=START, at=START + DAY)
     _, found = place.report()
-    assert found["health"]["units"] == {"control": 499, "treatment": 499}
+    assert found["health"]["units"] == {"control": 549, "treatment": 549}
     assert "1 learners met more than one arm, as ids do that are merged into one person." in found["notes"]
 
 
@@ -302,6 +302,17 @@ def test_an_experiment_that_is_not_there_is_refused(place: Place) -> None:
     result, _ = place.report("other")
     assert result.exit_code == 2
     assert "there is no such experiment" in result.stderr
+
+
+@pytest.mark.parametrize(("margin", "verdict"), [(0.2, "ship"), (0.15, "do not ship")])
+def test_that_nobody_opted_out_is_good_news_as_far_as_so_many_can_tell(place: Place, margin: float, verdict: str) -> None:
+    place.begin(guardrails=[{"metric": "opt_outs", "margin": margin}])
+    lived(place)  # of 20 who do not, at most 1 - .025 ** (1 / 20) = 17 % of all would
+    _, found = place.report()
+    assert found["verdict"] == verdict
+    assert next(one for one in found["metrics"] if one["role"] == "guardrail")["outcome"] == (
+        "within" if verdict == "ship" else "not shown"
+    )
 
 
 def test_a_metric_without_data_is_named(place: Place) -> None:
