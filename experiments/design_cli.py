@@ -1,6 +1,7 @@
 """`python -m experiments design`: how many units and days a design needs, before anything begins."""
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,8 +121,10 @@ def _given(
     """The baseline of the command line. Sizes of clusters are those that came, where none is given."""
     if mean is None and deviation is None:
         return None
-    if mean is None or deviation is None or not deviation >= 0:
+    if mean is None or deviation is None or deviation < 0:
         raise ValueError("--baseline and --deviation go together, and a deviation is not below 0")
+    if not (math.isfinite(mean) and math.isfinite(deviation)):
+        raise ValueError("--baseline and --deviation are numbers; these are not")
     if design.unit == "learner":
         return of_learners(mean, deviation, correlation=correlation)
     if size is None and came is None:

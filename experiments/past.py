@@ -62,9 +62,8 @@ def _baseline(goal: Goal, source: Source, learners: dict[str, Learner], design: 
 
 def _newest(source: Source) -> datetime:
     """The time of the last thing in the lake: what was recorded long ago still tells."""
-    times = [source.backend.execute(table["at"].max()) for table in (source.events, source.decisions)]
-    known = [time.to_pydatetime() for time in times if not pd.isna(time)]
-    return min(max(known, default=source.until), source.until)
+    times = [source.backend.to_pyarrow(table["at"].max()).as_py() for table in (source.events, source.decisions)]
+    return min(max((time for time in times if time is not None), default=source.until), source.until)
 
 
 def _came(source: Source, learners: dict[str, Learner], design: Design, since: datetime, until: datetime) -> pd.DataFrame:
@@ -73,7 +72,7 @@ def _came(source: Source, learners: dict[str, Learner], design: Design, since: d
     acted = events.filter(events.verb.isin([str(verb) for verb in OWN])).select("learner", "at")
     seen = acted.union(made.select("learner", "at"))
     first = seen.filter(seen["at"] >= since, seen["at"] < until).group_by("learner").agg(at=seen["at"].min())
-    found: pd.DataFrame = first.order_by("learner").to_pandas()
+    found: pd.DataFrame = source.backend.to_pyarrow(first.order_by("learner")).to_pandas()
     found["unit"] = [_unit(who, learners.get(who), design) for who in found["learner"]]
     return found.dropna(subset="unit").reset_index(drop=True)
 
@@ -91,8 +90,9 @@ def _values(goal: Goal, source: Source, came: pd.DataFrame) -> NDArray[np.float6
 
     def total(name: str, find: Callable[..., Table], **more: bool) -> NDArray[np.float64]:
         found = find(metric(name), source, exposures, **more)
-        sums = found.group_by("unit").agg(total=found.value.sum()).to_pandas().set_index("unit")["total"]
-        return np.asarray(sums.reindex(list(came["learner"])).fillna(0.0), dtype=np.float64)
+        sums = source.backend.to_pyarrow(found.group_by("unit").agg(total=found.value.sum()))
+        known = dict(zip(sums["unit"].to_pylist(), sums["total"].to_pylist(), strict=True))
+        return np.array([known.get(who) or 0.0 for who in came["learner"]], dtype=np.float64)
 
     divided = np.ones(len(came)) if goal.denominator is None else total(goal.denominator, rows, backfill=True)
     return np.column_stack([total(goal.metric, rows, backfill=True), divided, total(goal.covariate or goal.metric, before)])

@@ -134,7 +134,7 @@ def _finding(primary: Need) -> str:
 
 def found_of(effect: float, *, relative: bool) -> str:
     """A smallest detectable effect in words, to two digits."""
-    return f"{float(f'{100 * effect:.2g}'):g} %" if relative else f"{float(f'{effect:.2g}'):g}"
+    return f"{float(f'{100 * effect:.2g}'):g}\u00a0%" if relative else f"{float(f'{effect:.2g}'):g}"
 
 
 def units_of(design: Design) -> str:

@@ -42,7 +42,7 @@ def test_learners_of_clusters_that_are_counted_one_by_one_are_found_out() -> Non
 
 
 def test_rare_outcomes_in_a_small_arm_are_found_out() -> None:
-    """Ten of a thousand, and a tenth of the units treated: often none is in that arm, whose variance then seems to be nothing."""
+    """Ten of a thousand, and a tenth of the units treated: often that arm has none, and its variance seems to be nothing."""
     rare = np.zeros(1_000)
     rare[:10] = 1
     assert replay(means(rare), ids(1_000), FEW, relative=False).too_many
