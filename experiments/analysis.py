@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from experiments.comparisons import Comparison, at, between, compare
 from experiments.design import Design
-from experiments.health import Check, Health, missing, plumbing
+from experiments.health import Check, Health, aa_replay, missing, plumbing
 from experiments.inference.estimates import Estimate, Inconclusive
 from experiments.inference.multiplicity import holm
 from experiments.outcomes.days import as_it_went
@@ -89,7 +89,7 @@ def analyse(tables: Tables, design: Design, *, now: datetime, more: Sequence[Che
 def _measured(tables: Tables, empty: Reading, until: date | None) -> Reading:
     design, (primary, *others) = empty.design, measures(empty.design)
     measure(tables, primary)
-    health = _with_missing(tables, empty.health, design)
+    health = _with_primary(tables, empty.health, design)
     if health.failed:
         return replace(empty, health=health, verdict=_broken(health))
     if until is not None and design.peeking == "fixed":
@@ -125,9 +125,11 @@ def _broken(health: Health) -> Verdict:
     return Verdict("broken", f"{first.found[0].lower()}{first.found[1:]}{also}. No result is shown")
 
 
-def _with_missing(tables: Tables, health: Health, design: Design) -> Health:
-    """The check that needs the primary: that the arms do not lose different people."""
-    return replace(health, checks=(*health.checks, missing(unknown_by_arm(tables), design, design.primary.metric)))
+def _with_primary(tables: Tables, health: Health, design: Design) -> Health:
+    """The checks that need the primary: arms do not lose different people, and arms that do nothing show nothing."""
+    lost = missing(unknown_by_arm(tables), design, design.primary.metric)
+    again, found = aa_replay(tables, design)
+    return replace(health, checks=(*health.checks, lost, again), replay=found)
 
 
 def _several(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], float]:

@@ -7,10 +7,12 @@ import typer
 from experiments.analyze_cli import analyze_command
 from experiments.assignment import assign as assign_arm
 from experiments.assignment import bucket
+from experiments.design_cli import design_command
 from experiments.lifecycle_cli import list_command, reallocate_command, shares_of, start_command, stop_command
 from experiments.report_cli import report_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From decisions and outcomes to a verdict.")
+app.command("design")(design_command)
 app.command("start")(start_command)
 app.command("stop")(stop_command)
 app.command("reallocate")(reallocate_command)

@@ -4,15 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from experiments.design import Design, Goal, Guardrail
+from experiments.assignment.ranges import reallotted
+from experiments.design import Design, Goal, Guardrail, widths
 from experiments.inference.intervals import fixed
 from experiments.inference.lifts import Lift, lift
+from experiments.inference.replay import Replay, carried_by, replay
 from experiments.inference.sample_ratio import WARNS_BELOW, sample_ratio
 from experiments.inference.samples import Moments, Sample, ratio
+from experiments.outcomes.replayed import drawn
 from experiments.outcomes.tables import Tables
 
 FEWEST: Final = 2
 """Independent units an arm needs for anything to be said of chance."""
+FEWEST_REPLAYED: Final = 10
+"""Units in the smaller arm from which on a replay is made: of fewer there are hardly different arms to draw."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Health:
-    """All checks, and how many units, or clusters where those were randomised, each arm has."""
+    """All checks, and how many units, or clusters where those were randomised, each arm has.
+
+    `replay`: None where none was made.
+    """
 
     checks: tuple[Check, ...]
     units: Mapping[str, int]
     randomised: Mapping[str, int]
+    replay: Replay | None = None
 
     @property
     def failed(self) -> list[Check]:
@@ -155,3 +164,35 @@ def _differ(control: object, arm: object) -> float:
     if isinstance(found, Lift):
         return fixed(found).p_value
     return 1.0 if control.mean == arm.mean or min(control.n, arm.n) < FEWEST else 0.0
+
+
+def aa_replay(tables: Tables, design: Design) -> tuple[Check, Replay | None]:
+    """Whether the primary, as measured last, shows effects of arms that are drawn anew and did nothing."""
+    live = {arm: share for arm, share in design.allocation.items() if share > 0}
+    first = [design.control, next(arm for arm in design.treatments if arm in live)]
+    smaller = min(live[arm] for arm in first)
+    of, name, title = drawn(tables, design), "aa_replay", "A/A replay"
+    what = "clusters" if tables.clustered else "units"
+    if len(of.rows) * smaller < FEWEST_REPLAYED:
+        words = f"not made: an arm would have fewer than {FEWEST_REPLAYED} {what}, and there are hardly different arms to draw"
+        return Check(name, title, True, words, None), None
+    ranges = reallotted({}, widths(live))
+    found = replay(of.rows, of.units, {arm: ranges[arm] for arm in first}, relative=design.primary.relative)
+    few = found.too_few and carried_by(of.rows) * smaller < FEWEST_REPLAYED
+    passed = few or not (found.too_many or found.too_few)
+    over = f"{of.of:,} {what}" if len(of.rows) == of.of else f"{len(of.rows):,} drawn from {of.of:,} {what}"
+    if of.together is not None:
+        over = f"{len(of.rows):,} units, which all have the arm of their {of.together}"
+    told = f"arms drawn anew {found.runs} times over {over} found something {found.false_positives} times"
+    words = f"{told}, where 5 % are right (p = {found.p_value:.2g}){_replayed(found, of.together, few)}"
+    return Check(name, title, passed, words, found.p_value), found
+
+
+def _replayed(found: Replay, together: str | None, few: bool) -> str:
+    if few:
+        return ": a handful of units make up the metric, so less is found than could be"
+    if found.too_many and together is not None:
+        return f": the interval is too narrow, for it counts units one by one; assign and count each {together} as a cluster"
+    if found.too_many:
+        return ": the interval is too narrow for such outcomes, as with rare ones in a small arm, or units are not independent"
+    return ": the interval is too wide for such outcomes" if found.too_few else ""

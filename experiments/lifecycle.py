@@ -51,6 +51,19 @@ def start(folder: Path, tenant: str, design: Design, *, at: datetime, new_phase:
         return Begun(_begin(folder, tenant, design, before, at), True)
 
 
+def same(folder: Path, tenant: str, design: Design) -> bool:
+    """Whether exactly this design runs already."""
+    path = record_file(folder, tenant, design.name)
+    running = read_record(path).running if path.exists() else None
+    return running is not None and running.digest == design.digest
+
+
+def proposed(folder: Path, tenant: str, design: Design, *, at: datetime) -> Phase:
+    """The phase that would begin, beside what runs, without beginning it. Raises as `start`."""
+    path = record_file(folder, tenant, design.name)
+    return _phase(folder, tenant, design, read_record(path) if path.exists() else None, at)
+
+
 def stop(folder: Path, tenant: str, name: str, *, at: datetime) -> Record:
     """End what runs: from the next request on nobody is in it. Raises LifecycleError where it does not run."""
     with _alone(folder, tenant):
@@ -105,17 +118,21 @@ def touched(design: Design) -> frozenset[str]:
     return frozenset(found)
 
 
-def _begin(folder: Path, tenant: str, design: Design, before: Record | None, at: datetime) -> Record:
+def _phase(folder: Path, tenant: str, design: Design, before: Record | None, at: datetime) -> Phase:
     others = [one.running for one in recorded(folder, tenant) if one.name != design.name and one.running is not None]
     _check_beside(design, others)
     last = None if before is None else before.phases[-1]
-    phase = Phase(
+    return Phase(
         design=design,
         digest=design.digest,
         slots=_slots(design, last, others),
         arms=reallotted({} if last is None else last.arms, widths(design.allocation)),
         started_at=at,
     )
+
+
+def _begin(folder: Path, tenant: str, design: Design, before: Record | None, at: datetime) -> Record:
+    phase = _phase(folder, tenant, design, before, at)
     earlier = () if before is None else (before if before.running is None else _ended(before, at)).phases
     if earlier and earlier[-1].stopped_at is not None and earlier[-1].stopped_at > at:
         raise LifecycleError(

@@ -1,7 +1,5 @@
 """Commands that start, stop and change the experiments which the service follows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +10,23 @@ from rich.table import Table
 
 from experiments.assignment.phases import Phase, Record
 from experiments.design import Design, load_design
-from experiments.lifecycle import reallocate, recorded, start, stop
+from experiments.design_cli import (
+    DEFAULT_FOLDER,
+    DEFAULT_LAKE,
+    AnywayOption,
+    FolderOption,
+    Kept,
+    LakeOption,
+    PolicyOption,
+    judge,
+    past_of,
+    traffic_of,
+)
+from experiments.lifecycle import reallocate, recorded, same, start, stop
+from experiments.plan import plan
 from features.store.opening import shown, sqlite_file
-from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, opened
+from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, opened, plainly
 
-DEFAULT_FOLDER = Path("var/experiments")
-_Folder = Annotated[
-    Path,
-    typer.Option("--folder", envvar="NEXTWISE_EXPERIMENTS", show_envvar=False, help="Records; else NEXTWISE_EXPERIMENTS."),
-]
 _Bundles = Annotated[
     Path, typer.Option(envvar="NEXTWISE_BUNDLES", show_envvar=False, help="Published bundles; else NEXTWISE_BUNDLES.")
 ]
@@ -30,26 +36,35 @@ _Name = Annotated[str, typer.Argument(help="Name of the experiment.")]
 def start_command(
     design: Annotated[Path, typer.Argument(help="The design, a TOML file.")],
     tenant: TenantOption,
-    folder: _Folder = DEFAULT_FOLDER,
+    folder: FolderOption = DEFAULT_FOLDER,
     bundles: _Bundles = Path("bundles"),
     store: StoreOption = DEFAULT_STORE,
+    lake: LakeOption = DEFAULT_LAKE,
+    policy: PolicyOption = None,
+    anyway: AnywayOption = False,
     new_phase: Annotated[bool, typer.Option(help="End what runs of it under another design, and go on with this one.")] = False,
     unknown_tenant: Annotated[bool, typer.Option(help="Begin for a tenant that has neither bundle nor rows, yet.")] = False,
 ) -> None:
-    """Freeze a design and begin: running services follow within a second."""
-    with _plainly():
+    """Freeze a design and begin: running services follow within a second.
+
+    Refused where this tenant's own past and traffic say that the minimum effect cannot be found within the horizon; where
+    nothing is known yet, that is said.
+    """
+    with plainly():
         read = load_design(design)
         if not unknown_tenant:
             _check_tenant(tenant, bundles, store)
         _check_variants(read, tenant, bundles)
+        if not same(folder, tenant, read):
+            _check_power(read, Kept(tenant, store, lake, policy, folder), anyway=anyway)
         begun = start(folder, tenant, read, at=datetime.now(UTC), new_phase=new_phase)
     words = "Started" if begun.new else "Nothing to do, this runs already:"
     typer.echo(f"{words} {read.name}, phase {len(begun.record.phases)}, design {read.digest}.")
 
 
-def stop_command(name: _Name, tenant: TenantOption, folder: _Folder = DEFAULT_FOLDER) -> None:
+def stop_command(name: _Name, tenant: TenantOption, folder: FolderOption = DEFAULT_FOLDER) -> None:
     """End an experiment: from the next request on nobody is in it."""
-    with _plainly():
+    with plainly():
         record = stop(folder, tenant, name, at=datetime.now(UTC))
     typer.echo(f"Stopped {name} after {_days(record.phases[-1]):.1f} days in phase {len(record.phases)}.")
 
@@ -59,10 +74,10 @@ def reallocate_command(
     tenant: TenantOption,
     arms: Annotated[str | None, typer.Option(help="Shares as arm=share, comma separated; 0 pauses an arm.")] = None,
     traffic: Annotated[float | None, typer.Option(help="The share of all units that takes part.")] = None,
-    folder: _Folder = DEFAULT_FOLDER,
+    folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Go on with other shares, as a new phase; as few units as possible change their arm."""
-    with _plainly():
+    with plainly():
         record = reallocate(
             folder,
             tenant,
@@ -75,9 +90,9 @@ def reallocate_command(
     typer.echo(f"{name} is in phase {len(record.phases)}: {shares}, of {record.phases[-1].design.traffic:g} of the units.")
 
 
-def list_command(tenant: TenantOption, folder: _Folder = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
+def list_command(tenant: TenantOption, folder: FolderOption = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
     """List the experiments of a tenant: what runs, since when, with which shares."""
-    with _plainly():
+    with plainly():
         records = recorded(folder, tenant)
     if as_json:
         typer.echo("[" + ", ".join(record.model_dump_json(exclude_defaults=True) for record in records) + "]")
@@ -129,6 +144,18 @@ def _check_tenant(tenant: str, bundles: Path, store: str) -> None:
     )
 
 
+def _check_power(design: Design, kept: Kept, *, anyway: bool) -> None:
+    """Ends the command where it would be in vain, as `design` says."""
+    found = plan(design, past_of(design, kept), traffic_of(design, kept))
+    if found.primary is None:
+        typer.echo(f"Power is not checked: {design.primary.metric}: {found.unknown[design.primary.metric]}.", err=True)
+    elif found.there is None:
+        typer.echo("Power is not checked: there is no traffic yet, and no planned_units.", err=True)
+    elif found.primary.units is None:
+        typer.echo("Power is not checked: no minimum_effect is registered that could be found.", err=True)
+    judge(found, anyway=anyway)
+
+
 def _check_variants(design: Design, tenant: str, bundles: Path) -> None:
     """Raises ValueError where the service could not give an arm what the design says."""
     from experiments.preview import check_policies  # only here: it needs what serves
@@ -138,12 +165,3 @@ def _check_variants(design: Design, tenant: str, bundles: Path) -> None:
         place = bundles / tenant / (variant.bundle or "")
         if variant.bundle is not None and not (place / "manifest.json").is_file():
             raise ValueError(f"field variants.{arm}.bundle: {place} holds no bundle; publish it, or name one that is there")
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Errors in words, without a trace."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        fail(str(error))

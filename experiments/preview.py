@@ -1,7 +1,9 @@
 """Before it begins: whether the service would take the policies of a design. The only module here that needs what serves."""
 
+from pathlib import Path
+
 from experiments.design import Design, DesignError
-from serving.policy import Policy, changed
+from serving.policy import Policy, changed, load_policy
 
 
 def check_policies(design: Design) -> None:
@@ -11,3 +13,9 @@ def check_policies(design: Design) -> None:
             changed(Policy(), variant.policy or {})
         except ValueError as error:
             raise DesignError(f"field variants.{arm}.policy: {error}") from error
+
+
+def holdout_of(policy: Path | None) -> tuple[str, float]:
+    """Seed and share of the holdout by a policy file, or by default. Raises ValueError naming file and field."""
+    nudges = load_policy(policy).nudges
+    return nudges.holdout_seed, nudges.holdout

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from experiments.assignment.phases import Record, RecordError, read_record, record_file
+from experiments.design_cli import DEFAULT_FOLDER
 from experiments.lifecycle import recorded
-from experiments.lifecycle_cli import DEFAULT_FOLDER
 from features.lock import LockedError, held
 from features.terminal import DEFAULT_STORE, StoreOption, TenantOption, fail, progress, session
 

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -56,6 +58,15 @@ def opened(store: str) -> Iterator[EventStore]:
         found.close()
 
 
+def is_there(store: str) -> bool:
+    """Whether there may be a store at a URL: a file is looked for and not made, a server is taken at its word."""
+    try:
+        url = sa.make_url(store)
+    except (ValueError, sa.exc.ArgumentError):
+        return True  # opening it will say what is wrong
+    return not url.drivername.startswith("sqlite") or not url.database or Path(url.database).is_file()
+
+
 @contextmanager
 def session(store: str, tenant: str) -> Iterator[TenantSession]:
     """The tenant's session of the store at a URL, as `opened` has it."""
@@ -74,6 +85,15 @@ def usable(store: str) -> Iterator[None]:
         fail(str(error))
     except DBAPIError as error:
         fail(f"the store {shown(store)} cannot be used: {error.orig}")
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """What cannot be read or done ends the command in words, without a trace."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        fail(str(error))
 
 
 @contextmanager

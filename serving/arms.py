@@ -14,7 +14,7 @@ from time import time_ns
 from typing import Final, Literal
 
 from experiments.assignment.phases import Phase, Record, read_record, record_files
-from experiments.assignment.units import arm_of, held_out
+from experiments.assignment.units import arm_of, concerns, held_out
 from features.catalogue import Learner
 from features.decisions import Decision
 from serving.bundles import Bundles
@@ -110,7 +110,7 @@ class Arms:
         self, kind: Kind, tenant: str, learner_id: str, learner: Learner | None, policy: Policy, stock: Prepared
     ) -> Treatment:
         """`policy` and `stock`: what serves whoever is in no arm, such as the holdout, and who wants no personalisation."""
-        phases = [phase for phase in self._experiments.running(tenant) if _concerns(phase, kind)]
+        phases = [phase for phase in self._experiments.running(tenant) if concerns(phase.design, kind)]
         if not phases or (learner is not None and not learner.personalisation):
             return Treatment(policy, stock)
         if held_out(policy.nudges.holdout_seed, policy.nudges.holdout, tenant, learner_id, learner):
@@ -165,16 +165,6 @@ class Arms:
             changes = {name: value for name, value in variant.policy.items() if (name == NUDGES) == (kind == "nudge")}
             self._policies[key] = changed(policy, changes)
         return self._policies[key]
-
-
-def _concerns(phase: Phase, kind: Kind) -> bool:
-    """Whether a decision of this kind uses what the arms differ in: only then is it an exposure. Arms that do not differ are
-    compared by rankings.
-    """
-    variants = phase.design.variants.values()
-    if kind == "nudge":
-        return any(NUDGES in (one.policy or {}) for one in variants)
-    return not variants or any(one.bundle is not None or set(one.policy or {}) - {NUDGES} for one in variants)
 
 
 def _bundles(phase: Phase) -> list[str]:

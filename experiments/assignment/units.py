@@ -4,7 +4,7 @@ So every worker and replica says the same, whatever else is down, and anybody ca
 independent of each other: the holdout's, the layer's (which units take part) and the experiment's own (which arm they are in).
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from experiments.assignment.hashing import assign, bucket
 from experiments.assignment.phases import Phase
@@ -13,6 +13,8 @@ from experiments.design import BUCKETS, Design, Unit
 from features.catalogue import Learner
 
 HOLDOUT: Final = "holdout"
+NUDGES: Final = "nudges"
+"""The section of a policy that changes nudges; all others change rankings."""
 _ALL: Final = ((0, BUCKETS),)
 
 
@@ -20,6 +22,16 @@ def held_out(seed: str, share: float, tenant: str, learner_id: str, learner: Lea
     """Whether a learner is in the holdout: of nudges and of every experiment, the same by whichever name they are asked for."""
     who = learner_id if learner is None else learner.id
     return assign(f"{seed}/{tenant}/", who, {HOLDOUT: share}) == HOLDOUT
+
+
+def concerns(design: Design, kind: Literal["ranking", "nudge"]) -> bool:
+    """Whether a decision of this kind uses what the arms differ in: only then is it an exposure. Arms that do not differ are
+    compared by rankings.
+    """
+    variants = design.variants.values()
+    if kind == "nudge":
+        return any(NUDGES in (one.policy or {}) for one in variants)
+    return not variants or any(one.bundle is not None or set(one.policy or {}) - {NUDGES} for one in variants)
 
 
 def unit_of(unit: Unit, learner_id: str, learner: Learner | None) -> str | None:

@@ -8,6 +8,7 @@ from experiments.analysis import Reading
 from experiments.comparisons import Comparison
 from experiments.health import Health
 from experiments.inference.estimates import Estimate, Inconclusive
+from experiments.inference.replay import Replay
 from experiments.verdict import outcome, standing
 
 
@@ -55,10 +56,17 @@ def _health(health: Health) -> dict[str, Any]:
         "passed": not health.failed,
         "sample_ratio_p": health.number("sample_ratio_p"),
         **{one.name: one.number for one in health.checks},
+        "aa_replay": _replay(health.replay),
         "units": dict(health.units),
         "randomised": dict(health.randomised),
         "checks": [{"name": one.name, "passed": one.passed, "found": one.found} for one in health.checks],
     }
+
+
+def _replay(found: Replay | None) -> dict[str, Any]:
+    if found is None:
+        return {"runs": 0, "false_positives": 0, "p": None}
+    return {"runs": found.runs, "false_positives": found.false_positives, "p": found.p_value}
 
 
 def _metric(one: Comparison, reading: Reading) -> dict[str, Any]:

@@ -70,6 +70,19 @@ class DecisionRows(TenantRows):
         for _, body in self._pages(query.order_by(DECISIONS.c.seq), DECISIONS.c.seq, 0, None):
             yield Decision.model_validate_json(body)
 
+    def first_decided(self, since: datetime, until: datetime, *, nudges: bool) -> dict[str, datetime]:
+        """Every name that was decided for with since <= decided_at < until, by a nudge or else by a ranking -> the first time.
+
+        Passes over all rows, and reads no body.
+        """
+        table, nudge = DECISIONS.c, DECISIONS.c.body.contains('"kind":"nudge"', autoescape=True)
+        query = sa.select(table.learner_id, sa.func.min(table.decided_at)).where(
+            table.tenant == self.tenant, table.decided_at >= microseconds(since), table.decided_at < microseconds(until)
+        )
+        query = query.where(nudge if nudges else ~nudge).group_by(table.learner_id)
+        with self._engine.connect() as connection:
+            return {who: instant(at) for who, at in connection.execute(query)}
+
     def shown_to(self, items: Collection[str], *, since: datetime) -> set[str]:
         """By whatever name they were asked for, the learners to whom a decision of `since` or later showed one of these items.
 

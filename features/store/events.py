@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from features.audit import Act
 from features.columns import instant, microseconds
-from features.events import EARLIEST, Event, Result, Verb
+from features.events import EARLIEST, INTERACTION_VERBS, Event, Result, Verb
 from features.store.bulk import insert_rows
 from features.store.imports import write_progress
 from features.store.outcomes import Appended, Outcome, Progress
@@ -181,6 +181,19 @@ class EventRows(TenantRows):
         query = sa.select(*READ).where(EVENTS.c.tenant == self.tenant, STANDS, *within)
         with self._engine.connect() as connection:
             return [(row[0], event_of(self.tenant, row)) for row in connection.execute(query.order_by(at, EVENTS.c.seq))]
+
+    def first_taken_up(self, since: datetime, until: datetime) -> dict[str, datetime]:
+        """Every name that took something up with since <= occurred_at < until -> the first time. Reads those events."""
+        table = EVENTS.c
+        query = sa.select(table.learner_id, sa.func.min(table.occurred_at)).where(
+            table.tenant == self.tenant,
+            STANDS,
+            table.occurred_at >= microseconds(since),
+            table.occurred_at < microseconds(until),
+            table.verb.in_(sorted(INTERACTION_VERBS)),
+        )
+        with self._engine.connect() as connection:
+            return {who: instant(at) for who, at in connection.execute(query.group_by(table.learner_id))}
 
     def arrivals(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, datetime]]:
         """(seq, occurred_at) in order of arrival, `seq > after`, voided or not: which days an export has to write anew."""

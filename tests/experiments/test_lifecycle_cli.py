@@ -29,6 +29,8 @@ relative = false
 
 @pytest.fixture
 def design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)  # no store and no lake are there
+    monkeypatch.delenv("NEXTWISE_STORE", raising=False)
     monkeypatch.setenv("NEXTWISE_EXPERIMENTS", str(tmp_path / "records"))
     monkeypatch.setenv("NEXTWISE_BUNDLES", str(tmp_path / "bundles"))
     monkeypatch.setenv("NEXTWISE_STORE", f"sqlite:///{tmp_path}/events.db")
@@ -43,7 +45,7 @@ def run(*words: str | Path, tenant: str = "acme") -> Result:
 
 
 def test_start_list_reallocate_stop(design: Path) -> None:
-    assert run("start", design).output.startswith("Started bolder, phase 1, design ")
+    assert run("start", design).stdout.startswith("Started bolder, phase 1, design ")
     assert run("start", design).output.startswith("Nothing to do, this runs already: bolder, phase 1")
     changed = run("reallocate", "bolder", "--arms", "control=0.2,treatment=0.8", "--traffic", "0.5")
     assert changed.output == "bolder is in phase 2: control 0.2, treatment 0.8, of 0.5 of the units.\n"
@@ -61,7 +63,7 @@ def test_an_edit_of_what_runs_needs_a_word(design: Path) -> None:
     design.write_text(DESIGN.replace("14", "28"))
     refused = run("start", design)
     assert (refused.exit_code, "--new-phase" in refused.output) == (1, True)
-    assert run("start", design, "--new-phase").output.startswith("Started bolder, phase 2")
+    assert run("start", design, "--new-phase").stdout.startswith("Started bolder, phase 2")
 
 
 @pytest.mark.parametrize(

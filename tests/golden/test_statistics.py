@@ -8,7 +8,7 @@ from experiments.inference.estimates import Estimate
 from experiments.inference.group_sequential import chance_to_cross, obrien_fleming, pocock
 from experiments.inference.intervals import always_valid, fixed
 from experiments.inference.lifts import Lift, lift
-from experiments.inference.power import detectable, units_per_arm
+from experiments.inference.power import detectable, units_in_control
 from experiments.inference.sample_ratio import sample_ratio
 from experiments.inference.samples import Sample, mean, proportion
 from experiments.inference.shrinkage import shrunk
@@ -90,8 +90,8 @@ def test_a_paused_arm_adds_no_degree_of_freedom() -> None:
 
 
 def test_power_of_a_four_percent_fall_from_twelve() -> None:
-    assert round(units_per_arm(-0.04 * 0.12, 0.03)) == 613
-    assert round(units_per_arm(-0.04 * 0.12, 0.03, correlation=0.7)) == 313
+    assert round(units_in_control(-0.04 * 0.12, 0.03)) == 613
+    assert round(units_in_control(-0.04 * 0.12, 0.03, correlation=0.7)) == 313
 
 
 def test_eighty_an_arm_find_no_less_than_eleven_percent() -> None:
