@@ -28,7 +28,10 @@ def lift(control: Sample, arm: Sample, *, relative: bool) -> Lift | Inconclusive
         return Inconclusive("an arm has fewer than two independent units, so chance cannot be told from effect")
     if all(one.variance <= _ROUNDING * one.mean**2 for one in (control, arm)):
         return Inconclusive("all units have the same value in each arm: without spread nothing can be tested")
-    return relative_lift(control, arm) if relative else absolute_lift(control, arm)
+    found = relative_lift(control, arm) if relative else absolute_lift(control, arm)
+    if isinstance(found, Lift) and found.variance <= 0:
+        return Inconclusive("all units of an arm are at zero, so how sure it is of a share of the control cannot be told")
+    return found
 
 
 def absolute_lift(control: Sample, arm: Sample) -> Lift:
