@@ -109,10 +109,9 @@ def _verdicts(rows: Sequence[Row]) -> str:
 def _assignment(result: Row) -> str:
     parallel, ratio = result["parallel"], result["sample_ratio"]
     return (
-        f"- Arms of two parallel 50/50 experiments over {parallel['ids']:,} ids correlate by {parallel['first_pair']:.4f}; over "
-        f"{parallel['pairs']} pairs the root mean square is {parallel['root_mean_square']:.4f} (chance makes it "
-        f"{parallel['of_chance']:.4f}), "
-        f"the largest {parallel['largest']:.4f}.\n"
+        f"- Arms of two parallel 50/50 experiments over {parallel['ids']:,} ids correlate by {parallel['first_pair']:.4f}; "
+        f"over {parallel['pairs']} pairs the root mean square is {parallel['root_mean_square']:.4f} "
+        f"(chance: {parallel['of_chance']:.4f}), the largest {parallel['largest']:.4f}.\n"
         f"- The sample-ratio check sounds in {ratio['false_alarms']:.2%} of {ratio['experiments']:,} healthy experiments of "
         f"{ratio['ids']:,} hashed ids, at a level of 0.10%; {ratio['below_5_percent']:.2%} of its p-values are below 5 %."
     )
