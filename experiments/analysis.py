@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from experiments.comparisons import Comparison, at, between, compare
 from experiments.design import Design
-from experiments.health import Health, missing, plumbing
+from experiments.health import Check, Health, missing, plumbing
 from experiments.inference.estimates import Estimate, Inconclusive
 from experiments.inference.multiplicity import holm
 from experiments.outcomes.days import as_it_went
@@ -16,6 +16,7 @@ from experiments.outcomes.since import by_day_since, days_followed, follow, late
 from experiments.outcomes.sums import by_arm, unknown_by_arm
 from experiments.outcomes.tables import Tables
 from experiments.parts import Segment, segments
+from experiments.prices import Price
 from experiments.verdict import Verdict, decide
 
 LOOKS = 120
@@ -46,7 +47,8 @@ class Fading:
 class Reading:
     """All that a report says. Where the verdict is "broken", or the horizon of a fixed look lies ahead, results are empty.
 
-    `adjusted_p`: by metric and arm, over all goals and arms (Holm); of the primary over its arms only.
+    `adjusted_p`: by metric and arm, over all goals and arms (Holm); of the primary over its arms only. `prices`: what each arm
+    cost, where it ran here. `notes`: what a reader must know of how the data came about.
     """
 
     design: Design
@@ -60,22 +62,27 @@ class Reading:
     looks: Sequence[Look] = ()
     fading: Sequence[Fading] = ()
     segments: Sequence[Segment] = ()
+    prices: Sequence[Price] = ()
+    notes: Sequence[str] = ()
 
     def of(self, role: str) -> list[Comparison]:
         """The comparisons of the primary, the goals or the guardrails."""
         return [one for one in self.comparisons if one.measure.role == role]
 
 
-def analyse(tables: Tables, design: Design, *, now: datetime) -> Reading:
-    """The reading of an experiment whose tables are filled. `now` stands in where outcomes have no times."""
+def analyse(tables: Tables, design: Design, *, now: datetime, more: Sequence[Check] = ()) -> Reading:
+    """The reading of an experiment whose tables are filled. `now` stands in where outcomes have no times. `more`: checks of
+    where the tables come from, which stand before the others.
+    """
     began, ends = tables.began(), tables.ends() or now
     horizon = None if began is None or design.horizon_days is None else began.date() + timedelta(days=design.horizon_days)
-    empty = Reading(
-        design, Verdict("broken", ""), plumbing(tables, design), began and began.date(), began and ends.date(), horizon
-    )
+    health = plumbing(tables, design)
+    health = replace(health, checks=(*more, *health.checks))
+    empty = Reading(design, Verdict("broken", ""), health, began and began.date(), began and ends.date(), horizon)
     if empty.health.failed:
         return replace(empty, verdict=_broken(empty.health))
-    until = horizon if horizon is not None and ends.date() < horizon - timedelta(days=1) else None
+    slack = timedelta(days=1 if tables.until is None else 0)  # the last outcome of a whole day is a little before its end
+    until = horizon if horizon is not None and ends.date() < horizon - slack else None
     return _measured(tables, empty, until)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from experiments.design import Design
+from experiments.design import Design, Goal, Guardrail
 from experiments.inference.intervals import fixed
 from experiments.inference.lifts import Lift, lift
 from experiments.inference.sample_ratio import WARNS_BELOW, sample_ratio
@@ -115,11 +115,17 @@ def _outcomes(tables: Tables, design: Design) -> Check:
     """Of each metric that decides, and of all that it is made from."""
     there = dict(tables.rows("select metric, bool_or(after) from facts group by metric"))
     deciding = (design.primary, *design.guardrails)
-    after = [name for one in deciding for name in (one.metric, one.denominator) if name is not None and not there.get(name)]
+    counted = [one for one in deciding if not _may_be_none(one)]
+    after = [name for one in counted for name in (one.metric, one.denominator) if name is not None and not there.get(name)]
     before = [one.covariate for one in deciding if one.covariate is not None and one.covariate not in there]
     absent = ", ".join([*after, *before])
     words = f"no outcome of {absent} from the assignment on" if absent else "each metric that decides has outcomes"
     return Check("metrics_without_outcomes", "Outcomes", not absent, words, len(after) + len(before), of_data=True)
+
+
+def _may_be_none(goal: Goal) -> bool:
+    """Whether no row at all is good news: nobody did what should not be done."""
+    return isinstance(goal, Guardrail) and goal.direction == "down" and goal.missing == "zero"
 
 
 def _exposed_first(tables: Tables) -> Check:

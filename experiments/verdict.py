@@ -118,7 +118,22 @@ def _arm(one: Comparison, p_value: float, guardrails: Sequence[Comparison]) -> _
 def _within(guardrail: Comparison) -> bool:
     """Shown to be no worse than the margin: non-inferior."""
     found, bar = guardrail.found, guardrail.measure.bar or 0.0
+    if (most := _most_of_none(guardrail)) is not None:
+        return most < bar
     return isinstance(found, Estimate) and (found.low if guardrail.measure.up else -found.high) > -bar
+
+
+def _most_of_none(guardrail: Comparison) -> float | None:
+    """Where nobody of either arm did what should not be done: the share that may do it all the same.
+
+    The upper end of the 95 % interval of 0 of n (Clopper, Pearson 1934). None where somebody did, or more of it is better.
+    """
+    samples = guardrail.control_sample, guardrail.arm_sample
+    if guardrail.measure.up or guardrail.measure.relative or guardrail.arm_sample is None:
+        return None
+    if any(one is None or one.mean != 0 or one.variance != 0 for one in samples):
+        return None
+    return float(1 - (ALPHA / 2) ** (1 / guardrail.arm_sample.n))
 
 
 def _beyond(guardrail: Comparison) -> bool:

@@ -51,6 +51,43 @@ SKILL: Final[Mapping[str, str]] = {**ROW, "name": "string", "family": "string"}
 ROLE: Final[Mapping[str, str]] = {**ROW, "name": "string"}
 ROLE_SKILL: Final[Mapping[str, str]] = {"role_id": "string", "skill_id": "string", "level": "float64"}
 
+DECISION: Final[Mapping[str, str]] = {
+    SEQ: "int64",
+    DECISION_ID: "string",
+    LEARNER_ID: "string",
+    "decided_at": "timestamp",
+    "kind": "string",
+    "surface": "string",
+    "policy": "string",
+    "bundle": "string",
+    "arms": "string",
+    "item_ids": "string",
+    "spoke": "bool",
+    "fallback": "string",
+    "stages_ms": "string",
+    "total_ms": "float64",
+}
+"""Columns of a decision in the lake. `arms` and `stages_ms` are JSON objects, `item_ids` is a JSON list: the slate in order.
+
+`spoke`: a nudge that said something. `total_ms`: the sum of `stages_ms`.
+"""
+CHOICE: Final[Mapping[str, str]] = {
+    LEARNER_ID: "string",
+    "choice": "string",
+    OCCURRED_AT: "timestamp",
+    RECORDED_AT: "timestamp",
+}
+"""What learners chose about nudges."""
+MEMBERSHIP: Final[Mapping[str, str]] = {
+    LEARNER_ID: "string",
+    "manager_id": "string",
+    "org_unit": "string",
+    "role_id": "string",
+    "valid_from": "timestamp",
+    "valid_to": "timestamp",
+}
+"""To whom a learner belonged from when until when: one row a version of the learner, by id and time."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 

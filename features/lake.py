@@ -3,6 +3,7 @@
     events/tenant=T/day=YYYY-MM-DD/part.parquet     in order of (occurred_at, seq), microseconds UTC: what is written anew
     months/tenant=T/month=YYYY-MM/part.parquet      the same rows, in few files: what is read
     items|item_skills|skills|roles|role_skills|learners|people/tenant=T/part.parquet
+    decisions|choices|memberships/tenant=T/...      what experiments are read from: see features.decided
     manifests/T.json                                when it was read, watermark, imports with their time zones, counts and
                                                     digests of all files
 
@@ -29,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from features import columns, partitions
+from features import columns, decided, partitions
 from features.catalogue import Catalogue, CatalogueRow, Item, Learner, Role, Skill, canonical_json
 from features.events import INTERACTION_VERBS, Event, Verb
 from features.interactions import NAT, Groups, Histories, Interactions
@@ -53,10 +54,14 @@ R = TypeVar("R", bound=CatalogueRow)
 
 @dataclass(frozen=True)
 class LakeReport:
-    """What one `materialize` found and wrote. `watermark` is the last `seq` in the lake, `digest` covers every row."""
+    """What one `materialize` found and wrote. `watermark` is the last event in the lake.
+
+    `digest` covers every row that models learn from: all but what `features.decided` writes.
+    """
 
     tenant: str
     events: int
+    decisions: int
     days: int
     days_written: int
     watermark: int
@@ -80,7 +85,7 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
     LakeError when another process is at it, or when the lake is of a newer format or schema than this program.
     """
     with _alone(lake, session.tenant):
-        read_at = datetime.now(UTC)  # before anything is read: who is erased from now on may be in it
+        read = datetime.now(UTC)  # before anything is read: who is erased from now on may be in it
         before = manifest(lake, session.tenant)
         erased = session.last_erasure()
         days, watermark, voided = _days(session, lake, before, erased)
@@ -88,12 +93,18 @@ def materialize(session: TenantSession, lake: Path, *, write: WriteDays = write_
         files = _described(lake, session.tenant, before, days)
         months = _write_months(lake, session.tenant, before, days, files)
         snapshots = _write_snapshots(session, lake)
+        decisions = decided.write(session, lake, before.get("decided", {}), erased)
         rows = {name: found["rows"] for name, found in snapshots.items()}
         total = sum(file["rows"] for file in files.values())
-        report = LakeReport(session.tenant, total, len(files), len(days), watermark, rows, _digest(files, snapshots))
+        n_decisions = decided.count(decisions)
+        report = LakeReport(
+            session.tenant, total, n_decisions, len(files), len(days), watermark, rows, _digest(files, snapshots)
+        )
         body = {"format": FORMAT, "schema": SCHEMA, "files": files, "months": months, "snapshots": snapshots}
-        facts = {"voidings": voided, "erasures": erased, "imports": session.imports(), "read_at": read_at.isoformat()}
+        body["decided"] = decisions
+        facts = {"voidings": voided, "erasures": erased, "imports": session.imports(), "read_at": read.isoformat()}
         _swap_text(_manifest_path(lake, session.tenant), body | facts | asdict(report))
+        decided.sweep(lake, session.tenant, decisions)
     return report
 
 
@@ -135,6 +146,16 @@ def event_files(lake: Path, tenant: str) -> list[Path]:
     for name, path in paths.items():
         partitions.verify(path, found[names][name], columns.EVENT, tenant=tenant)
     return list(paths.values())
+
+
+def decided_files(lake: Path, tenant: str) -> dict[str, list[Path]]:
+    """`decisions`, `choices`, `memberships` -> their files, in order, each verified. Errors as `read_events`."""
+    return decided.files(lake, tenant, _current(lake, tenant).get("decided", {}))
+
+
+def read_at(lake: Path, tenant: str) -> datetime:
+    """The moment from which on the lake knows nothing. Errors as `read_events`."""
+    return datetime.fromisoformat(_current(lake, tenant)["read_at"])
 
 
 def snapshot_file(lake: Path, tenant: str, name: str) -> Path:

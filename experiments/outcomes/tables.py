@@ -33,12 +33,15 @@ class Tables:
 
     Keys and clusters are numbers; the cluster is the key where units were randomised one by one. Times are UTC without a zone,
     NULL where none is known. `day`: of the outcome, else of the assignment; `since`: whole days from assignment to outcome;
-    `after`: it is not from before the assignment.
+    `after`: it is not from before the assignment. `began_at`, `until`: when the experiment began and until when all is known,
+    where that is known better than by the first and last times in the data.
     """
 
     connection: duckdb.DuckDBPyConnection
     clustered: bool
     faults: "Faults"
+    began_at: datetime | None = None
+    until: datetime | None = None
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -53,11 +56,13 @@ class Tables:
 
     def began(self) -> datetime | None:
         """The first assignment; None where no assignment has a time."""
-        found: datetime | None = self.one("select min(assigned_at) from units")
+        found: datetime | None = self.began_at or self.one("select min(assigned_at) from units")
         return found
 
     def ends(self) -> datetime | None:
         """The last time in the data; None where outcomes have no times, for then they may be of any day."""
+        if self.until is not None:
+            return self.until
         last = "greatest(max(happened_at), (select max(assigned_at) from units))"
         found: datetime | None = self.one(f"select case when count(happened_at) > 0 then {last} end from facts")
         return found

@@ -1,5 +1,6 @@
 """A reading as JSON: the same as the page says, for machines."""
 
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from experiments.verdict import outcome, standing
 
 
 def as_json(reading: Reading) -> dict[str, Any]:
-    """`verdict, sentence, health, metrics, trajectory, fading, segments`; a number that is not known is null."""
+    """`verdict, sentence, notes, health, metrics, trajectory, fading, segments, prices`; a number that is not known is null."""
     return {
         "name": reading.design.name,
         "design": reading.design.digest,
@@ -23,6 +24,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
         "ended": _day(reading.ended),
         "horizon": _day(reading.horizon),
         "peeking": reading.design.peeking,
+        "notes": list(reading.notes),
         "health": _health(reading.health),
         "metrics": [_metric(one, reading) for one in reading.comparisons],
         "trajectory": [{"day": _day(look.day), "arm": look.arm, **_estimate(look.found)} for look in reading.looks],
@@ -44,6 +46,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
             }
             for one in reading.segments
         ],
+        "prices": [asdict(one) for one in reading.prices],
     }
 
 

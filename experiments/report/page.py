@@ -13,6 +13,7 @@ from experiments.report.charts import Bar, intervals
 from experiments.report.history import fading, trajectory
 from experiments.report.method import expected, method
 from experiments.report.parts import segments
+from experiments.report.prices import notes, prices
 from experiments.report.style import STYLE
 from experiments.verdict import standing
 from experiments.words import amount, chance, difference, interval, number, registered
@@ -32,8 +33,8 @@ def page(reading: Reading) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}: {escape(reading.verdict.short)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body><main>'
         f"<header><p class=over>Experiment report</p><h1>{name}</h1>{_verdict(reading)}{_facts(reading)}</header>"
-        f"{expected(reading)}{_health(reading)}{_primary(reading)}{_guardrails(reading)}{_goals(reading)}"
-        f"{trajectory(reading)}{fading(reading)}{segments(reading)}{_otherwise(reading)}{method(reading)}"
+        f"{expected(reading)}{notes(reading)}{_health(reading)}{_primary(reading)}{_guardrails(reading)}{_goals(reading)}"
+        f"{trajectory(reading)}{fading(reading)}{segments(reading)}{prices(reading)}{_otherwise(reading)}{method(reading)}"
         f"<footer>Design <code>{reading.design.digest}</code></footer></main></body></html>"
     )
 

@@ -11,7 +11,7 @@ from features.columns import instant, microseconds
 from features.decisions import Decision
 from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows
 from features.store.suppression import erased
-from features.store.tables import DECISIONS
+from features.store.tables import DECISIONS, count_of
 
 
 class Decided(NamedTuple):
@@ -46,6 +46,13 @@ class DecisionRows(TenantRows):
         query = sa.select(DECISIONS.c.seq, DECISIONS.c.body).where(DECISIONS.c.tenant == self.tenant).order_by(DECISIONS.c.seq)
         for seq, body in self._pages(query, DECISIONS.c.seq, after, limit):
             yield seq, Decision.model_validate_json(body)
+
+    def count_decisions(self, *, after: int, until: int) -> int:
+        """How many decisions have `after < seq <= until`."""
+        table = DECISIONS.c
+        query = count_of(DECISIONS).where(table.tenant == self.tenant, table.seq > after, table.seq <= until)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one()
 
     def decided(self) -> Iterator[Decided]:
         """Every decision without its body, in order of arrival. Passes over all rows."""

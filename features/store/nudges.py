@@ -1,6 +1,6 @@
 """What learners choose about nudges, and what was said to them: the facts behind every limit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -50,6 +50,12 @@ class NudgeRows(DecisionRows, LearnerRows):
         """What a person chose under any of their names and was recorded by `at`, in the order in which it was chosen."""
         with self._engine.connect() as connection:
             return choices_of(connection, self.tenant, self.names_of(learner_id, at=at), at)
+
+    def every_choice(self) -> Iterator[NudgeChoice]:
+        """What anybody chose, in the order of arrival."""
+        query = sa.select(NUDGE_CHOICES).where(NUDGE_CHOICES.c.tenant == self.tenant).order_by(NUDGE_CHOICES.c.seq)
+        for row in self._pages(query, NUDGE_CHOICES.c.seq, 0, None):
+            yield _choice(row)
 
     def nudges(self, learner_id: str, *, since: datetime) -> list[Decision]:
         """The nudges that said something to a person, under any of their names, after `since`; in order of time."""
