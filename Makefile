@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 
 PYSPARK := pyspark==4.3.0
 
-.PHONY: help setup spark demo serve mlflow leaderboard bench-serving test test-slow test-spark check check-static format lint types imports docs lock bento clean
+.PHONY: help setup spark demo serve mlflow leaderboard bench-serving calibrate test test-slow test-spark check check-static format lint types imports docs lock bento clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -53,6 +53,9 @@ leaderboard: setup ## every model beside its peers on public logs: some hours, g
 
 bench-serving: setup ## rankings a second beside a plain BentoML service and bare Starlette: 15 minutes, on a quiet machine
 	$(PY) -m benchmarks.serving
+
+calibrate: setup ## how often the experiments' procedures are wrong: tens of thousands of experiments, about half an hour
+	$(PY) -m benchmarks.calibrate
 
 test: setup ## all tests but the slow ones (below 6 minutes on two cores)
 	$(PY) -m pytest -n auto --maxprocesses 4

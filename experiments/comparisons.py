@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from experiments.design import Design
 from experiments.inference.bayes import chance_above
 from experiments.inference.estimates import Estimate, Inconclusive
-from experiments.inference.intervals import TUNED_TO, always_valid, fixed
+from experiments.inference.intervals import TUNED_TO, always_valid, always_valid_share, fixed
 from experiments.inference.lifts import Lift, lift
 from experiments.inference.samples import Moments, Sample, adjusted, ratio
 from experiments.outcomes.measures import Measure
@@ -97,4 +97,7 @@ def at(step: Lift | Inconclusive, design: Design, peeking: str) -> Estimate | In
     """The lift with the interval of a regime."""
     if isinstance(step, Inconclusive):
         return step
-    return always_valid(step, design.planned_units or TUNED_TO) if peeking == "always-valid" else fixed(step)
+    if peeking == "fixed":
+        return fixed(step)
+    planned = design.planned_units or TUNED_TO
+    return always_valid(step, planned) if step.share_of is None else always_valid_share(*step.share_of, planned)

@@ -14,12 +14,16 @@ _ROUNDING: Final = 1e-20
 
 @dataclass(frozen=True)
 class Lift:
-    """A difference, its variance, the degrees of freedom of that variance (Welch-Satterthwaite) and the units behind it."""
+    """A difference, its variance, the degrees of freedom of that variance (Welch-Satterthwaite) and the units behind it.
+
+    `share_of`: control and arm, where the difference is a share of the control's mean.
+    """
 
     value: float
     variance: float
     freedom: float
     n: int
+    share_of: tuple[Sample, Sample] | None = None
 
 
 def lift(control: Sample, arm: Sample, *, relative: bool) -> Lift | Inconclusive:
@@ -28,7 +32,10 @@ def lift(control: Sample, arm: Sample, *, relative: bool) -> Lift | Inconclusive
         return Inconclusive("an arm has fewer than two independent units, so chance cannot be told from effect")
     if all(one.variance <= _ROUNDING * one.mean**2 for one in (control, arm)):
         return Inconclusive("all units have the same value in each arm: without spread nothing can be tested")
-    return relative_lift(control, arm) if relative else absolute_lift(control, arm)
+    found = relative_lift(control, arm) if relative else absolute_lift(control, arm)
+    if isinstance(found, Lift) and found.variance <= 0:
+        return Inconclusive("all units of an arm are at zero, so how sure it is of a share of the control cannot be told")
+    return found
 
 
 def absolute_lift(control: Sample, arm: Sample) -> Lift:
@@ -46,7 +53,8 @@ def relative_lift(control: Sample, arm: Sample) -> Lift | Inconclusive:
         return Inconclusive("the control's mean cannot be told from zero, so no share of it can be given")
     square = control.mean**2
     variance = arm.variance / arm.n / square + control.variance / control.n * arm.mean**2 / square**2
-    return Lift((arm.mean - control.mean) / abs(control.mean), variance, _freedom(control, arm), control.n + arm.n)
+    value, n = (arm.mean - control.mean) / abs(control.mean), control.n + arm.n
+    return Lift(value, variance, _freedom(control, arm), n, (control, arm))
 
 
 def _freedom(control: Sample, arm: Sample) -> float:

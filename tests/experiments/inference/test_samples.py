@@ -94,3 +94,10 @@ def test_a_share_of_what_may_be_nothing_is_refused() -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)
+
+
+def test_an_arm_without_anything_beside_a_control_with_something_is_refused_not_a_division_by_zero() -> None:
+    """As a share of the control the arm's zero has no variance by the delta method: the interval was of width nothing."""
+    found = lift(Sample(100, 0.1, 0.09), Sample(100, 0.0, 0.0), relative=True)
+    assert isinstance(found, Inconclusive)
+    assert isinstance(lift(Sample(100, 0.1, 0.09), Sample(100, 0.0, 0.0), relative=False), Lift)
