@@ -44,7 +44,8 @@ select 'learner-' || n as unit, if(hash(n, 1) % 2 = 0, 'control', 'treatment') a
 from range({n}) numbers(n)
 """
 OUTCOMES = """
-select unit, 'value' as metric, round(10 + (hash(unit, 4) % 10000) / 1000 + {effect} * (arm = 'treatment')::integer, 3) as value,
+select unit, 'value' as metric,
+  round(10 + (hash(unit, 4) % 10000) / 1000 + {effect} * (arm = 'treatment')::integer, 3) as value,
   assigned_at + to_seconds((hash(unit, 5) % 400000)::bigint) as at
 from read_csv('{units}') order by hash(unit, 6)
 """
@@ -69,7 +70,10 @@ def write(folder: Path, units: int) -> None:
     """`a.csv`, `o.csv` and `d.toml`, the same each time."""
     with duckdb.connect(config={"memory_limit": "8GB", "temp_directory": str(folder / "spill")}) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        for name, query in (("a.csv", UNITS.format(n=units)), ("o.csv", OUTCOMES.format(effect=EFFECT, units=folder / "a.csv"))):
+        for name, query in (
+            ("a.csv", UNITS.format(n=units)),
+            ("o.csv", OUTCOMES.format(effect=EFFECT, units=folder / "a.csv")),
+        ):
             connection.execute(f"copy ({query}) to '{folder / name}' (header)")
     (folder / "d.toml").write_text(DESIGN)
 

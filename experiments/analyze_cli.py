@@ -24,7 +24,7 @@ def analyze_command(
     """
     from experiments.analysis import analyse  # duckdb and pandas are needed here only
     from experiments.outcomes.files import read_files
-    from experiments.outcomes.given import FileError
+    from experiments.outcomes.head import FileError
     from experiments.report.numbers import as_json
     from experiments.report.page import page
 

@@ -18,6 +18,8 @@ FEWEST: Final = 2
 """Independent units an arm needs for anything to be said of chance."""
 FEWEST_REPLAYED: Final = 10
 """Units in the smaller arm from which on a replay is made: of fewer there are hardly different arms to draw."""
+ALIKE: Final = 0.01
+"""The share of units whose ids may be nearly those of others by accident."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,13 @@ def _strangers(tables: Tables, design: Design) -> Check:
     words = f"outcomes of {known:,} assigned units; {strange:,} others were not assigned and are left out"
     if strange and not known:
         words = f"none of the {strange:,} units with outcomes was assigned: they are of another unit than {design.unit}"
-    passed = bool(known) or not strange
+    alike, total = tables.faults.alike, tables.one("select count(*) from units")
+    if alike >= ALIKE * total and tables.faults.alike_ids is not None:
+        one, other = tables.faults.alike_ids
+        words = (
+            f"{alike:,} units with outcomes are nearly, but not quite, assigned ones: {one!r} and {other!r}; write ids alike"
+        )
+    passed = (bool(known) or not strange) and alike < max(ALIKE * total, 1)
     return Check("outcomes_of_strangers", "Outcomes of the same units", passed, words, strange, of_data=True)
 
 

@@ -1,6 +1,7 @@
-"""The databases of the store: a file of SQLite, and a real PostgreSQL that lives for one run of the tests."""
+"""What tests stand on: a file of SQLite, a real PostgreSQL that lives for one run of the tests, and a Chromium."""
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -96,3 +97,28 @@ def store_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database: a test that takes it runs on both."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Chromium or Chrome: of NEXTWISE_CHROMIUM, on the path, or what `playwright install chromium` fetched; else skips.
+
+    One that is named and is not there fails: where a change is judged, the name makes sure that pages are looked at.
+    """
+    named = os.environ.get("NEXTWISE_CHROMIUM")
+    if named is not None:
+        assert shutil.which(named), f"NEXTWISE_CHROMIUM is {named!r}, and there is no such program"
+        return Path(named)
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", *_fetched())
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip("no Chromium: install it (apt install chromium), or run `playwright install chromium`")
+    return Path(found)
+
+
+def _fetched() -> list[str]:
+    """Where Playwright puts browsers, the newest last."""
+    given = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    homes = [Path(given)] if given else [Path.home() / ".cache/ms-playwright", Path.home() / "Library/Caches/ms-playwright"]
+    kinds = ("chromium-*/chrome-linux*/chrome", "chromium-*/chrome-mac*/*.app/Contents/MacOS/*")
+    return [str(path) for home in homes for kind in kinds for path in sorted(home.glob(kind))]

@@ -1,11 +1,18 @@
 """An experiment that ran elsewhere: `unit,arm[,assigned_at][,exposed_at][,cluster]` and `unit,metric,value[,at]` as CSV."""
 
 from pathlib import Path
+from typing import Final
 
 from experiments.design import Design
 from experiments.outcomes.given import Given, column, given, literal
 from experiments.outcomes.measures import metrics_of
 from experiments.outcomes.tables import Tables, empty, joined
+
+_UNITS: Final = ("unit", "arm", "assigned_at", "exposed_at", "cluster")
+_OUTCOMES: Final = ("unit", "metric", "value", "at")
+_NUMBER: Final = "coalesce(try_cast(value as double), case lower(value) when 'true' then 1.0 when 'false' then 0.0 end)"
+_LARGEST: Final = 1e100
+"""Beyond this, squares and their sums are no numbers any more."""
 
 
 def read_files(assignments: Path, outcomes: Path, design: Design) -> Tables:
@@ -14,8 +21,8 @@ def read_files(assignments: Path, outcomes: Path, design: Design) -> Tables:
     Raises FileError. Faults of the experiment (a unit in two arms, no outcomes) are for the health checks.
     """
     connection = empty()
-    units = given(connection, "given_units", assignments, ("unit", "arm"))
-    rows = given(connection, "given_outcomes", outcomes, ("unit", "metric", "value"))
+    units = given(connection, "given_units", assignments, ("unit", "arm"), _UNITS)
+    rows = given(connection, "given_outcomes", outcomes, ("unit", "metric", "value"), _OUTCOMES)
     _assigned(units, design)
     _outcomes(rows, design)
     return joined(connection, design, clustered="cluster" in units.columns)
@@ -32,22 +39,23 @@ def _assigned(units: Given, design: Design) -> None:
         cluster = "cluster"
         units.refuse("cluster is null", "{} rows without a cluster; name one for each unit, or leave the column out")
     parts = [f"coalesce({column(name)}, '(none)') as segment_{place}" for place, name in enumerate(design.segments)]
-    times = [f"{units.time(name)} as {name}" for name in ("assigned_at", "exposed_at")]
+    times = [f"{units.time('assigned_at')} as assigned_at", f"{units.time('exposed_at', filled=False)} as exposed_at"]
     _replace(units, "assigned", ["unit", "arm", f"{cluster} as cluster", *times, *parts], "true")
 
 
 def _outcomes(rows: Given, design: Design) -> None:
     rows.refuse("unit is null or metric is null", "{} rows without unit or metric; each row needs both")
     rows.refuse(
-        "value is not null and not coalesce(isfinite(try_cast(value as double)), false)",
-        "{} values are not numbers, {!r} for one; write yes and no as 1 and 0, and leave empty what is not known",
+        f"value is not null and (not coalesce(abs({_NUMBER}) <= {_LARGEST}, false) or contains(value, '_'))",
+        "{} values are not numbers, {!r} for one; write decimals with a point, yes and no as 1 and 0 (or true and false), and "
+        "leave empty what is not known",
         "value",
     )
     if "at" not in rows.columns:
         words = "{} times a unit has several rows of one metric, {!r} for one; sum them, or say in a column `at` when each was"
         rows.refuse_repeats("unit, metric", words)
     metrics = ", ".join(literal(name) for name in sorted(metrics_of(design)))
-    columns = ["unit", "metric", "value::double as value", f"{rows.time('at')} as happened_at"]
+    columns = ["unit", "metric", f"{_NUMBER} as value", f"{rows.time('at')} as happened_at"]
     _replace(rows, "outcomes", columns, f"value is not null and metric in ({metrics})")
 
 

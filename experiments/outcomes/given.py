@@ -1,14 +1,13 @@
 """One CSV file as it was given: texts in a table, and plain refusals of what is not as it should be."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-
-class FileError(ValueError):
-    """A file that cannot be read as what it is given for: which, what is wrong, and what to do."""
+from experiments.outcomes.head import FileError, head
 
 
 @dataclass(frozen=True)
@@ -40,31 +39,54 @@ class Given:
         if count:
             raise FileError(f"{self.path}: {words.format(f'{count:,}', one)}")
 
-    def time(self, name: str) -> str:
-        """The expression of a column of times as UTC, NULL where there is no such column; raises FileError for what is none."""
+    def time(self, name: str, *, filled: bool = True) -> str:
+        """The expression of a column of times as UTC, NULL where there is no such column; raises FileError for what is none.
+
+        `filled`: each row must have one.
+        """
         if name not in self.columns:
             return "null::timestamp"
-        example = "write for example 2026-03-02T09:30:00Z (without a zone: UTC)"
+        quoted, example = column(name), "write for example 2026-03-02T09:30:00Z (without a zone: UTC)"
         self.refuse(
-            f'try_cast("{name}" as timestamptz) is null',
+            f"not coalesce(isfinite(try_cast({quoted} as timestamptz)), {'false' if filled else f'{quoted} is null'})",
             f"{{}} rows whose {name} is no time, {{!r}} for one; {example}",
-            f'"{name}"',
+            f"coalesce({quoted}, '')",
         )
-        return f"(\"{name}\"::timestamptz at time zone 'UTC')"
+        return f"({quoted}::timestamptz at time zone 'UTC')"
 
 
-def given(connection: duckdb.DuckDBPyConnection, table: str, path: Path, needed: Sequence[str]) -> Given:
-    """The file as a new table. Raises FileError where it is no CSV file with the columns that are needed, or has no rows."""
+def given(connection: duckdb.DuckDBPyConnection, table: str, path: Path, needed: Sequence[str], known: Sequence[str]) -> Given:
+    """The file as a new table. Raises FileError where it is no CSV file with the columns that are needed, or has no rows.
+
+    `known`: names of columns that may be written in any case.
+    """
+    first = head(path, needed, known)
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in first.columns)
+    options = (
+        f"auto_detect=false, header=true, columns={{{columns}}}, delim={literal(first.separator)}, quote='\"', escape='\"'"
+    )
+    packed = "gzip" if first.packed else "none"
+    query = f"create table {table} as select * from read_csv({literal(str(path))}, {options}, compression='{packed}')"
     try:
-        read = connection.read_csv(str(path), header=True, all_varchar=True, sep=",", quotechar='"', escapechar='"')
-        found = Given(connection, path, table, read.columns)
-        found.need(needed, f"its first line must name {', '.join(needed)}, separated by commas")
-        read.create(table)
+        connection.execute(query)
     except (duckdb.Error, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from None
+        raise FileError(f"{path}: not a readable CSV file ({_cause(str(error))})") from None
     if connection.execute(f"select count(*) from {table}").fetchall() == [(0,)]:
         raise FileError(f"{path}: there is no row below the first line")
-    return found
+    return Given(connection, path, table, first.columns)
+
+
+def _cause(told: str) -> str:
+    """What DuckDB says, in our words."""
+    line = re.search(r"CSV Error on Line: (\d+)", told)
+    if line is None:
+        return told.splitlines()[0]
+    fields = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", told)
+    if fields is not None:
+        return f"line {line[1]} has {fields[2]} fields, and the first line has {fields[1]}"
+    if "unicode" in told:
+        return f"line {line[1]} is not UTF-8 text; save the file as CSV in UTF-8"
+    return f"line {line[1]} opens a quote that does not close" if "unterminated quote" in told else f"line {line[1]}"
 
 
 def literal(text: str) -> str:

@@ -18,12 +18,16 @@ class Faults:
 
     `repeated`: assignments beyond the first of a unit. `in_several_arms`: units, or clusters, with more than one arm.
     `exposed_first`: units that met the experiment before they were assigned. `strangers`: units with outcomes, but no arm.
+    `alike`: of those, how many differ from an assigned unit without outcomes in zeros before, case, spaces or the like only;
+    `alike_ids`: two such ids.
     """
 
     repeated: int
     in_several_arms: int
     exposed_first: int
     strangers: int
+    alike: int = 0
+    alike_ids: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,13 +124,28 @@ def _faults(connection: duckdb.DuckDBPyConnection, *, clustered: bool) -> Faults
     if clustered:
         crossing = connection.execute(found.format(ids.format("cluster"))).fetchall()[0][1]
     lost = repeated or _count(connection, "select count(*) from facts") < _count(connection, "select count(*) from outcomes")
-    strangers = "select count(distinct unit) from outcomes anti join assigned using (unit)"
+    strangers = _count(connection, "select count(distinct unit) from outcomes anti join assigned using (unit)") if lost else 0
+    alike, two = _alike(connection) if strangers else (0, None)
     return Faults(
         repeated=int(repeated),
         in_several_arms=crossing,
         exposed_first=_count(connection, "select count(*) from assigned where exposed_at < assigned_at"),
-        strangers=_count(connection, strangers) if lost else 0,
+        strangers=strangers,
+        alike=alike,
+        alike_ids=two,
     )
+
+
+def _alike(connection: duckdb.DuckDBPyConnection) -> tuple[int, tuple[str, str] | None]:
+    """How many units with outcomes are no assigned unit, but nearly one that has no outcome, and the first two such ids."""
+    plain = "ltrim(nfc_normalize(lower(trim(regexp_replace(unit, '[.]0+$', '')))), '0') as plain"
+    strange = f"select distinct unit, {plain} from outcomes anti join assigned using (unit)"
+    silent = f"select distinct unit, {plain} from assigned anti join outcomes using (unit)"
+    found = (
+        f"select count(distinct s.unit), min(s.unit), min_by(a.unit, s.unit) from ({strange}) s join ({silent}) a using (plain)"
+    )
+    count, one, other = connection.execute(found).fetchall()[0]
+    return int(count), (one, other) if count else None
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -4,8 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Final
 
 Write = Callable[[float], str]
+KEY: Final = "<i class=key></i>"
+PALE: Final = '<i class="key pale"></i>'
+DASH: Final = '<i class="key dash"></i>'
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,14 @@ class Bar:
     alone: tuple[float, float] | None = None
 
 
-def intervals(bars: Sequence[Bar], write: Write, *, mark: float | None = None) -> str:
-    """Intervals below each other on one scale with zero on it. `mark`: a dashed line at what was registered."""
+def intervals(bars: Sequence[Bar], write: Write, *, mark: float | None = None, up: bool = True) -> str:
+    """Intervals below each other on one scale with zero on it.
+
+    `mark`: a dashed line at what was registered. `up`: whether more is better.
+    """
     ends = [end for bar in bars for end in (bar.low, bar.high, *(bar.alone or ()))]
     scale = _Scale.around([0.0, *ends, *([] if mark is None else [mark])])
-    return "".join(_interval(bar, scale, mark) for bar in bars) + _axis(scale, write)
+    return "".join(_interval(bar, scale, mark) for bar in bars) + _axis(scale, write) + _ways(scale, up=up)
 
 
 def _interval(bar: Bar, scale: "_Scale", mark: float | None) -> str:
@@ -55,8 +62,21 @@ def _axis(scale: "_Scale", write: Write) -> str:
     shown = (
         [scale.ticks[0], 0.0, scale.ticks[-1]] if scale.ticks[0] < 0 < scale.ticks[-1] else [scale.ticks[0], scale.ticks[-1]]
     )
-    labels = "".join(f'<span style="left:{scale.at(tick)}%">{escape(write(tick))}</span>' for tick in shown)
+    labels = "".join(f'<span style="{_under(scale.at(tick))}">{escape(write(tick))}</span>' for tick in shown)
     return f"<div class=axis aria-hidden=true>{labels}</div>"
+
+
+def _under(place: float) -> str:
+    """Centred below a tick; near an end, on the inner side of it."""
+    return f"left:{place}%;transform:translateX({0 if place < 8 else -100 if place > 92 else -50}%)"
+
+
+def _ways(scale: "_Scale", *, up: bool) -> str:
+    """Which side of zero is good; a side is named where it has room."""
+    zero, left, right = scale.at(0.0), *(("worse", "better") if up else ("better", "worse"))
+    sides = f'<span style="right:{100 - zero:.2f}%">← {left}</span>' if zero > 25 else ""
+    sides += f'<span style="left:{zero}%">{right} →</span>' if zero < 75 else ""
+    return f"<div class=ways aria-hidden=true>{sides}</div>"
 
 
 def band(

@@ -18,9 +18,10 @@ def expected(reading: Reading) -> str:
         if effect is None
         else f"; a change of {registered(effect, relative=design.primary.relative).lstrip('+')} is worth it"
     )
+    scale = "as a share of the control's mean" if design.primary.relative else "in its own units"
     rows = {
-        "Decides": f"{_goal(design.primary)}{least}",
-        "Must not get worse": ", ".join(
+        "Decides": f"{_goal(design.primary)}, {scale}{least}",
+        "Must not get worse": "; ".join(
             f"{_goal(one)} by more than {registered(one.margin, relative=one.relative).lstrip('+')}"
             for one in design.guardrails
         ),
@@ -34,7 +35,7 @@ def expected(reading: Reading) -> str:
 
 def _goal(goal: Goal) -> str:
     name = goal.metric if goal.denominator is None else f"{goal.metric} per {goal.denominator}"
-    return f"{name} ({'less' if goal.direction == 'down' else 'more'} is better, {'relative' if goal.relative else 'absolute'})"
+    return f"{name} ({'less' if goal.direction == 'down' else 'more'} is better)"
 
 
 def method(reading: Reading) -> str:

@@ -20,9 +20,15 @@ from experiments.words import amount, chance, difference, interval, number, regi
 
 _CLASSES: Final = {"ship": "ship", "do not ship": "stop", "broken": "stop", "keep running": "wait"}
 _STANDINGS: Final = {
-    "within": "within its margin",
-    "worse": "worse than its margin",
-    "not shown": "not shown to be within its margin",
+    "within": ("within", "✓ within its margin"),
+    "worse": ("worse", "✗ worse than its margin"),
+    "not shown": ("unknown", "? not shown to be within its margin"),
+}
+_NEXT: Final = {
+    "ship": "What to do: give it to everybody. What is below says how far to trust that.",
+    "do not ship": "What to do: keep what you have. What is below says how far to trust that.",
+    "keep running": "What to do: wait, and do not stop because a number looks good.",
+    "broken": "What to do: mend what Health names and run it again. There is no number to argue about.",
 }
 
 
@@ -45,7 +51,7 @@ def _verdict(reading: Reading) -> str:
     reason = reading.verdict.reason
     return (
         f'<div class="verdict {_CLASSES[reading.verdict.kind]}"><b>{escape(short[0].upper() + short[1:] + arm)}</b>'
-        f"<p>{escape(reason[0].upper() + reason[1:])}.</p></div>"
+        f"<p>{escape(reason[0].upper() + reason[1:])}.</p><p class=note>{_NEXT[reading.verdict.kind]}</p></div>"
     )
 
 
@@ -57,6 +63,7 @@ def _facts(reading: Reading) -> str:
         "Horizon": "" if reading.horizon is None else str(reading.horizon),
         "Unit": reading.design.unit,
         "Units": arms,
+        "Health": f"all {len(reading.health.checks)} checks passed" if not reading.health.failed else "",
     }
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(text)}</dd></div>" for name, text in told.items() if text)
     return f"<dl>{items}</dl>"
@@ -64,7 +71,11 @@ def _facts(reading: Reading) -> str:
 
 def _health(reading: Reading) -> str:
     failed = len(reading.health.failed)
-    note = "All checks passed." if not failed else "A failed check withholds the result: it could only mislead."
+    note = (
+        "All checks passed: the data can carry a result."
+        if not failed
+        else "A failed check withholds the result: it could only mislead."
+    )
     return f"<section><h2>Health</h2><p>{note}</p><ul class=checks>{''.join(map(_check, reading.health.checks))}</ul></section>"
 
 
@@ -89,7 +100,7 @@ def _primary(reading: Reading) -> str:
     return (
         f"<section><h2>{escape(shown.name)}, which decides</h2><p>Difference to {escape(reading.design.control)}, {scale}. "
         f"Dot: the estimate. Line: its 95 % interval; where it crosses zero, chance alone can explain it.</p>"
-        f"<div class=card>{_chart(found, mark)}{note}</div>{_table(found, reading)}{winning}</section>"
+        f"<div class=card>{_chart(found, mark)}{note}</div>{_table(found, reading, shown.name)}{winning}</section>"
     )
 
 
@@ -123,11 +134,16 @@ def _guardrail(found: Sequence[Comparison]) -> str:
     margin = shown.signed(-(shown.bar or 0.0))
     good = "more is better" if shown.up else "less is better"
     at = registered(margin, relative=shown.relative)
-    states = "".join(f"<p>{escape(one.arm)}: <b>{_STANDINGS[standing(one)]}</b>.</p>" for one in found)
+    states = "".join(map(_standing, found))
     return (
         f"<div class=card><h3>{escape(shown.name)}</h3><p class=note>{good}; margin {at}</p>"
         f"{_chart(found, margin)}{states}</div>"
     )
+
+
+def _standing(one: Comparison) -> str:
+    kind, told = _STANDINGS[standing(one)]
+    return f"<p>{escape(one.arm)}: <b class={kind}>{told}</b></p>"
 
 
 def _goals(reading: Reading) -> str:
@@ -136,7 +152,7 @@ def _goals(reading: Reading) -> str:
         return ""
     return (
         "<section><h2>Other goals</h2><p>They do not decide. Their p-values are adjusted for there being several.</p>"
-        f"{_table(found, reading)}</section>"
+        f"{_table(found, reading, 'Other goals')}</section>"
     )
 
 
@@ -159,17 +175,18 @@ def _chart(found: Sequence[Comparison], mark: float | None) -> str:
         if isinstance(one.found, Inconclusive)
     )
     write = partial(registered, relative=shown.relative)
-    return (intervals(drawn, write, mark=mark) if drawn else "") + silent
+    return (intervals(drawn, write, mark=mark, up=shown.up) if drawn else "") + silent
 
 
-def _table(found: Sequence[Comparison], reading: Reading) -> str:
+def _table(found: Sequence[Comparison], reading: Reading, label: str) -> str:
     rows = "".join(_row(one, reading) for one in found)
     heads = "".join(
-        f"<th scope=col>{name}</th>" for name in ("Metric", "Arm", "Control", "Arm's", "Difference", "95 % interval", "p")
+        f"<th scope=col>{name}</th>"
+        for name in ("Metric", "Arm", "Control's mean", "Arm's mean", "Difference", "95 % interval", "p")
     )
     return (
-        f'<div class=scroll tabindex=0 role=region aria-label="Numbers"><table><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<div class=scroll tabindex=0 role=region aria-label="{escape(label, quote=True)}"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

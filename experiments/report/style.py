@@ -19,10 +19,11 @@ code{font:.875em ui-monospace,monospace;overflow-wrap:anywhere}
 .note,footer{color:var(--soft);font-size:.9375rem}
 .verdict{background:#fff;border:1px solid var(--line);border-left:.5rem solid var(--wait);border-radius:.5rem;
   padding:1rem 1.2rem}
-.verdict b{display:block;font-size:1.6rem;line-height:1.2;color:var(--wait)}
+.verdict b{display:block;overflow-wrap:anywhere;font-size:1.6rem;line-height:1.2;color:var(--wait)}
 .verdict p{font-size:1.0625rem}
-.ship{border-left-color:var(--good)}.ship b{color:var(--good)}
-.stop{border-left-color:var(--bad)}.stop b{color:var(--bad)}
+.ship{border-left-color:var(--good)}.ship b,.within{color:var(--good)}
+.stop{border-left-color:var(--bad)}.stop b,.worse{color:var(--bad)}
+.unknown{color:var(--wait)}
 dl{display:flex;flex-wrap:wrap;gap:.4rem 1.75rem;margin:1rem 0 0}
 dt{font-size:.8125rem;color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .checks{list-style:none;margin:.5rem 0;padding:0;background:#fff;border:1px solid var(--line);border-radius:.5rem}
@@ -34,13 +35,14 @@ dt{font-size:.8125rem;color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .card h3:first-child{margin-top:0}
 .card{background:#fff;border:1px solid var(--line);border-radius:.5rem;padding:.9rem 1.1rem;margin:.6rem 0}
 .row{margin:.2rem 0 .5rem}
+.row b,.row span{overflow-wrap:anywhere;min-width:0}
 .row>div{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1rem}
 .row span,td{font-variant-numeric:tabular-nums}
 .row span{color:var(--soft);font-size:.9375rem}
 .row svg,.axis svg{display:block;width:100%;overflow:visible}
 .axis{position:relative;height:1.4rem;font-size:.8125rem;color:var(--soft)}
-.axis span{position:absolute;transform:translateX(-50%);white-space:nowrap}
-.axis span:first-child{transform:none}.axis span:last-child{transform:translateX(-100%)}
+.axis span,.ways span{position:absolute;white-space:nowrap}
+.ways{position:relative;height:1.3rem;font-size:.8125rem;color:var(--soft)}.ways span{padding:0 .35rem}
 .plot{display:grid;grid-template-columns:auto 1fr;gap:.3rem .5rem;font-size:.8125rem;color:var(--soft);margin:.75rem 0 .25rem}
 .plot svg{width:100%;height:13rem;display:block;background:#fff;overflow:hidden}
 .ys{position:relative;min-width:3.6rem}
@@ -53,12 +55,16 @@ dt{font-size:.8125rem;color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .band{fill:var(--pale);opacity:.75}.way{fill:none;stroke:var(--bar);stroke-width:2.5}
 .point{stroke:var(--bar);stroke-width:8;stroke-linecap:round}
 .thin{stroke:var(--bar);stroke-width:1.5}
+.key{display:inline-block;width:1.6rem;height:.45rem;margin:0;vertical-align:middle;background:var(--bar)}
+.key.pale{background:var(--pale)}.key.dash{height:0;background:none;border-top:2px dashed var(--mark)}
 .plot line,.plot path{vector-effect:non-scaling-stroke}
 .scroll{overflow-x:auto;margin:.5rem 0}
 table{border-collapse:collapse;width:100%;font-size:.9375rem}
 caption{text-align:left;color:var(--soft);padding-bottom:.25rem}
 th,td{text-align:right;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);font-weight:400;white-space:nowrap}
-th:first-child,td:first-child{text-align:left;white-space:normal}
+th:first-child,td:first-child{white-space:normal;min-width:7rem}
+th:nth-child(-n+2),td:first-of-type{text-align:left}
+td:first-of-type{white-space:normal;overflow-wrap:anywhere;min-width:8rem}
 thead th{color:var(--soft);font-size:.8125rem}
 summary{cursor:pointer;color:var(--link);padding:.25rem 0}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.75rem;font-size:.875rem}
@@ -66,6 +72,7 @@ footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.75rem;fon
 .checks li:nth-child(2){border-top:0}
 .plot svg{height:17rem}}
 @media print{body{background:#fff;font-size:11pt}main{max-width:none;padding:0}
-.card,.verdict,.checks,.plot,.row,table{break-inside:avoid}
+.card,.verdict,.checks li,.plot,.row,tr{break-inside:avoid}.tall{break-inside:auto}
+.scroll{overflow:visible}td{white-space:normal}
 h2,h3{break-after:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """

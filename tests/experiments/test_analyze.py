@@ -297,7 +297,7 @@ def test_arms_that_lose_different_people_break_it(run: Run) -> None:
 
 REFUSED = {
     "the shares sum to 0.9": ("unit,arm\nu0,control\n", "unit,metric,value\nu0,value,1\n", SMALLEST.replace("0.5", "0.45")),
-    "no column 'unit'": ("unit;arm\nu0;control\n", "unit,metric,value\nu0,value,1\n", SMALLEST),
+    "no column 'unit'": ("unit|arm\nu0|control\n", "unit,metric,value\nu0,value,1\n", SMALLEST),
     "arm 'b', which [allocation] does not have": ("unit,arm\nu0,b\n", "unit,metric,value\nu0,value,1\n", SMALLEST),
     "1 values are not numbers, 'yes' for one": ("unit,arm\nu0,control\n", "unit,metric,value\nu0,value,yes\n", SMALLEST),
     "1 times a unit has several rows": ("unit,arm\nu0,control\n", "unit,metric,value\nu0,value,1\nu0,value,2\n", SMALLEST),

@@ -1,7 +1,6 @@
 """The preview page: what it shows, that it is well-formed and escaped, and that a browser lays it out."""
 
 import re
-import shutil
 import subprocess
 from datetime import timedelta
 from html import escape
@@ -21,7 +20,6 @@ from serving.questions.style import STYLE
 from serving.settings import Settings
 
 EMPTY = frozenset({"meta", "input", "br"})
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Page(HTMLParser):
@@ -181,9 +179,10 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_chromium_lays_it_out_without_scrolling_sideways(client: TestClient, tmp_path: Path, width: int) -> None:
+def test_chromium_lays_it_out_without_scrolling_sideways(
+    client: TestClient, chromium: Path, tmp_path: Path, width: int
+) -> None:
     """The page in a frame of that width, which says by how much it is wider."""
     text = client.get("/preview/ana?why=lead").text
     measure = "const of = this.contentDocument.documentElement; document.title = of.scrollWidth - of.clientWidth"
@@ -191,7 +190,7 @@ def test_chromium_lays_it_out_without_scrolling_sideways(client: TestClient, tmp
     (tmp_path / "frame.html").write_text(f"<!doctype html><title></title><body style='margin:0'>{frame}", "utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     flags += ["--virtual-time-budget=5000", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},800"]
-    command = [str(CHROMIUM), *flags, "--dump-dom", (tmp_path / "frame.html").as_uri()]
+    command = [str(chromium), *flags, "--dump-dom", (tmp_path / "frame.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "<title>0</title>" in done.stdout
 
