@@ -45,8 +45,8 @@ class ItemTable:
     @classmethod
     def of(cls, catalogue: Catalogue, vocabulary: Vocabulary, popularity: NDArray[np.float32]) -> "ItemTable":
         """From the catalogue rows of the vocabulary's items; an item the catalogue lacks has no facts."""
-        rows = [catalogue.items.get(item_id) for item_id in vocabulary.ids]
-        taught = {skill for row in rows if row is not None for skill in row.skills}
+        rows = [catalogue.items.get(item_id) for item_id in in_pieces(vocabulary.ids, every=500)]
+        taught = {skill for row in in_pieces(rows, every=500) if row is not None for skill in row.skills}
         expected = {skill for role in catalogue.roles.values() for skill in role.expects}
         skills = Vocabulary.of([*catalogue.skills, *taught, *expected])
         levels = np.zeros((len(rows), len(skills)), dtype=np.float32)

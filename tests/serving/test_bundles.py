@@ -1,6 +1,8 @@
 """The pointer is followed; what cannot be loaded is refused and the old bundle goes on serving."""
 
+import sys
 import time
+import weakref
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,9 +11,12 @@ from acme import ITEMS, KEY, NOW, TENANT, publish
 from starlette.testclient import TestClient
 
 from features.catalogue import Item
+from features.decisions import Decision
 from features.store import EventStore
-from serving import service
+from serving import runtime, service
 from serving.bundles import Bundles
+from serving.pipeline import rank
+from serving.prepared import Prepared
 from serving.rules import matching
 from serving.runtime import Runtime
 from serving.settings import Settings
@@ -149,3 +154,50 @@ def test_what_rules_look_at_is_ready_before_a_bundle_serves(bundles: Path) -> No
     stock = served.current(TENANT)
     assert stock is not None
     assert set(matching._LABELS[stock]["skills"]) == {"listening", "analysis"}
+
+
+def test_every_long_step_of_loading_rests_now_and_then(bundles: Path) -> None:
+    """It would hold up requests else: there is one interpreter lock, and often one core."""
+    many = tuple(Item(id=f"item-{n}", title="Title", skills={"listening": 1.0}) for n in range(1_000))
+    publish(bundles, items=many)
+    steps: list[str] = []
+    Bundles(bundles, rest=lambda: steps.append(sys._getframe(2).f_code.co_name)).refresh()
+    assert set(steps) >= {"_file_hash", "catalogue_of", "digest", "of", "_by_name", "_scores"}
+    assert steps.count("catalogue_of") > len(many) / 50
+
+
+def test_the_rows_of_the_bundle_before_the_last_are_let_go_in_pieces(bundles: Path) -> None:
+    steps: list[str] = []
+    served = Bundles(bundles, rest=lambda: steps.append(sys._getframe(2).f_code.co_name))
+    served.refresh()
+    item = weakref.ref(served.served[TENANT].stock.bundle.catalogue.items["calm"])
+    for number in range(2):
+        assert (item() is not None, "_let_go" in steps) == (True, False)
+        publish(bundles, recipe={"n": number})
+        served.refresh()
+    assert (item(), "_let_go" in steps) == (None, True)
+
+
+def test_a_bundle_ranks_once_before_it_serves(bundles: Path, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def first(stock: Prepared) -> None:
+        seen.append((stock.bundle.name, current(served)))
+        raise ValueError("as a policy may have it")
+
+    served = Bundles(bundles, first=first)
+    served.refresh()
+    old, new = current(served), publish(bundles, recipe={"n": 2}).name
+    served.refresh()
+    assert (seen, current(served)) == ([(old, None), (new, old)], new)
+    assert "the first ranking by it failed: as a policy may have it" in caplog.text
+
+
+def test_the_service_ranks_once_with_a_new_bundle_for_nobody_and_records_nothing(
+    settings: Settings, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Decision] = []
+    monkeypatch.setattr(runtime, "rank", lambda *given, **named: made.append(rank(*given, **named)))
+    Runtime(settings).bundles.refresh()
+    assert [(one.learner_id, one.fallback, len(one.slate) > 0) for one in made] == [("nobody", None, True)]
+    assert list(store.tenant(TENANT).decisions()) == []

@@ -206,7 +206,7 @@ def shown(one: Answer) -> list[str]:
 
 
 def held(answers: Sequence[Answer], *, broken: bool = False) -> None:
-    """What must hold of every answer: 200, or 503 with when to come again; and the rules: what is not available
+    """What must hold of every answer: 200, or 503 with when to come again; a fallback has its name; and the rules: what is not available
     is not shown, and what is for leaders only to who is known to be one. `broken`: connections may break.
     """
     counted = Counter(one.status for one in answers)
@@ -214,6 +214,7 @@ def held(answers: Sequence[Answer], *, broken: bool = False) -> None:
     assert set(counted) <= allowed, (counted, [one for one in answers if one.status not in allowed][:3])
     assert all(int(one.headers["retry-after"]) > 0 for one in answers if one.status == 503)
     for one in rankings(answers):
+        assert one.body["fallback"] in (None, "history_unavailable"), one
         leads = one.learner_id == "ben" and one.body["fallback"] is None
         assert not {*shown(one)} & {"soon", *([] if leads else ["lead"])}, one
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from acme import TENANT, publish
-from databases import Database, File
-from running import ITEMS, Load, Service, fill, held, rankings, serving, settings_of, stored_once, within
+from databases import Database
+from running import ITEMS, Load, Service, held, rankings, serving, settings_of, stored_once, within
 
 from serving.payloads import RecommendationsRequest
 from serving.runtime import Runtime
@@ -41,11 +41,9 @@ def test_a_killed_worker_a_swap_and_a_stop_under_load(database: Database, bundle
     assert "Traceback" not in service.text()
 
 
-def test_ten_workers_swap_ten_times_under_load(bundles: Path, tmp_path: Path) -> None:
+def test_ten_workers_swap_ten_times_under_load(database: Database, bundles: Path, tmp_path: Path) -> None:
     """Each with a state of its own, over one store: no answer fails, and none is by a bundle before one that was seen."""
-    swaps, file = 10, File(tmp_path / "events.db")
-    fill(file.url)
-    settings = settings_of(tmp_path, file.url, bundles)
+    swaps, settings = 10, settings_of(tmp_path, database.url, bundles)
 
     async def ask(runtime: Runtime, seen: list[str]) -> None:
         while len(set(seen)) <= swaps:
