@@ -102,13 +102,13 @@ def _item(
 
 def _let_in(stand: Stand, shown: Sequence[int]) -> set[int]:
     """Those of the shown that would not be among as many by score without what rules of the policy add."""
-    scores, scored = stand.scores, stand.scored
+    scores, may = stand.scores, stand.may
     added = [number for number, name in enumerate(scores.names) if name.startswith(OF_POLICY)]
-    by_score = np.intersect1d(np.array(shown, dtype=np.int64), scored)
-    if not added or not len(by_score):
+    by_score = np.intersect1d(np.array(shown, dtype=np.int64), may) if added else np.empty(0, dtype=np.int64)
+    if not len(by_score):
         return set()
     without = scores.total - scores.parts[added].sum(axis=0)
-    least = np.partition(without[scored], -len(by_score))[-len(by_score)]
+    least = np.partition(without[may], -len(by_score))[-len(by_score)]
     return set(by_score[without[by_score] < least].tolist())
 
 

@@ -51,7 +51,7 @@ class Facts:
         return spoken(self.languages)
 
     @cached_property
-    def masks(self) -> dict[str, Mask]:
+    def masks(self) -> dict[str, Mask | None]:
         """What each rule said of the items of one bundle, once it was asked."""
         return {}
 
@@ -65,86 +65,93 @@ class Facts:
         return self.learner.status == "ended" or (bool(spells) and not here)
 
 
-Rule = Callable[[Prepared, Facts], Mask]
-"""bool[m], True where the rule removes the item."""
+Rule = Callable[[Prepared, Facts], Mask | None]
+"""bool[m], True where the rule removes the item; None where it removes nothing, as most do for most learners."""
 
 
-def _not_in_catalogue(stock: Prepared, facts: Facts) -> Mask:
-    return ~stock.listed
+def _not_in_catalogue(stock: Prepared, facts: Facts) -> Mask | None:
+    return stock.unlisted
 
 
-def _not_granted(stock: Prepared, facts: Facts) -> Mask:
+def _not_granted(stock: Prepared, facts: Facts) -> Mask | None:
     """Another tenant's item that it does not grant (any longer), whatever the bundle holds."""
-    return stock.withheld(facts.grants)
+    return stock.withheld(facts.grants) if stock.granted else None
 
 
-def _learner_ended(stock: Prepared, facts: Facts) -> Mask:
-    return np.full(len(stock), facts.ended)
+def _learner_ended(stock: Prepared, facts: Facts) -> Mask | None:
+    return np.ones(len(stock), dtype=bool) if facts.ended else None
 
 
-def _not_available(stock: Prepared, facts: Facts) -> Mask:
+def _not_available(stock: Prepared, facts: Facts) -> Mask | None:
+    if not stock.timed:
+        return None
     now = facts.at.timestamp()
     return (now < stock.since) | (now >= stock.until)
 
 
-def _replaced(stock: Prepared, facts: Facts) -> Mask:
+def _replaced(stock: Prepared, facts: Facts) -> Mask | None:
     """An older version, where the newer one may be shown to this learner now."""
     if not len(stock.replaced):
-        return np.zeros(len(stock), dtype=bool)
-    usable = stock.listed & ~_not_available(stock, facts) & ~_other_audience(stock, facts)
+        return None
+    usable = stock.listed.copy()
+    for gone in (_not_available(stock, facts), _other_audience(stock, facts)):
+        if gone is not None:
+            usable &= ~gone
     removed = np.zeros(len(stock), dtype=bool)
     old, new = stock.replaced[:, 0], stock.replaced[:, 1]
     removed[old[usable[new]]] = True
     return removed
 
 
-def _other_audience(stock: Prepared, facts: Facts) -> Mask:
-    return ~_any(stock.unrestricted, stock.audiences, facts.audiences)
+def _other_audience(stock: Prepared, facts: Facts) -> Mask | None:
+    return None if stock.for_all else ~_any(stock.unrestricted, stock.audiences, facts.audiences)
 
 
-def _other_language(stock: Prepared, facts: Facts) -> Mask:
+def _other_language(stock: Prepared, facts: Facts) -> Mask | None:
     if not facts.languages:
-        return np.zeros(len(stock), dtype=bool)
+        return None
     return ~_any(stock.any_language, stock.languages, facts.languages)
 
 
-def _other_type(stock: Prepared, facts: Facts) -> Mask:
+def _other_type(stock: Prepared, facts: Facts) -> Mask | None:
     if not facts.request.types:
-        return np.zeros(len(stock), dtype=bool)
+        return None
     return ~_any(np.zeros(len(stock), dtype=bool), stock.types, facts.request.types)
 
 
-def _too_long(stock: Prepared, facts: Facts) -> Mask:
+def _too_long(stock: Prepared, facts: Facts) -> Mask | None:
     limit = facts.request.max_minutes
     if limit is None:
-        return np.zeros(len(stock), dtype=bool)
+        return None
     return ~(stock.table.minutes <= limit)  # an unknown duration is NaN and compares False
 
 
-def _excluded(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(facts.request.exclude)
+def _excluded(stock: Prepared, facts: Facts) -> Mask | None:
+    return _named(stock, facts.request.exclude)
 
 
-def _finished(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(still_valid(facts.standing.finished, stock, facts.at, facts.audiences))
+def _finished(stock: Prepared, facts: Facts) -> Mask | None:
+    return _named(stock, still_valid(facts.standing.finished, stock, facts.at, facts.audiences))
 
 
-def _known(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(still_valid(facts.standing.known, stock, facts.at, facts.audiences))
+def _known(stock: Prepared, facts: Facts) -> Mask | None:
+    return _named(stock, still_valid(facts.standing.known, stock, facts.at, facts.audiences))
 
 
-def _in_progress(stock: Prepared, facts: Facts) -> Mask:
-    return stock.mask(facts.standing.in_progress())
+def _in_progress(stock: Prepared, facts: Facts) -> Mask | None:
+    return _named(stock, facts.standing.in_progress())
 
 
-def _dismissed(stock: Prepared, facts: Facts) -> Mask:
+def _dismissed(stock: Prepared, facts: Facts) -> Mask | None:
     """What the learner sent away, for as long as they said, and whatever is the same thing by another name."""
     away = {item for item, until in facts.standing.dismissed.items() if facts.at < until}
-    return stock.mask(twins(away, stock, facts.audiences)) if away else np.zeros(len(stock), dtype=bool)
+    return _named(stock, twins(away, stock, facts.audiences) if away else ())
 
 
-def _prerequisites(stock: Prepared, facts: Facts) -> Mask:
+def _prerequisites(stock: Prepared, facts: Facts) -> Mask | None:
     """Something that must come first is neither finished nor known; an expired completion still counts here."""
+    if not len(stock.requires):
+        return None
     done = stock.mask(with_equivalents({*facts.standing.finished, *facts.standing.known}, stock, facts.audiences))
     item, needed = stock.requires[:, 0], stock.requires[:, 1]
     removed = np.zeros(len(stock), dtype=bool)
@@ -178,7 +185,7 @@ def rules_of(facts: Facts) -> Mapping[str, Rule]:
     return {**RULES, **own} if own else RULES
 
 
-def _by_rule(held: Held, stock: Prepared, facts: Facts) -> Mask:
+def _by_rule(held: Held, stock: Prepared, facts: Facts) -> Mask | None:
     return removes(held.rule, stock)
 
 
@@ -186,18 +193,25 @@ def eligible(
     stock: Prepared, facts: Facts, candidates: NDArray[np.int32], *, waived: Collection[str] = ()
 ) -> tuple[NDArray[np.int32], dict[str, tuple[str, ...]]]:
     """The candidates that no rule removes but the `waived` ones (int32, order kept), and the ids that each rule removed."""
-    left, removed = np.zeros(len(stock), dtype=bool), {}
-    left[candidates] = True
+    left, removed = candidates, {}
     for name, rule in rules_of(facts).items():
         if name in waived:
             continue
         if name not in facts.masks:
             facts.masks[name] = rule(stock, facts)
-        gone = facts.masks[name] & left
+        mask = facts.masks[name]
+        if mask is None:
+            continue
+        gone = mask.take(left)
         if gone.any():
-            removed[name] = stock.ids_of(candidates[gone[candidates]])
-            left &= ~gone
-    return candidates[left[candidates]], removed
+            removed[name] = stock.ids_of(left[gone])
+            left = left[~gone]
+    return left, removed
+
+
+def _named(stock: Prepared, names: Collection[str]) -> Mask | None:
+    """The items of these ids or aliases, where there are any."""
+    return stock.mask(names) if names else None
 
 
 def _any(base: Mask, masks: Mapping[str, Mask], names: Sequence[str]) -> Mask:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from math import isfinite
 from time import perf_counter
 from typing import Final
@@ -69,16 +70,21 @@ class Stages:
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A decision, and what its stages found on the way to it. `scored`: int32, what was left to show by score, best
-    first. `owed`: the duties to show.
+    """A decision, and what its stages found on the way to it. `may`: int32, what was left to show, in any order. `owed`: the
+    duties to show.
     """
 
     decision: Decision
     facts: Facts
     known: Hydrated
     scores: Scores
-    scored: NDArray[np.int32]
+    may: NDArray[np.int32]
     owed: Sequence[Owed] = ()
+
+    @cached_property
+    def scored(self) -> NDArray[np.int32]:
+        """What was left to show, best first by score."""
+        return best_first(self.scores.total, self.may)
 
 
 def rank(
@@ -152,13 +158,14 @@ def ranked(
     if known.declared and fallback in (None, BUNDLE_UNAVAILABLE):
         scores = by_skills(scores, known.context, stock.table)
     scores = boosted(stock, scores, rules)
-    scored = best_first(scores.total, kept[scores.scored[kept]])
-    stages.done("score", scored=len(scored))
-    stand = Stand(stock, request, facts, known, scores, scored, duties)
+    told = scores.scored.take(kept)
+    may, unscored = (kept, ()) if told.all() else (kept[told], stock.ids_of(kept[~told]))
+    stages.done("score", scored=len(may))
     limits = Limits.of(stock, rules, history, at, nudged=nudged_items(nudges))
+    stand = Stand(stock, request, facts, known, scores, may, duties, _most(request, policy, limits))
     rows, left_out = _rows(stand, policy, limits, random.Random(seed_of(decision_id)))
     stages.done("rerank", shown=sum(len(row.items) for row in rows))
-    removed |= {UNKNOWN_ITEM: unknown, NO_SCORE: stock.ids_of(kept[~scores.scored[kept]]), **left_out}
+    removed |= {UNKNOWN_ITEM: unknown, NO_SCORE: unscored, **left_out}
     shown = [item.item_id for row in rows for item in row.items]
     waiting = tuple(one.item.id for one in duties if one.item.id not in shown)
     removed = _not_shown(removed, barred, {*shown, *waiting}) | ({NO_ROOM: waiting} if waiting else {})
@@ -177,7 +184,7 @@ def ranked(
         randomisation=Randomisation(
             epsilon=policy.epsilon if explores else 0.0,
             seed=seed_of(decision_id),
-            support=min(policy.support, len(scored)) if explores else 0,
+            support=min(policy.support, len(may)) if explores else 0,
         ),
         candidates=stages.counts,
         removed=removed,
@@ -190,7 +197,14 @@ def ranked(
         fallback=fallback,
         stages_ms=stages.ms,
     )
-    return Ranked(decision, facts, known, scores, scored, duties)
+    return Ranked(decision, facts, known, scores, may, duties)
+
+
+def _most(request: Request, policy: Policy, limits: Limits | None) -> int | None:
+    """How many of a row's candidates any slot can look at, those that stand in other rows among them; None: all."""
+    if isinstance(request, RankRequest) or limits is not None or policy.provider_limit is not None:
+        return None
+    return POOL + policy.support + 2 * request.limit
 
 
 def retrieve(stock: Prepared, request: Request) -> tuple[NDArray[np.int32], tuple[str, ...]]:
@@ -236,7 +250,7 @@ def _rows(
         shown += [slot.candidate for slot in slots]
         placed[shown] = True
         filled.append(Filled(shelf, slots, _places(left, slots)))
-    return dressed(stand, filled), _left_out(stock, request, stand.scored, shown, given_up)
+    return dressed(stand, filled), _left_out(stand, shown, given_up)
 
 
 def _above(stock: Prepared, request: Request, policy: Policy, limits: Limits | None) -> Above | None:
@@ -261,22 +275,18 @@ def _places(left: NDArray[np.int32], slots: Sequence[Slot]) -> list[int]:
 
 
 def _left_out(
-    stock: Prepared,
-    request: Request,
-    scored: NDArray[np.int32],
-    shown: Sequence[int],
-    given_up: Sequence[Mapping[str, Sequence[int]]],
+    stand: Stand, shown: Sequence[int], given_up: Sequence[Mapping[str, Sequence[int]]]
 ) -> dict[str, tuple[str, ...]]:
     """Each item under one rule: what a provider limit or diversity kept out, and for `/v1/rank` what the limit cut off."""
     rules = {index: rule for found in reversed(given_up) for rule, indices in found.items() for index in indices}
-    if isinstance(request, RankRequest):
-        rules = dict.fromkeys(scored.tolist(), BEYOND_LIMIT) | rules
+    if isinstance(stand.request, RankRequest):
+        rules = dict.fromkeys(stand.scored.tolist(), BEYOND_LIMIT) | rules
     for index in shown:
         rules.pop(index, None)
     found: dict[str, list[int]] = {}
     for index, rule in rules.items():
         found.setdefault(rule, []).append(index)
-    return {rule: stock.ids_of(np.array(indices)) for rule, indices in found.items()}
+    return {rule: stand.stock.ids_of(np.array(indices)) for rule, indices in found.items()}
 
 
 def _not_shown(

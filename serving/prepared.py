@@ -82,6 +82,21 @@ class Prepared:
         return np.array([-1 if not (row and row.provider) else numbers.setdefault(row.provider, len(numbers)) for row in rows])
 
     @cached_property
+    def unlisted(self) -> Mask | None:
+        """bool[m]: what the catalogue does not list; None where it lists all."""
+        return None if self.listed.all() else ~self.listed
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether any item becomes available or ends at some time."""
+        return bool(np.isfinite(self.since).any() or np.isfinite(self.until).any())
+
+    @cached_property
+    def for_all(self) -> bool:
+        """Whether no item names an audience."""
+        return bool(self.unrestricted.all())
+
+    @cached_property
     def granted(self) -> tuple[tuple[int, Item], ...]:
         """(index, item) of those that another tenant grants."""
         rows = enumerate(self.bundle.catalogue.items.get(item_id) for item_id in self.ids)

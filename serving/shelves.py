@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Final
 
@@ -18,7 +19,7 @@ from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.rules.language import PinRule
-from serving.scoring import Scores, likeness, parts_of
+from serving.scoring import Scores, best_first, highest, likeness, parts_of
 from serving.standing import Standing
 from training.models.segments import FittedSegments
 
@@ -73,22 +74,30 @@ class Shelf:
 
 @dataclass(frozen=True, eq=False)
 class Stand:
-    """What shelves are filled from. `scored`: int32, what may be shown, best first; `owed`: the duties to show."""
+    """What shelves are filled from. `may`: int32, what may be shown, in any order; `owed`: the duties to show. `most`: how
+    many of a row's candidates any slot can look at; None: all.
+    """
 
     stock: Prepared
     request: Request
     facts: Facts
     known: Hydrated
     scores: Scores
-    scored: NDArray[np.int32]
+    may: NDArray[np.int32]
     owed: Sequence[Owed]
+    most: int | None = None
+
+    @cached_property
+    def scored(self) -> NDArray[np.int32]:
+        """What may be shown, best first by score; no more than `most`."""
+        return best_first(self.scores.total, self.may, self.most)
 
 
 def plan(stand: Stand, policy: Policy) -> list[Shelf]:
     """The rows in order: those that the request asks for, else a home page; one row for the caller's own candidates."""
     request = stand.request
     if isinstance(request, RankRequest):
-        size = len(stand.scored) if request.limit is None else request.limit
+        size = len(stand.may) if request.limit is None else request.limit
         return [Shelf(stand.facts.wording.row("ranked"), None, None, stand.scored, stand.scores.total[stand.scored], size)]
     if request.rows:
         return [_SHELVES[one.row](stand).of(one.limit) for one in request.rows]
@@ -201,9 +210,9 @@ def _recommended(stand: Stand) -> Shelf:
 
 def _gaps(stand: Stand) -> Shelf:
     """What brings a skill of the role closer, by levels gained, then by score."""
-    gained = np.zeros(len(stand.scored), dtype=np.float32)
-    if stand.known.gaps and len(stand.scored):
-        gained = levels_gained(stand.known.context, stand.stock.table)[stand.scored]
+    gained = np.zeros(len(stand.stock), dtype=np.float32)
+    if stand.known.gaps and len(stand.may):
+        gained = levels_gained(stand.known.context, stand.stock.table)
     return _by(stand, gained, stand.facts.wording.row("gaps"), RowKind.GAPS, GAPS)
 
 
@@ -213,27 +222,27 @@ def _because(stand: Stand) -> Shelf:
     names = [name for name in finished if name in stand.stock.index and name in stand.stock.names]
     last = max(names, key=lambda one: (finished[one], one), default=None)
     if last is None or not stand.known.personal or not stand.scores.of_model:
-        return _by(stand, np.zeros(len(stand.scored)), stand.facts.wording.row("because"), RowKind.BECAUSE, "because")
-    like = likeness(stand.stock, stand.stock.index[last])[stand.scored]
+        return _by(stand, np.zeros(len(stand.stock)), stand.facts.wording.row("because"), RowKind.BECAUSE, "because")
+    like = likeness(stand.stock, stand.stock.index[last])
     title = stand.facts.wording.row("because_title", title=stand.stock.names[last].title)
     return _by(stand, like, title, RowKind.BECAUSE, "because")
 
 
 def _new(stand: Stand) -> Shelf:
     """What became available lately, in the order of the scores."""
-    age = stand.facts.at.timestamp() - stand.stock.since[stand.scored]
-    ordered = stand.scored[age <= _NEW_S]
+    age = stand.facts.at.timestamp() - stand.stock.since[stand.may]
+    ordered = best_first(stand.scores.total, stand.may[age <= _NEW_S], stand.most)
     return Shelf(stand.facts.wording.row("new"), RowKind.NEW, "new", ordered, stand.scores.total[ordered])
 
 
 def _popular(stand: Stand) -> Shelf:
     """What the learner's groups take up, where the bundle knows of groups, else everybody."""
-    taken = stand.stock.table.popularity[stand.scored]
+    taken = stand.stock.table.popularity
     words = stand.facts.wording
     title, shares = words.row("organisation"), taken
     part, known = parts_of(stand.stock.bundle.model).get("segments"), stand.known
     if isinstance(part, FittedSegments):
-        shares = np.where(taken > 0, part.score(known.history)[0][stand.scored], 0)
+        shares = np.where(taken > 0, part.score(known.history)[0], 0)
         if known.role is not None and known.history.role[0] >= 0:
             title = words.row("role", name=known.role.name)
         elif known.learner is not None and known.history.audience[0] >= 0:
@@ -254,7 +263,9 @@ _SHELVES: Final = {
 
 
 def _by(stand: Stand, worth: NDArray[np.floating], title: str, row: RowKind, source: str) -> Shelf:
-    """The candidates that are worth more than nothing, by that, then by score; `worth`: in the order of `scored`."""
-    some = np.flatnonzero(worth > 0)
-    order = some[np.argsort(-worth[some], kind="stable")]
-    return Shelf(title, row, source, stand.scored[order], worth[order])
+    """What may be shown and is worth more than nothing, by that, then by score; `worth`: float[m], of every item."""
+    some = stand.may[worth[stand.may] > 0]
+    if stand.most is not None and len(some) > stand.most:
+        some = some[highest(worth[some], stand.most)]
+    ordered = some[np.lexsort((some, -stand.scores.total[some], -worth[some]))][: stand.most]
+    return Shelf(title, row, source, ordered, worth[ordered])

@@ -169,7 +169,8 @@ class Answered:
             return ()
         rules = rules_of(self.ranked.facts)
         behind = list(rules)[list(rules).index(rule) + 1 :] if rule in rules else ()
-        return tuple(name for name in behind if rules[name](self.stock, self.ranked.facts)[index])
+        said = ((name, rules[name](self.stock, self.ranked.facts)) for name in behind)
+        return tuple(name for name, mask in said if mask is not None and mask[index])
 
     def _title(self, item_id: str) -> str | None:
         item = self.stock.names.get(item_id)

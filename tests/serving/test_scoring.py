@@ -66,3 +66,16 @@ def test_the_order_is_that_of_descending_scores_below_and_above_zero() -> None:
     wanted = sorted(chosen.tolist(), key=lambda item: (-total[item], item))
     assert np.signbit(total[chosen][total[chosen] == 0]).any()
     assert best_first(total, chosen).tolist() == wanted
+
+
+@pytest.mark.parametrize("most", [1, 30, 166, 167, 900])
+def test_the_first_of_the_order_are_the_same_where_only_they_are_wanted(most: int) -> None:
+    """Also where many are equal at the cut, and where every sixteenth, which the guess looks at, is the best there is."""
+    rng = np.random.default_rng(2)
+    for total in (
+        rng.standard_normal(1_000),
+        rng.integers(0, 4, 1_000),
+        np.where(np.arange(1_000) % 16 == 0, 9, rng.random(1_000)),
+    ):
+        scores, chosen = total.astype(np.float32), rng.permutation(1_000)[:900].astype(np.int32)
+        assert best_first(scores, chosen, most).tolist() == best_first(scores, chosen)[:most].tolist()

@@ -73,6 +73,8 @@ class Trees:
 
     def shap(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[k, width + 1]: what each feature adds to a prediction, the last column what all start from."""
+        if not len(features):  # LightGBM divides by the number of rows
+            return np.zeros((0, self.width + 1), dtype=np.float32)
         found = self._booster.predict(features, pred_contrib=True, num_threads=1, validate_features=False)
         return np.asarray(found, dtype=np.float32).reshape(len(features), self.width + 1)
 

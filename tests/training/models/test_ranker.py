@@ -218,3 +218,9 @@ def test_steps_follow_the_trees_first_and_then_the_blend() -> None:
     row = np.array([0, 0, 0, 0, 1, 1])
     value, total = np.array([[2, 1, 1, 1, 5, 5], [0, 7, 9, 7, 3, 2]], np.float32)
     assert _steps(row, value, total).tolist() == [2, 0, 1, 0, 1, 0]
+
+
+def test_no_candidate_of_the_trees_among_the_items_asked_for_is_no_error(fitted: FittedRanker) -> None:
+    """LightGBM divides by the number of rows: an explained ranking of other items fell back to popularity."""
+    assert fitted.trees is not None
+    assert fitted.trees.shap(np.zeros((0, len(fitted.features)), dtype=np.float32)).shape == (0, len(fitted.features) + 1)
