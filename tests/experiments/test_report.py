@@ -248,8 +248,12 @@ def test_who_stopped_and_began_again_counts_from_the_second_start(place: Place) 
         place.decided(who, arm, 3 * DAY)
         place.happened(who, "completed", "i", 4 * DAY + int(who[1:]) // 4 % 2 * 40 * DAY)
     place.decided("u1", "control", 6 * DAY)  # after the end: of no phase
+    nudge = Nudge(arm=Arm.APPLY, channel=Channel.SLACK, propensity=1, offered={Arm.APPLY: 1}, reason="now")
+    for after in (4 * DAY, 6 * DAY):  # the second one is after the end, and no price of it
+        place.decided("u2", "treatment", after, kind="nudge", nudge=nudge, arms={})
     _, found = place.report()
     assert found["health"]["units"] == {"control": 9, "treatment": 9}
+    assert [one["nudges"] for one in found["prices"]] == [0, 1]
     assert "It was stopped at 2024-03-07 09:00 UTC; outcomes of those who met it before still count." in found["notes"]
 
 
