@@ -64,7 +64,7 @@ def _need(one: Need, plan: Plan) -> Iterator[str]:
     if one.finds is not None and plan.there:
         yield f"  {_finds(one, plan, plan.there)}"
         if one.measure.role == "guardrail" and (one.units or 0) > plan.there:
-            yield "  so it is unlikely to be shown within its margin, and without that nothing ships: widen the margin, or take more"
+            yield "  so it will hardly be shown within its margin, and without that nothing ships: widen it, or take more units"
 
 
 def _baseline(one: Baseline, design: Design) -> str:
