@@ -63,6 +63,8 @@ def _need(one: Need, plan: Plan) -> Iterator[str]:
         yield "  no minimum_effect is registered, so nothing says whether it can be found; register what is worth it"
     if one.finds is not None and plan.there:
         yield f"  {_finds(one, plan, plan.there)}"
+        if one.measure.role == "guardrail" and (one.units or 0) > plan.there:
+            yield "  so it will hardly be shown within its margin, and without that nothing ships: widen it, or take more units"
 
 
 def _baseline(one: Baseline, design: Design) -> str:

@@ -29,12 +29,14 @@ class Drawn(NamedTuple):
 def drawn(tables: Tables, design: Design) -> Drawn:
     """The rows of all units with an outcome, or of some of them."""
     together = None if tables.clustered else _together(tables, design)
-    unit = "cluster" if together is None else f"coalesce(segment_{together}::varchar, key::varchar)"
-    of = int(tables.one(f"select count(distinct {unit}) from measured where known"))
-    some = f"hash({unit}) % {-(-of // MOST) or 1} = 0"
-    sums = "sum(y), sum(d), sum(x)" if tables.clustered else "y, d, x"
-    groups = "group by cluster" if tables.clustered else ""
-    found = tables.rows(f"select {unit}::varchar, {sums} from measured where known and {some} {groups} order by all")
+    counted = "cluster" if tables.clustered else "key"
+    of = int(tables.one(f"select count({'distinct cluster' if tables.clustered else '*'}) from measured where known"))
+    sums, groups = ("sum(y), sum(d), sum(x)", "group by cluster") if tables.clustered else ("y, d, x", "")
+    unit = counted if together is None else f"coalesce(segment_{together}::varchar, key::varchar)"
+    found = tables.rows(
+        f"select {unit}::varchar, {sums} from measured where known and hash({counted}) % {-(-of // MOST) or 1} = 0 {groups}"
+        " order by all"
+    )
     rows = np.array([row[1:] for row in found], dtype=np.float64).reshape(-1, 3)
     return Drawn(rows, [row[0] for row in found], of, None if together is None else design.segments[together])
 
@@ -43,8 +45,8 @@ def _together(tables: Tables, design: Design) -> int | None:
     """The place of a segment that was assigned as a whole."""
     for place in range(len(design.segments)):
         value = f"segment_{place}"
-        arms = f"select count(*) as n, count(distinct arm) as arms from units where {value} is not null group by {value}"
-        alike, crossing = tables.rows(f"select count(*), count(*) filter (arms > 1) from ({arms}) where n > 1")[0]
+        arms = f"select count(*) as n, min(arm) <> max(arm) as several from units where {value} is not null group by {value}"
+        alike, crossing = tables.rows(f"select count(*), count(*) filter (several) from ({arms}) where n > 1")[0]
         if alike >= _ALIKE and crossing == 0:
             return place
     return None

@@ -295,6 +295,64 @@ def test_arms_that_lose_different_people_break_it(run: Run) -> None:
     assert found["health"]["missing_p"] < 0.001
 
 
+def test_arms_drawn_anew_find_nothing_in_a_healthy_experiment(run: Run, tmp_path: Path) -> None:
+    """Also where the arms do differ: what is drawn anew knows nothing of them."""
+    found = run(*simple(400, 1.0))[1]
+    replay = found["health"]["aa_replay"]
+    assert (replay["runs"], found["verdict"]) == (400, "ship")
+    assert 6 <= replay["false_positives"] <= 35  # the 99.9 % interval around 20
+    assert replay["p"] > 0.001
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert f"arms drawn anew 400 times over 400 units found something {replay['false_positives']} times" in page
+
+
+def test_teams_that_were_assigned_as_wholes_and_counted_one_by_one_break_it(run: Run) -> None:
+    """A cluster leak: twenty teams of twenty, alike within, each wholly in one arm."""
+    rng = np.random.default_rng(3)
+    shared, noise = rng.normal(0, 2, 20), rng.normal(10, 1, 400)
+    units = csv("unit,arm,team", [(f"u{n}", "treatment" if n // 20 % 2 else "control", f"team{n // 20}") for n in range(400)])
+    rows = csv("unit,metric,value", [(f"u{n}", "value", round(noise[n] + shared[n // 20], 4)) for n in range(400)])
+    result, found = run(units, rows, 'segments = ["team"]\n' + SMALLEST)
+    assert (result.exit_code, found["verdict"], found["metrics"]) == (0, "broken", [])
+    assert "assign and count each team as a cluster" in result.output
+    assert found["health"]["aa_replay"]["false_positives"] > 100
+    mended = run(units.replace("unit,arm,team", "unit,arm,cluster"), rows)[1]
+    assert mended["health"]["passed"]
+    assert mended["health"]["aa_replay"]["runs"] == 400
+
+
+def test_teams_split_over_the_arms_are_no_leak(run: Run) -> None:
+    units = csv("unit,arm,team", [(*one, f"team{place // 20}") for place, one in enumerate(halves(400))])
+    found = run(units, simple(400, 1.0)[1], 'segments = ["team"]\n' + SMALLEST)[1]
+    assert found["health"]["passed"]
+
+
+def test_rare_outcomes_in_a_small_arm_break_it(run: Run) -> None:
+    """Eight of a thousand and a tenth treated: the interval is far too narrow where the small arm happens to have none."""
+    arms = [(f"u{n}", "treatment" if n % 10 == 0 else "control") for n in range(1000)]
+    rows = csv("unit,metric,value", [(f"u{n}", "value", int(n % 125 == 1)) for n in range(1000)])
+    design = SMALLEST.replace("control = 0.5", "control = 0.9").replace("treatment = 0.5", "treatment = 0.1")
+    result, found = run(csv("unit,arm", arms), rows, design)
+    assert found["verdict"] == "broken"
+    assert "too narrow for such outcomes" in result.output
+
+
+def test_rare_outcomes_in_halves_are_only_hard_to_find(run: Run) -> None:
+    """Four of a thousand: less is found than could be, which misleads nobody."""
+    rows = csv("unit,metric,value", [(f"u{n}", "value", int(n % 250 == 1 or n == 500)) for n in range(1000)])
+    found = run(csv("unit,arm", halves(1000)), rows)[1]
+    assert found["health"]["passed"]
+    assert found["verdict"] == "do not ship"
+
+
+def test_too_few_units_to_draw_arms_of_are_told(run: Run) -> None:
+    found = run(*simple(12, 0.0))[1]
+    (check,) = [one for one in found["health"]["checks"] if one["name"] == "aa_replay"]
+    assert check["passed"]
+    assert check["found"].startswith("not made: an arm would have fewer than 10 units")
+    assert found["health"]["aa_replay"] == {"runs": 0, "false_positives": 0, "p": None}
+
+
 REFUSED = {
     "the shares sum to 0.9": ("unit,arm\nu0,control\n", "unit,metric,value\nu0,value,1\n", SMALLEST.replace("0.5", "0.45")),
     "no column 'unit'": ("unit|arm\nu0|control\n", "unit,metric,value\nu0,value,1\n", SMALLEST),

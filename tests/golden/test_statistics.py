@@ -104,6 +104,13 @@ def test_the_job_training_experiment_of_lalonde() -> None:
     assert (round(found.value, 2), f"{found.variance**0.5:.2f}") == (1794.34, "671.00")
 
 
+def test_the_placebo_of_lalondes_experiment_finds_nothing() -> None:
+    """Earnings of 1975, before the training: 265.15 (305), from the arms' means and deviations in the same sample."""
+    found = between(Sample(260, 1266.9090, 3102.982**2), Sample(185, 1532.0553, 3219.2509**2), relative=False)
+    assert (round(found.value, 2), f"{found.variance**0.5:.0f}") == (265.15, "305")
+    assert fixed(found).p_value > 0.05
+
+
 def test_the_eight_schools_are_drawn_together() -> None:
     """Rubin (1981): a common effect of 7.7 with an error of 4.1, and no sign of a spread."""
     found = shrunk([28, 8, -3, 7, -1, 1, 18, 12], [15, 10, 16, 11, 9, 11, 10, 18])
