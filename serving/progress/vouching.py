@@ -19,11 +19,9 @@ def people_of(session: TenantSession, known: Known) -> People:
     names = {by for event in known.given if (by := vouched_by(event)) is not None} - own
     person = {name: read.person(name) for name in sorted(names)}
     gave = {one: read.vouched(one, own) for one in person.values()}
-    third = {one: read.vouchers(one) - own - {one} for one in gave}
-    told = {one: read.vouched(one, own) for one in sorted(set().union(*third.values()))[:MOST_THIRD]}
-    through = {
-        one: tuple((told[x], read.vouched(one, read.names(x))) for x in sorted(third[one]) if told.get(x)) for one in gave
-    }
+    third = sorted(set[str]().union(*(read.vouchers(one) for one in gave)) - own)[:MOST_THIRD]
+    told = {x: times for x in sorted({read.person(name) for name in third}) if (times := read.vouched(x, own))}
+    through = {one: tuple((told[x], read.vouched(one, read.names(x))) for x in told if x != one) for one in gave}
     return People(own, person, gave, through)
 
 
@@ -49,8 +47,8 @@ class _Read:
         return tuple(when for name, when in self._of(person) if name in given)
 
     def vouchers(self, person: str) -> set[str]:
-        """Who vouched for a person, each as one."""
-        return {self.person(name) for name, _ in self._of(person)}
+        """The names of who vouched for a person."""
+        return {name for name, _ in self._of(person)}
 
     def _of(self, person: str) -> tuple[tuple[str, datetime], ...]:
         if person not in self._received:

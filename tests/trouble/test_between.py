@@ -70,6 +70,13 @@ def test_a_learner_who_opted_out_after_it_was_decided_gets_it_no_more(client: Te
     assert (found["withdrawn"], found["reason"]) == ("stopped", "The learner wants no nudges")
 
 
+def test_a_stop_on_a_page_of_settings_withdraws_it_and_a_resume_lets_it_go(client: TestClient) -> None:
+    answer = nudged(client)
+    for choice, withdrawn in (("stop", "stopped"), ("resume", None)):
+        assert client.put("/v1/learners/ana/nudges", json={"choice": choice}).status_code == 200
+        assert checked(client, answer)["withdrawn"] == withdrawn
+
+
 AFTER: dict[str, tuple[Callable[[TenantSession, Clock, Path], object], str]] = {
     "left": (lambda rows, clock, policy: rows.put([Learner(id="ana", status="ended")], at=NOW), "ended"),
     "evening": (lambda rows, clock, policy: setattr(clock, "now", NOW + timedelta(hours=7)), "quiet_hours"),

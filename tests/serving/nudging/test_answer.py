@@ -161,25 +161,6 @@ def test_requests_that_come_at_once_do_not_cross_the_budget(serving: Callable[..
     assert len(store.tenant(TENANT).nudges("ana", since=NOW - DAY)) == 3
 
 
-def test_of_many_requests_at_once_one_speaks_and_the_next_hours_later(
-    serving: Callable[..., TestClient], store: EventStore
-) -> None:
-    duties = [Assignment(id=f"d{n}", item_id="safe", learner_id="ana", due_at=NOW + DAY) for n in range(16)]
-    store.tenant(TENANT).put(duties, at=NOW - DAY)
-    now = [NOW]
-    client = serving(now=lambda: now[0])
-    channels = [channel.value for channel in Channel] * 4
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda channel: said(client, channel=channel), channels[:16]))
-    assert [one["arm"] for one in answers].count("deadline") == 1
-    silent = [one for one in answers if one["arm"] == "nothing"]
-    assert {(one["withheld"], one["next_allowed_at"]) for one in silent} == {("too_soon", "2026-06-01T16:00:00Z")}
-    now[0] = NOW + DAY / 6 - timedelta(microseconds=1)
-    assert said(client)["withheld"] == "too_soon"
-    now[0] = NOW + DAY / 6
-    assert said(client)["arm"] == "deadline"
-
-
 def test_an_item_rests_for_as_long_as_the_policy_says(serving: Callable[..., TestClient], store: EventStore) -> None:
     duties = [Assignment(id=name, item_id="safe", learner_id="ana", due_at=NOW + DAY) for name in ("d1", "d2")]
     store.tenant(TENANT).put(duties, at=NOW - DAY)
