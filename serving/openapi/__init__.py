@@ -10,8 +10,10 @@ from pydantic.json_schema import models_json_schema
 from features.catalogue import KINDS
 from features.decisions import Decision
 from serving.nudging.payloads import NudgeAnswer, NudgeChoiceIn, NudgeIn, NudgesAnswer
+from serving.openapi.access import of_access
 from serving.openapi.actions import of_actions
 from serving.openapi.check import of_check
+from serving.openapi.intake import of_intake
 from serving.openapi.learners import DUTIES, GAPS, MERGE, SKILLS, UNMERGE, export, joined, of_learner
 from serving.openapi.nudge import of_choices, of_nudge
 from serving.openapi.parts import (
@@ -20,7 +22,6 @@ from serving.openapi.parts import (
     Document,
     get_of,
     json_of,
-    parameters_of,
     problem,
     problems,
     ref,
@@ -35,16 +36,13 @@ from serving.openapi.rules import of_dry_run
 from serving.openapi.slates import of_slates
 from serving.openapi.statements import of_statements
 from serving.payloads import (
-    MAX_EVENTS,
     AssignmentReport,
     AuditAnswer,
-    AuditQuery,
     CatalogueAnswer,
     CheckAnswer,
     DutiesAnswer,
     DutiesQuery,
     EventIn,
-    EventResult,
     EventsAnswer,
     EvidenceIn,
     FeedbackIn,
@@ -79,13 +77,6 @@ _ABOUT: Final = (
     "Decides what a learner should learn next, with reasons. Send `Authorization: Bearer KEY`, or HTTP Basic with the key as "
     "password, with every request under /v1, /xapi and /preview; the key says which organisation it is. Errors are problem "
     "details (RFC 9457)."
-)
-_HEALTH: Final = "What came in, what of it was understood, repaired or refused, and which ids the catalogue does not know."
-_TOKENS: Final = (
-    "A short-lived token for one learner's browser or phone: rankings, skills, gaps and feedback of theirs, and nothing else."
-)
-_AUDIT: Final = (
-    "Who did what to the tenant's keys, catalogue and people: rows that hold pseudonyms, each with the hash of the last."
 )
 
 
@@ -183,62 +174,10 @@ def _api(path: str, said: Document) -> Document:
 
 
 def _mounted() -> Document:
-    events = {
-        "summary": "Record one event, or a batch of up to 1,000. Accepted means synced; the learner's next answer knows it.",
-        "operationId": "events",
-        "security": security("/v1/events"),
-        "requestBody": {"required": True, "content": json_of(_one_or_many(EventIn))},
-        "responses": {
-            "200": response("One result per event", json_of(ref(EventsAnswer))),
-            **problems(*ERRORS),
-            "409": response("An event of this id is stored with other content", problem()),
-        },
-    }
-    evidence = events | {
-        "summary": "Record that a skill was used: one piece of evidence, or up to 1,000, each with a result.",
-        "operationId": "evidence",
-        "security": security("/v1/evidence"),
-        "requestBody": {"required": True, "content": json_of(_one_or_many(EvidenceIn))},
-    }
-    feedback = {
-        "summary": "What a learner says of an item: not relevant, already known, later, saved. The next ranking knows it.",
-        "operationId": "feedback",
-        "security": security("/v1/feedback"),
-        "requestBody": {"required": True, "content": json_of(ref(FeedbackIn))},
-        "responses": {
-            "200": response("What became of it", json_of(ref(EventResult))),
-            **problems(*ERRORS),
-            "409": response("An event of this id is stored with other content", problem()),
-        },
-    }
-    ingest = get_of("ingest_health", _HEALTH, "application/json")["get"] | {"security": security("/v1/ingest/health")}
-    ingest["responses"] = {
-        "200": response("How it stands", json_of(ref(HealthAnswer))),
-        **problems("401", "403", "429", "503"),
-    }
-    tokens = {
-        "summary": _TOKENS,
-        "operationId": "tokens",
-        "security": security("/v1/tokens"),
-        "requestBody": {"required": True, "content": json_of(ref(TokenRequest))},
-        "responses": {
-            "200": response("The token", json_of(ref(TokenAnswer))),
-            **problems(*ERRORS),
-            "409": response("This service gives no tokens: it has no secret to sign them with", problem()),
-        },
-    }
-    audit = get_of("audit", _AUDIT, "application/json")["get"] | {"security": security("/v1/audit", "GET")}
-    audit["parameters"] = parameters_of(AuditQuery)
-    audit["responses"] = {
-        "200": response("A page of rows", json_of(ref(AuditAnswer))),
-        **problems("400", "401", "403", "429", "503"),
-    }
-    ready = {**get_of("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain"), **{}}
+    ready = get_of("readyz", "Ready to answer: a bundle is loaded and the store is writable", "text/plain")
     ready["get"]["responses"] |= problems("503")
     return {
-        "/v1/events": {"post": events},
-        "/v1/evidence": {"post": evidence},
-        "/v1/feedback": {"post": feedback},
+        **of_intake(),
         "/v1/nudge": of_nudge(),
         **of_questions(),
         "/v1/decisions/{decision_id}/check": of_check(),
@@ -246,9 +185,7 @@ def _mounted() -> Document:
         **of_slates(),
         "/v1/assignments/{assignment_id}/report": of_assignment(),
         "/v1/rules:dry-run": of_dry_run(),
-        "/v1/tokens": {"post": tokens},
-        "/v1/audit": {"get": audit},
-        "/v1/ingest/health": {"get": ingest},
+        **of_access(),
         "/xapi/about": get_of("xapi_about", "The versions of xAPI that are spoken", "application/json"),
         "/xapi/statements": of_statements(),
         "/v1/learners/{learner_id}/skills": of_learner("skills", SKILLS, SkillsQuery, SkillsAnswer),
@@ -257,8 +194,8 @@ def _mounted() -> Document:
         "/v1/learners/{learner_id}/nudges": of_choices(),
         "/v1/learners/{learner_id}/duties": of_learner("duties", DUTIES, DutiesQuery, DutiesAnswer),
         "/v1/learners/{learner_id}/export": {"get": export()},
-        "/v1/learners/{learner_id}/merge": {"post": joined("merge", MERGE)},
-        "/v1/learners/{learner_id}/unmerge": {"post": joined("unmerge", UNMERGE)},
+        "/v1/learners/{learner_id}/merge": joined("merge", MERGE),
+        "/v1/learners/{learner_id}/unmerge": joined("unmerge", UNMERGE),
         "/nudges/act": of_actions(),
         "/livez": get_of("livez", "The process is alive", "text/plain"),
         "/readyz": ready,
@@ -266,7 +203,3 @@ def _mounted() -> Document:
         "/openapi.json": get_of("openapi", "This document", "application/json"),
         "/docs": get_of("docs", "This document, to read", "text/html"),
     }
-
-
-def _one_or_many(row: type[BaseModel]) -> Document:
-    return {"oneOf": [ref(row), {"type": "array", "items": ref(row), "minItems": 1, "maxItems": MAX_EVENTS}]}

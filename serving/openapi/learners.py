@@ -4,7 +4,19 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from serving.openapi.parts import ERRORS, LEARNER, Document, json_of, parameters_of, problem, problems, ref, response, security
+from serving.openapi.parts import (
+    ERRORS,
+    LEARNER,
+    Document,
+    json_of,
+    parameters_of,
+    post_of,
+    problem,
+    problems,
+    ref,
+    response,
+    security,
+)
 from serving.payloads import (
     LearnerExport,
     MergeAnswer,
@@ -65,14 +77,8 @@ def joined(name: str, summary: str) -> Document:
         "409": response("It contradicts what stands; `field` and `detail` say what. Nothing was stored", problem()),
     }
     never = {"404": response("They were never merged", problem())} if name == "unmerge" else {}
-    return {
-        "summary": summary,
-        "operationId": f"{name}_learner",
-        "security": security(f"/v1/learners/{{learner_id}}/{name}"),
-        "parameters": [LEARNER],
-        "requestBody": {"required": True, "content": json_of(ref(MergeIn))},
-        "responses": answers | never,
-    }
+    route = f"/v1/learners/{{learner_id}}/{name}"
+    return post_of(route, f"{name}_learner", summary, ref(MergeIn), answers | never, parameters=[LEARNER])
 
 
 def erase() -> Document:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from serving.nudging.payloads import NudgeAnswer, NudgeChoiceIn, NudgeIn, NudgesAnswer
-from serving.openapi.parts import ERRORS, LEARNER, Document, json_of, problems, ref, response, security
+from serving.openapi.parts import ERRORS, LEARNER, Document, json_of, post_of, problems, ref, response, security
 
 _NUDGE: Final = (
     "Whether to say something to a learner now, and what. Within the limits that nothing crosses (hours, days of work, leave, "
@@ -39,11 +39,5 @@ def of_choices() -> Document:
 
 
 def of_nudge() -> Document:
-    operation = {
-        "summary": _NUDGE,
-        "operationId": "nudge",
-        "security": security("/v1/nudge"),
-        "requestBody": {"required": True, "content": json_of(ref(NudgeIn))},
-        "responses": {"200": response("What to say, or nothing and why", json_of(ref(NudgeAnswer))), **problems(*ERRORS)},
-    }
-    return {"post": operation}
+    answers = {"200": response("What to say, or nothing and why", json_of(ref(NudgeAnswer))), **problems(*ERRORS)}
+    return post_of("/v1/nudge", "nudge", _NUDGE, ref(NudgeIn), answers)

@@ -45,6 +45,12 @@ def get_of(name: str, summary: str, media: str) -> Document:
     return {"get": {"summary": summary, "operationId": name, "responses": {"200": answer}}}
 
 
+def post_of(route: str, name: str, summary: str, body: Document, responses: Document, **more: Any) -> Document:
+    """A route that takes JSON. `more`: what else is said of it, such as its parameters."""
+    said = {"summary": summary, "operationId": name, "security": security(route), **more}
+    return {"post": {**said, "requestBody": {"required": True, "content": json_of(body)}, "responses": responses}}
+
+
 def problems(*statuses: str) -> Document:
     return {status: response(ERRORS[status], problem()) for status in statuses}
 

@@ -10,6 +10,7 @@ from serving.openapi.parts import (
     Document,
     json_of,
     parameters_of,
+    post_of,
     problem,
     problems,
     ref,
@@ -45,16 +46,10 @@ def of_questions() -> Document:
             "404": response("There is none of this id for whoever asks", problem()),
         },
     }
-    explain = {
-        "summary": _EXPLAIN,
-        "operationId": "explain",
-        "security": security("/v1/explain"),
-        "requestBody": {"required": True, "content": json_of(ref(ExplainRequest))},
-        "responses": {
-            "200": response("One answer per item", json_of(ref(ExplainAnswer))),
-            **problems(*ERRORS),
-            "404": response("There is no decision of this id and learner for whoever asks", problem()),
-        },
+    explained = {
+        "200": response("One answer per item", json_of(ref(ExplainAnswer))),
+        **problems(*ERRORS),
+        "404": response("There is no decision of this id and learner for whoever asks", problem()),
     }
     preview = {
         "summary": _PREVIEW,
@@ -69,6 +64,6 @@ def of_questions() -> Document:
     }
     return {
         "/v1/decisions/{decision_id}": {"get": decision},
-        "/v1/explain": {"post": explain},
+        "/v1/explain": post_of("/v1/explain", "explain", _EXPLAIN, ref(ExplainRequest), explained),
         "/preview/{learner_id}": {"get": preview},
     }

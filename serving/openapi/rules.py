@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from serving.openapi.parts import ERRORS, Document, json_of, problem, problems, ref, response, security
+from serving.openapi.parts import ERRORS, Document, json_of, post_of, problem, problems, ref, response
 from serving.rules.payloads import DryRunAnswer, DryRunRequest
 
 _DRY_RUN: Final = (
@@ -12,16 +12,9 @@ _DRY_RUN: Final = (
 
 
 def of_dry_run() -> Document:
-    return {
-        "post": {
-            "summary": _DRY_RUN,
-            "operationId": "dry_run",
-            "security": security("/v1/rules:dry-run"),
-            "requestBody": {"required": True, "content": json_of(ref(DryRunRequest))},
-            "responses": {
-                "200": response("Counts, over a sample that it names", json_of(ref(DryRunAnswer))),
-                **problems(*ERRORS),
-                "429": response("A dry run of this tenant is under way, or too many requests", problem()),
-            },
-        }
+    answers = {
+        "200": response("Counts, over a sample that it names", json_of(ref(DryRunAnswer))),
+        **problems(*ERRORS),
+        "429": response("A dry run of this tenant is under way, or too many requests", problem()),
     }
+    return post_of("/v1/rules:dry-run", "dry_run", _DRY_RUN, ref(DryRunRequest), answers)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from serving.openapi.parts import ERRORS, ID, Document, json_of, problem, problems, ref, response, security
+from serving.openapi.parts import ERRORS, ID, Document, json_of, post_of, problem, problems, ref, response, security
 from serving.slates.payloads import MAX_KEY, OfflineAnswer, OfflineMinimalAnswer, ReplayAnswer, ReplayIn
 
 _AGAIN: Final = (
@@ -37,17 +37,11 @@ def of_slates() -> Document:
             "410": response("It has ended", problem()),
         },
     }
-    replay = {
-        "summary": _REPLAY,
-        "operationId": "replay_slate",
-        "security": security("/v1/slates/replay"),
-        "parameters": [_KEY],
-        "requestBody": {"required": True, "content": json_of(ref(ReplayIn))},
-        "responses": {
-            "200": response("One result per row", json_of(ref(ReplayAnswer))),
-            **problems(*ERRORS),
-            "403": response("The key lacks the scope, or the slate was not given to this tenant and learner", problem()),
-            "409": response(_NO_SECRET, problem()),
-        },
+    replayed = {
+        "200": response("One result per row", json_of(ref(ReplayAnswer))),
+        **problems(*ERRORS),
+        "403": response("The key lacks the scope, or the slate was not given to this tenant and learner", problem()),
+        "409": response(_NO_SECRET, problem()),
     }
-    return {"/v1/slates/{decision_id}": {"get": again}, "/v1/slates/replay": {"post": replay}}
+    replay = post_of("/v1/slates/replay", "replay_slate", _REPLAY, ref(ReplayIn), replayed, parameters=[_KEY])
+    return {"/v1/slates/{decision_id}": {"get": again}, "/v1/slates/replay": replay}
