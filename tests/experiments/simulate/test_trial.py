@@ -2,57 +2,29 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from benchmarks.calibrate_trials import publish, small
 from experiments.assignment.phases import read_record, record_file
 from experiments.simulate.scenario import SCENARIOS, Scenario, ScenarioError, scenario
 from experiments.simulate.served import UnservedError
 from experiments.simulate.trial import Place, Trialled, run
 from experiments.stored import read_stored
-from features.catalogue import Catalogue
 from features.events import Verb
-from features.interactions import Histories, Interactions
 from features.lake import materialize
 from features.store import EventStore
-from features.synthetic.organisation import generate
-from features.synthetic.parameters import Parameters, load
-from features.vocabulary import Vocabulary
-from training.bundle import Pointer, Provenance, write_bundle, write_pointer
-from training.models.popularity import Popularity
+from features.synthetic.parameters import Parameters
 
 
 @pytest.fixture(scope="module")
 def shape() -> Parameters:
-    found = load()
-    return found.model_copy(
-        update={
-            "people": found.people.model_copy(update={"learners": 100}),
-            "recommending": found.recommending.model_copy(update={"slates": 200}),
-            "duties": found.duties.model_copy(update={"individual": 20}),
-        }
-    )
+    return small()
 
 
 @pytest.fixture(scope="module")
 def bundles(shape: Parameters, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Popularity over the organisation's own catalogue."""
-    folder, organisation = tmp_path_factory.mktemp("bundles"), generate(shape)
-    items = {item.id: item for item in organisation.items}
-    vocabulary = Vocabulary.of(items)
-    taken = [[vocabulary.index(one.object_id)] for one in organisation.events if one.verb is Verb.STARTED]
-    interactions = Interactions.of_histories(Histories.of(taken, n_items=len(items)))
-    written = write_bundle(
-        folder / "demo",
-        tenant="demo",
-        model=Popularity().fit(interactions, rng=np.random.default_rng(1)),
-        vocabulary=vocabulary,
-        catalogue=Catalogue(items=items, skills={}, roles={}),
-        audiences=(),
-        population={"popularity": interactions.item_counts().astype(np.float32)},
-        provenance=Provenance(recipe={}, data_digest=interactions.digest(), split_digest="none"),
-    )
-    write_pointer(folder, "demo", Pointer(bundle=written.name, previous=None))
+    folder = tmp_path_factory.mktemp("bundles")
+    publish(shape, folder)
     return folder
 
 
