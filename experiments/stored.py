@@ -36,7 +36,7 @@ def read_stored(lake: Path, record: Record) -> Reading:
     connection = empty()
     source = open_source(connection, lake, record.tenant)
     exposed = expose(source, record, phase)
-    cost = prices(source, exposed)
+    cost = prices(source, exposed, phase)
     _write_outcomes(source, exposed, design)
     tables = joined(connection, design, clustered=design.unit != "learner")
     tables = replace(tables, began_at=utc(phase.started_at), until=source.until)

@@ -41,7 +41,7 @@ class Exposed:
 
 
 def decisions_of(source: Source, name: str) -> Table:
-    """The decisions in an arm of an experiment, with `arm`. Millions say the same few combinations of arms: each is read once."""
+    """The decisions in an arm of an experiment, with `arm`. Millions name few combinations of arms: each is read once."""
     said = source.decisions.filter(source.decisions.arms.contains(f'"{name}"')).select("arms").distinct()
     named = said.select(made_in="arms", arm=said.arms.cast("json")[f'"{name}"'].str)
     known = source.backend.create_table("arms_said", named.filter(named.arm.notnull()), temp=True, overwrite=True)
