@@ -23,6 +23,14 @@ step "Train, compare on what learners did next, promote the best, publish it"
 "$PY" -m training promote --tenant demo
 "$PY" -m training publish --tenant demo
 
+step "An experiment that is over: 28 days in an organisation of 500 learners with the same catalogue, and its report"
+rm -rf var/simulated/beneficial
+"$PY" -m experiments simulate beneficial --tenant demo --learners 500 --seed 1
+simulated=(--store sqlite:///var/simulated/beneficial/events.db --lake var/simulated/beneficial/lake)
+simulated+=(--folder var/simulated/beneficial/experiments --out var/simulated/beneficial)
+report() { "$PY" -m experiments report beneficial --tenant demo "${simulated[@]}"; }
+report || { echo "The experiment's report could not be written" >&2; exit 1; }
+
 step "Serve it on http://127.0.0.1:$PORT"
 mkdir -p var
 export NEXTWISE_POLICY=docs/examples/policy.toml # the organisation's two work calendars
@@ -31,7 +39,8 @@ service=$!
 trap 'kill "$service" 2>/dev/null || true; wait "$service" 2>/dev/null || true' EXIT
 trap 'echo; exit 0' INT
 "$PY" -m serving demo --url "http://127.0.0.1:$PORT" --wait 60 || { echo "The service log is in var/service.log" >&2; exit 1; }
-printf '\nFrom logs to answers in %s s.\n' "$((SECONDS - started))"
+printf '\nThe report of a finished experiment: var/simulated/beneficial/beneficial.html\n'
+printf 'From logs to answers in %s s.\n' "$((SECONDS - started))"
 
 if [ -n "${DEMO_EXIT:-}" ]; then exit 0; fi
 echo "Serving until Ctrl-C."

@@ -21,6 +21,7 @@ def write_page(result: Row, docs: Path) -> None:
         "small": _small(result["small"]),
         "verdicts": _verdicts(result["verdicts"]),
         "assignment": _assignment(result),
+        "trials": _trials(result["trials"]),
     }
     for mark, table in tables.items():
         text = re.sub(_BETWEEN.format(mark), lambda _, found=table: f"{found}\n", text, flags=re.DOTALL)  # type: ignore[misc]
@@ -100,6 +101,24 @@ def _verdicts(rows: Sequence[Row]) -> str:
                 f"{one['truth']:+.1%}".replace("-", "−"),
                 f"{one['runs']:,}",
                 *(f"{one['kinds'].get(kind, 0):.1%}" for kind in kinds),
+            )
+            for one in rows
+        ),
+    )
+
+
+def _trials(rows: Sequence[Row]) -> str:
+    kinds = ("ship", "do not ship", "keep running", "broken")
+    head = f"| scenario | experiments | learners | a difference found | {' | '.join(kinds)} |"
+    return _table(
+        head,
+        (
+            (
+                one["scenario"],
+                str(one["runs"]),
+                str(one["learners"]),
+                f"{one['found']:.0%}",
+                *(f"{one['kinds'].get(kind, 0):.0%}" for kind in kinds),
             )
             for one in rows
         ),

@@ -10,6 +10,7 @@ from experiments.assignment import bucket
 from experiments.design_cli import design_command
 from experiments.lifecycle_cli import list_command, reallocate_command, shares_of, start_command, stop_command
 from experiments.report_cli import report_command
+from experiments.simulate_cli import simulate_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="From decisions and outcomes to a verdict.")
 app.command("design")(design_command)
@@ -18,6 +19,7 @@ app.command("stop")(stop_command)
 app.command("reallocate")(reallocate_command)
 app.command("list")(list_command)
 app.command("analyze")(analyze_command)
+app.command("simulate")(simulate_command)
 app.command("report")(report_command)
 
 

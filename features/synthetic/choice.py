@@ -3,6 +3,7 @@
 The k-th visits of all learners form wave k, so state (skill levels, what was just taken) is that of the moment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,12 +40,18 @@ class Takes:
 
 
 @dataclass
-class _Rows:
+class Rows:
     """Columns of the takes, wave by wave."""
 
     columns: list[tuple[np.ndarray, ...]] = field(default_factory=list)
     slates: dict[int, np.ndarray] = field(default_factory=dict)
     explored: set[int] = field(default_factory=set)
+
+
+Show = Callable[["World", Visits, np.ndarray, Float, Rows], Float]
+"""(world, visits, [w] visits of this wave, float[w, m] utility, rows of the waves before) -> float[w, m]: what being shown adds
+to the utility of each item. Enters the slates into the rows.
+"""
 
 
 class World:
@@ -115,15 +122,15 @@ class World:
             self.levels[who[rises], skill[rises]] += gain[rises].astype(np.float32)
 
 
-def simulate(world: World, visits: Visits) -> Takes:
-    """Let every visit happen, in order within each learner."""
-    rows = _Rows()
+def simulate(world: World, visits: Visits, show: "Show | None" = None) -> Takes:
+    """Let every visit happen, in order within each learner. `show`: who fills the slates, else the earlier system."""
+    rows = Rows()
     first = np.searchsorted(visits.learner, visits.learner)
     wave = np.arange(len(visits.learner)) - first
     order = np.argsort(wave, kind="stable")
     for now in np.split(order, np.searchsorted(wave[order], np.arange(1, wave.max(initial=0) + 1))):
         if len(now):
-            _wave(world, visits, now, rows)
+            _wave(world, visits, now, rows, show or _show)
     empty = tuple(np.zeros(0, kind) for kind in (int, int, int, int, float, bool, float, bool, int))
     columns = [np.concatenate(column) for column in zip(*(rows.columns or [empty]), strict=True)]
     by_visit = np.argsort(columns[0], kind="stable")
@@ -131,10 +138,10 @@ def simulate(world: World, visits: Visits) -> Takes:
     return Takes(slates=rows.slates, explored=rows.explored, levels_at_end=world.levels, **named)
 
 
-def _wave(world: World, visits: Visits, now: np.ndarray, rows: _Rows) -> None:
+def _wave(world: World, visits: Visits, now: np.ndarray, rows: Rows, show: "Show") -> None:
     who, day = visits.learner[now], visits.at[now] // DAY
     utility = world.utility(who, day)
-    bonus = _show(world, visits, now, utility, rows)
+    bonus = show(world, visits, now, utility, rows)
     noisy = utility + bonus + world.rng.gumbel(size=utility.shape).astype(np.float32)
     forced = visits.item[now]
     item = np.where(forced >= 0, forced, noisy.argmax(axis=1))
@@ -154,7 +161,7 @@ def _wave(world: World, visits: Visits, now: np.ndarray, rows: _Rows) -> None:
     world.move(who, item, completed)
 
 
-def _show(world: World, visits: Visits, now: np.ndarray, utility: Float, rows: _Rows) -> Float:
+def _show(world: World, visits: Visits, now: np.ndarray, utility: Float, rows: Rows) -> Float:
     """float[w, m]: what being shown adds. Slates are drawn at random or, more often, by current appeal with some noise."""
     rule, bonus = world.parameters.recommending, np.zeros(utility.shape, np.float32)
     lines = np.flatnonzero(visits.shown[now])

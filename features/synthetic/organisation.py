@@ -14,9 +14,9 @@ from features.synthetic.content import Shelf, roles, shelf
 from features.synthetic.moments import DAY, midnight
 from features.synthetic.parameters import Parameters
 from features.synthetic.people import Crowd, crowd, learner_id
-from features.synthetic.schedule import Clock, Duty, campaign_day, duties, visits
+from features.synthetic.schedule import Clock, Duty, Visits, campaign_day, duties, visits
 from features.synthetic.trail import Fact, Scene, facts, finish_times
-from features.synthetic.truth import as_json, draw
+from features.synthetic.truth import Truth, as_json, draw
 
 AT_ONCE = frozenset({Verb.ASSIGNED, Verb.ENROLLED, Verb.WITHDRAWN, Verb.SHOWN, Verb.WAIVED, Verb.ATTESTED, Verb.REVOKED})
 """Verbs that the organisation's own system writes, so that they are never recorded late."""
@@ -35,23 +35,59 @@ class Organisation:
     truth: dict[str, Any]
 
 
-def generate(parameters: Parameters, *, seed: int = 7, tenant: str = "demo") -> Organisation:
-    """The organisation of these parameters. The same parameters and seed give the same organisation on one platform."""
-    streams = [np.random.default_rng([seed, stage]) for stage in range(6)]
+@dataclass(frozen=True)
+class Life:
+    """Before anything happens: who and what there is, the truth, who will come when, and the state that moves as they do."""
+
+    parameters: Parameters
+    seed: int
+    shelf: Shelf
+    crowd: Crowd
+    truth: Truth
+    clock: Clock
+    asked: list[Duty]
+    coming: Visits
+    world: World
+
+
+def begin(parameters: Parameters, *, seed: int) -> Life:
+    """All that is drawn before the first visit."""
+    streams = [np.random.default_rng([seed, stage]) for stage in range(5)]
     shelves, people = shelf(parameters, streams[0]), crowd(parameters, streams[1])
     truth = draw(parameters, shelves, people, streams[2])
     clock = Clock(parameters, people, streams[3])
     asked = duties(parameters, shelves, people, truth, clock)
     coming = visits(parameters, people, truth, asked, clock)
-    takes = simulate(World(parameters, shelves, people, truth, streams[4]), coming)
-    scene = Scene(parameters, shelves, people, truth, coming, takes, asked, finish_times(shelves, takes, clock))
+    return Life(
+        parameters,
+        seed,
+        shelves,
+        people,
+        truth,
+        clock,
+        asked,
+        coming,
+        World(parameters, shelves, people, truth, streams[4]),
+    )
+
+
+def generate(parameters: Parameters, *, seed: int = 7, tenant: str = "demo") -> Organisation:
+    """The organisation of these parameters. The same parameters and seed give the same organisation on one platform."""
+    life = begin(parameters, seed=seed)
+    return told(life, simulate(life.world, life.coming), life.coming, tenant)
+
+
+def told(life: Life, takes: Takes, happened: Visits, tenant: str) -> Organisation:
+    """What the organisation's own system recorded of these visits and what was taken up in them."""
+    parameters, shelves, people, truth, clock = life.parameters, life.shelf, life.crowd, life.truth, life.clock
+    scene = Scene(parameters, shelves, people, truth, happened, takes, life.asked, finish_times(shelves, takes, clock))
     return Organisation(
         skills=shelves.skills,
         items=shelves.items,
         roles=roles(parameters),
         learners=people.rows,
-        assignments=tuple(_assignments(parameters, shelves, people, asked)),
-        events=_events(facts(scene, clock), parameters, tenant, streams[5]),
+        assignments=tuple(_assignments(parameters, shelves, people, life.asked)),
+        events=_events(facts(scene, clock), parameters, tenant, np.random.default_rng([life.seed, 5])),
         truth=as_json(truth, shelves, people, takes.levels_at_end, _oracle(takes)),
     )
 

@@ -16,7 +16,12 @@ MAY_IMPORT = {
     "serving": ("features", "training.bundle", "training.models", "experiments.assignment"),
     "experiments": ("features",),
 }
-LEAVES = {("experiments.preview", "serving.policy"), ("experiments.report.tracked", "training.tracking")}
+SERVED = ("arms", "bundles", "payloads", "pipeline", "policy", "prepared")
+LEAVES = {
+    ("experiments.preview", "serving.policy"),
+    ("experiments.report.tracked", "training.tracking"),
+    *(("experiments.simulate.served", f"serving.{name}") for name in SERVED),
+}
 """Modules that import one more, and that nothing of what serves imports."""
 MIGRATIONS = [path.stem for path in (ROOT / "features/store/migrations").glob("v*.py")]
 ONLY_IN = {
