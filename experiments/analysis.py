@@ -173,6 +173,6 @@ def _fading(tables: Tables, one: Measure, design: Design) -> list[Fading]:
 
 
 def _goes_on(tables: Tables, one: Measure) -> bool:
-    """Whether units have outcomes on more than one day as a rule."""
-    rows, units = tables.rows("select count(*), count(distinct key) from facts where metric = ? and after", [one.name])[0]
-    return bool(one.missing_is_zero or rows > 1.5 * units)
+    """Whether units have outcomes on more than one day as a rule, of what was measured last."""
+    rows = tables.one("select count(*) from facts where metric = ? and after", [one.name])
+    return bool(one.missing_is_zero or rows > 1.5 * tables.one("select count(*) from total_after"))

@@ -84,11 +84,11 @@ def _sample_ratio(counts: Mapping[str, int], design: Design, what: str) -> Check
     if not any(live.values()):
         return Check(name, title, False, "no unit is in an arm with a share above 0", None, of_data=True)
     p_value = sample_ratio(counts, design.allocation)
-    arms = ", ".join(f"{arm} {count:,}" for arm, count in live.items())
-    shares = " : ".join(f"{design.allocation[arm]:g}" for arm in live)
+    due = sum(live.values()) / sum(design.allocation[arm] for arm in live)
+    arms = ", ".join(f"{arm} {count:,} (due {due * design.allocation[arm]:,.0f})" for arm, count in live.items())
     passed = p_value >= WARNS_BELOW
-    words = "as allocated" if passed else "chance hardly ever departs so far; look for what lost units of one arm"
-    return Check(name, title, passed, f"{arms} {what} for {shares} (p = {p_value:.2g}): {words}", p_value)
+    words = "as allocated" if passed else "chance hardly ever strays so far; look for what lost some of one arm"
+    return Check(name, title, passed, f"{what} of {arms}: {words} (p = {p_value:.2g})", p_value)
 
 
 def _several_arms(tables: Tables) -> Check:

@@ -24,19 +24,23 @@ def as_it_went(tables: Tables, one: Measure) -> dict[date, dict[str, Moments]]:
     if tables.clustered or one.denominator is not None:
         metrics = [one.name] if one.denominator is None else [one.name, one.denominator]
         return _cumulated(tables.rows(_changes(one), metrics))
-    tables.run(
-        f"create or replace temp table daily as select arm, key, day, sum(value) as y {_OUTCOMES} group by all", [one.name]
-    )
-    return _cumulated(tables.rows(_plain()))
+    once = tables.one(f"select count(*) {_OUTCOMES}", [one.name]) == tables.one("select count(*) from total_after")
+    daily, by = ("value", "") if once else ("sum(value)", "group by all")
+    tables.run(f"create or replace temp table daily as select arm, key, day, {daily} as y {_OUTCOMES} {by}", [one.name])
+    return _cumulated(tables.rows(_plain(once=once)))
 
 
-def _plain() -> str:
-    """Day, arm, and what it adds to number, y, d, x, yy, yd, yx, dd, dx, xx, where the denominator is 1 from the start."""
+def _plain(*, once: bool) -> str:
+    """Day, arm, and what it adds to number, y, d, x, yy, yd, yx, dd, dx, xx, where the denominator is 1 from the start.
+
+    `once`: no unit has more than one outcome, so that what it has reached is what it adds.
+    """
     begun = (
         "select first as day, arm, count(*), 0.0, count(*), sum(x), 0.0, 0.0, 0.0, count(*), sum(x), sum(x * x) "
         f"{_KNOWN} group by first, arm"
     )
-    running = "select *, sum(y) over (partition by key order by day) as to_y from daily"
+    reached = "y" if once else "sum(y) over (partition by key order by day)"
+    running = f"select *, {reached} as to_y from daily"
     squares = "sum(to_y * to_y - (to_y - r.y) * (to_y - r.y))"
     added = (
         f"select day, r.arm, 0, sum(r.y), 0, 0.0, {squares}, sum(r.y), sum(r.y * m.x), 0, 0.0, 0.0 "

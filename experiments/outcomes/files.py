@@ -39,8 +39,10 @@ def _assigned(units: Given, design: Design) -> None:
         cluster = "cluster"
         units.refuse("cluster is null", "{} rows without a cluster; name one for each unit, or leave the column out")
     parts = [f"coalesce({column(name)}, '(none)') as segment_{place}" for place, name in enumerate(design.segments)]
-    times = [f"{units.time('assigned_at')} as assigned_at", f"{units.time('exposed_at', filled=False)} as exposed_at"]
-    _replace(units, "assigned", ["unit", "arm", f"{cluster} as cluster", *times, *parts], "true")
+    times = [f"{units.time(name)} as {name}" for name in ("assigned_at", "exposed_at")]
+    if "exposed_at" in units.columns:
+        units.refuse_times("exposed_at", filled=False)
+    _replace(units, "assigned", ["unit", "arm", f"{cluster} as cluster", *times, *parts], "true", "assigned_at", "assigned_at")
 
 
 def _outcomes(rows: Given, design: Design) -> None:
@@ -56,9 +58,16 @@ def _outcomes(rows: Given, design: Design) -> None:
         rows.refuse_repeats("unit, metric", words)
     metrics = ", ".join(literal(name) for name in sorted(metrics_of(design)))
     columns = ["unit", "metric", f"{_NUMBER} as value", f"{rows.time('at')} as happened_at"]
-    _replace(rows, "outcomes", columns, f"value is not null and metric in ({metrics})")
+    _replace(rows, "outcomes", columns, f"value is not null and metric in ({metrics})", "at", "happened_at")
 
 
-def _replace(one: Given, table: str, columns: list[str], where: str) -> None:
+def _replace(one: Given, table: str, columns: list[str], where: str, written: str, time: str) -> None:
+    """The table that is analysed in place of the one that was given; its `time` comes from the column that is `written`.
+
+    What is no time is looked for in what became of it, which is quicker than to read all texts once more.
+    """
     one.connection.execute(f"create table {table} as select {', '.join(columns)} from {one.table} where {where}")
+    wrong = f"select count(*) from {table} where not coalesce(isfinite({time}), false)"
+    if written in one.columns and one.connection.execute(wrong).fetchall() != [(0,)]:
+        one.refuse_times(written)
     one.connection.execute(f"drop table {one.table}")

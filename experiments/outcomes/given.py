@@ -39,20 +39,18 @@ class Given:
         if count:
             raise FileError(f"{self.path}: {words.format(f'{count:,}', one)}")
 
-    def time(self, name: str, *, filled: bool = True) -> str:
-        """The expression of a column of times as UTC, NULL where there is no such column; raises FileError for what is none.
+    def time(self, name: str) -> str:
+        """The expression of a column of times as UTC, NULL where there is no such column, or no time in it."""
+        return f"(try_cast({column(name)} as timestamptz) at time zone 'UTC')" if name in self.columns else "null::timestamp"
 
-        `filled`: each row must have one.
-        """
-        if name not in self.columns:
-            return "null::timestamp"
+    def refuse_times(self, name: str, *, filled: bool = True) -> None:
+        """Raises FileError where rows have something else in a column of times, or nothing though it must be `filled`."""
         quoted, example = column(name), "write for example 2026-03-02T09:30:00Z (without a zone: UTC)"
         self.refuse(
             f"not coalesce(isfinite(try_cast({quoted} as timestamptz)), {'false' if filled else f'{quoted} is null'})",
             f"{{}} rows whose {name} is no time, {{!r}} for one; {example}",
             f"coalesce({quoted}, '')",
         )
-        return f"({quoted}::timestamptz at time zone 'UTC')"
 
 
 def given(connection: duckdb.DuckDBPyConnection, table: str, path: Path, needed: Sequence[str], known: Sequence[str]) -> Given:

@@ -73,6 +73,6 @@ footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.75rem;fon
 .plot svg{height:17rem}}
 @media print{body{background:#fff;font-size:11pt}main{max-width:none;padding:0}
 .card,.verdict,.checks li,.plot,.row,tr{break-inside:avoid}.tall{break-inside:auto}
-.scroll{overflow:visible}td{white-space:normal}
+.scroll{overflow:visible}td{white-space:normal}td:last-child{white-space:nowrap}
 h2,h3{break-after:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """

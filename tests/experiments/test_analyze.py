@@ -156,6 +156,17 @@ def test_the_trajectory_ends_at_the_result(run: Run) -> None:
     assert [last[name] for name in always] == pytest.approx(list(always.values()))
 
 
+@pytest.mark.parametrize("days", [("05", "06"), ("06", "06")])
+def test_a_trajectory_of_several_outcomes_a_unit_ends_at_the_result(run: Run, days: tuple[str, str]) -> None:
+    """Of two days, and of one: the sums by unit are what is squared."""
+    units, outcomes = dated(40, 1.0, 4)
+    later = [(f"u{place}", "value", place % 3, f"2026-03-{days[place % 2]}T10:00:00Z") for place in range(30)]
+    twice = [(f"u{place}", "value", place % 5, "2026-03-06T11:00:00Z") for place in range(0, 30, 7)]
+    found = run(units, outcomes + csv("", later + twice).lstrip())[1]
+    last, always = found["trajectory"][-1], found["metrics"][0]["always_valid"]
+    assert [last[name] for name in always] == pytest.approx(list(always.values()))
+
+
 def test_what_is_known_from_before_narrows_the_interval(run: Run) -> None:
     """Own rows from before the assignment, and a metric that the design names: both, to the same numbers."""
     numbers = np.array(values(400, 0.5))
