@@ -43,6 +43,8 @@ LIGHT = (
     "psycopg",
     "pyspark",
     "optuna",
+    "scipy.optimize",
+    "sklearn",
 )
 """What the running service must do without."""
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
-from scipy.optimize import minimize
 
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
@@ -126,6 +125,8 @@ def logit(values: Floats, open_to: NDArray[np.bool_]) -> NDArray[np.float64]:
     values = values / scale
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        from scipy.optimize import minimize  # here: the service, which fits nothing, starts without it
+
         scores = np.where(open_to, values @ theta.astype(np.float32), -np.inf)
         scores -= scores.max(axis=1, keepdims=True)
         share = np.exp(scores)
