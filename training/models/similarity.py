@@ -121,12 +121,12 @@ def logit(values: Floats, open_to: NDArray[np.bool_]) -> NDArray[np.float64]:
     values: float32[q, c, f] likeness of each candidate, the first one was taken up; open_to: bool[q, c] who competes. Likeness
     never counts against an item.
     """
+    from scipy.optimize import minimize  # here: the service, which fits nothing, starts without it
+
     scale = values.reshape(-1, values.shape[2]).std(axis=0) + 1e-9
     values = values / scale
 
     def loss(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        from scipy.optimize import minimize  # here: the service, which fits nothing, starts without it
-
         scores = np.where(open_to, values @ theta.astype(np.float32), -np.inf)
         scores -= scores.max(axis=1, keepdims=True)
         share = np.exp(scores)
