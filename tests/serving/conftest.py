@@ -77,4 +77,5 @@ def client(settings: Settings, store: EventStore) -> Iterator[TestClient]:
 
     service.pages.runtime = Runtime(settings, clock=lambda: NOW)
     with TestClient(service.Nextwise.to_asgi(), headers=KEY) as opened:
+        opened.get("/readyz")  # as who routes requests to it does: a server's connections are open then
         yield opened
