@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 
 PYSPARK := pyspark==4.3.0
 
-.PHONY: help setup spark demo serve mlflow leaderboard bench-serving calibrate test test-slow test-spark check check-static format lint types imports docs lock bento clean
+.PHONY: help setup spark demo serve mlflow leaderboard bench-serving calibrate test test-slow test-postgresql test-spark check check-static format lint types imports docs lock bento clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -62,6 +62,9 @@ test: setup ## all tests but the slow ones (below 6 minutes on two cores)
 
 test-slow: setup ## the slow tests
 	$(PY) -m pytest -m slow
+
+test-postgresql: setup ## the tests of the service, its store on PostgreSQL
+	NEXTWISE_TEST_STORE=postgresql $(PY) -m pytest -n auto --maxprocesses 4 tests/serving
 
 test-spark: spark ## the tests of the lake and of ALS on Spark
 	$(PY) -m pytest -m slow tests/features/test_spark.py tests/training/models/test_spark_als.py

@@ -9,7 +9,7 @@ from features.catalogue import Catalogue, Item, Role, Skill, canonical_json
 from features.pieces import in_pieces
 
 _DECODER: Final = json.JSONDecoder()
-_GAP: Final = re.compile(r"[ \t\n\r]*")
+_MARK: Final = re.compile(r"[ \t\n\r]*([^ \t\n\r])[ \t\n\r]*")
 _KINDS: Final[dict[str, type[Item] | type[Role] | type[Skill]]] = {"items": Item, "roles": Role, "skills": Skill}
 
 
@@ -38,43 +38,39 @@ def catalogue_of(text: str) -> Catalogue:
 
 def _rows(text: str) -> Iterator[tuple[str, Any]]:
     """Each row of an object of lists, with the list's name; before those of a list, None."""
-    at, more = _after(text, 0, "{"), True
-    while more:
-        name, at = _value(text, at)
+    at, mark = _after(text, 0, "{"), ","
+    while mark == ",":
+        name, at = _DECODER.raw_decode(text, at)
         yield name, None
         at = _after(text, _after(text, at, ":"), "[")
-        if not (rows := _peek(text, at) != "]"):
-            at = _after(text, at, "]")
-        while rows:
-            row, at = _value(text, at)
+        mark, after = _mark(text, at)
+        if mark == "]":
+            at = after
+        else:
+            mark = ","
+        while mark == ",":
+            row, at = _DECODER.raw_decode(text, at)
             yield name, row
-            rows, at = _goes_on(text, at, "]")
-        more, at = _goes_on(text, at, "}")
-    if _peek(text, at):
+            mark, at = _mark(text, at)
+        _expect("]", mark, at)
+        mark, at = _mark(text, at)
+    _expect("}", mark, at)
+    if at < len(text):
         raise ValueError(f"more text after the catalogue, at character {at}")
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
-    return _DECODER.raw_decode(text, _begins(text, at))
+def _mark(text: str, at: int) -> tuple[str, int]:
+    """The next character that is no gap, "" at the end; and where what follows begins."""
+    found = _MARK.match(text, at)
+    return ("", at) if found is None else (found[1], found.end())
 
 
-def _peek(text: str, at: int) -> str:
-    at = _begins(text, at)
-    return text[at : at + 1]
+def _after(text: str, at: int, wanted: str) -> int:
+    mark, at = _mark(text, at)
+    _expect(wanted, mark, at)
+    return at
 
 
-def _begins(text: str, at: int) -> int:
-    gap = _GAP.match(text, at)
-    return at if gap is None else gap.end()
-
-
-def _after(text: str, at: int, mark: str) -> int:
-    if (found := _peek(text, at)) != mark:
-        raise ValueError(f"{found!r} at character {at} where {mark!r} is to be")
-    return _begins(text, at) + 1
-
-
-def _goes_on(text: str, at: int, end: str) -> tuple[bool, int]:
-    """Whether a comma comes next, else `end` must; and where what follows begins."""
-    goes_on = _peek(text, at) == ","
-    return goes_on, _after(text, at, "," if goes_on else end)
+def _expect(wanted: str, mark: str, at: int) -> None:
+    if mark != wanted:
+        raise ValueError(f"{mark!r} before character {at}, where {wanted!r} is to be")

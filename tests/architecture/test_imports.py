@@ -48,6 +48,8 @@ LIGHT = (
     "psycopg",
     "pyspark",
     "optuna",
+    "scipy.optimize",
+    "sklearn",
 )
 """What the running service must do without."""
 

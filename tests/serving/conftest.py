@@ -1,5 +1,6 @@
 """The company's bundle, its store, and the whole service without a socket."""
 
+import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -32,9 +33,26 @@ def stock(bundles: Path) -> Prepared:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, bundles: Path) -> Settings:
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """URL of an empty database: a file of SQLite, or as NEXTWISE_TEST_STORE says, on a real PostgreSQL."""
+    if os.environ.get("NEXTWISE_TEST_STORE", "sqlite") == "postgresql":
+        found: str = request.getfixturevalue("postgresql_url")
+        return found
+    return f"sqlite:///{tmp_path}/events.db"
+
+
+@pytest.fixture
+def file(settings: Settings) -> Path:
+    """The store's file, for a test that takes it away; `tests/trouble` takes away servers."""
+    if not settings.store.startswith("sqlite:///"):
+        pytest.skip("about a file of SQLite")
+    return Path(settings.store.removeprefix("sqlite:///"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, bundles: Path, place: str) -> Settings:
     return Settings(
-        store=f"sqlite:///{tmp_path}/events.db",
+        store=place,
         bundles=bundles,
         spool=tmp_path / "spool",
         experiments=tmp_path / "experiments",
@@ -59,4 +77,5 @@ def client(settings: Settings, store: EventStore) -> Iterator[TestClient]:
 
     service.pages.runtime = Runtime(settings, clock=lambda: NOW)
     with TestClient(service.Nextwise.to_asgi(), headers=KEY) as opened:
+        opened.get("/readyz")  # as who routes requests to it does: a server's connections are open then
         yield opened

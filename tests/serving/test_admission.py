@@ -153,11 +153,10 @@ def test_both_keys_of_a_rotation_open_until_the_old_one_ends(keyless: TestClient
 
 @pytest.mark.usefixtures("at_once")
 def test_with_the_store_gone_a_known_key_ranks_on_and_an_unknown_one_is_a_503(
-    keyless: TestClient, store: EventStore, settings: Settings
+    keyless: TestClient, store: EventStore, file: Path
 ) -> None:
     known, other = made(store, Scope.RANK), made(store, Scope.RANK)
     assert keyless.post(RECOMMEND, json=ASK, headers=bearer(known)).json()["fallback"] is None
-    file = Path(settings.store.removeprefix("sqlite:///"))
     away = file.rename(file.with_name("away.db"))
     answer = keyless.post(RECOMMEND, json=ASK, headers=bearer(known))
     assert (answer.status_code, answer.json()["fallback"]) == (200, "history_unavailable")

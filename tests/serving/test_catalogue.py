@@ -324,8 +324,7 @@ def test_a_learner_under_anothers_name_is_refused_by_its_field(
     assert client.put(f"/v1/learners{query}", json=[*rows, {"id": "old"}]).status_code == 200
 
 
-def test_a_store_that_is_down_is_a_503_that_says_when_to_come_again(client: TestClient, settings: Settings) -> None:
-    file = Path(settings.store.removeprefix("sqlite:///"))
+def test_a_store_that_is_down_is_a_503_that_says_when_to_come_again(client: TestClient, file: Path) -> None:
     client.put("/v1/items", json=EXCEL)
     away = file.rename(file.with_name("away.db"))
     for method, path in [("PUT", "/v1/items"), ("DELETE", "/v1/items/excel"), ("GET", "/v1/items/excel")]:

@@ -141,10 +141,9 @@ def test_decisions_that_waited_in_a_spool_do_not_come_back(settings: Settings, s
     assert not list(left.iterdir())
 
 
-def test_while_the_store_is_down_nothing_is_promised(client: TestClient, settings: Settings, store: EventStore) -> None:
+def test_while_the_store_is_down_nothing_is_promised(client: TestClient, store: EventStore, file: Path) -> None:
     assert client.get(EXPORT).status_code == client.post("/v1/events", json=OLD).status_code == 200
     store.close()
-    file = Path(settings.store.removeprefix("sqlite:///"))
     file.rename(file.with_suffix(".moved"))
     answers = client.delete(ANA), client.get(EXPORT)
     assert [answer.status_code for answer in answers] == [503, 503]

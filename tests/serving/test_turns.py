@@ -12,7 +12,6 @@ from starlette.testclient import TestClient
 from features.store import EventStore
 from serving import ingest as ingest_module
 from serving import turns as turns_module
-from serving.settings import Settings
 from serving.turns import IN_LINE, Turns
 
 EVENT = {"learner_id": "ana", "verb": "started", "object_id": "calm", "occurred_at": "2026-05-31T09:00:00Z"}
@@ -130,8 +129,7 @@ def test_an_event_sent_after_a_large_batch_is_stored_before_its_end(client: Test
     assert order.index("live") < 1_000
 
 
-def test_after_a_large_batch_a_commit_has_nothing_left_to_move(client: TestClient, settings: Settings) -> None:
-    file = Path(settings.store.removeprefix("sqlite:///"))
+def test_after_a_large_batch_a_commit_has_nothing_left_to_move(client: TestClient, file: Path) -> None:
     for size, moved in ((ingest_module.GROUP, False), (ingest_module.GROUP + 1, True)):
         batch = [{**EVENT, "event_id": f"of-{size}-{number}-x"} for number in range(size)]
         assert client.post("/v1/events", json=batch).json()["accepted"] == size

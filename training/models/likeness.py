@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import svds
 
 from features.side import SideInformation
 
@@ -102,6 +101,8 @@ def _unit(vectors: Floats) -> Floats:
 
 def _reduced(attributes: sparse.csr_matrix) -> Floats:
     """float32[m, <= rank]: the strongest directions of the attributes, all of them where these are few."""
+    from scipy.sparse.linalg import svds  # here: the service, which fits nothing, starts without it
+
     if attributes.shape[1] <= _RANK or attributes.shape[0] <= _RANK + 1:
         return np.asarray(attributes.toarray(), dtype=np.float32)
     _, _, directions = svds(attributes, k=_RANK, v0=np.ones(min(attributes.shape), dtype=np.float32))

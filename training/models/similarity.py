@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
-from scipy.optimize import minimize
 
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
@@ -122,6 +121,8 @@ def logit(values: Floats, open_to: NDArray[np.bool_]) -> NDArray[np.float64]:
     values: float32[q, c, f] likeness of each candidate, the first one was taken up; open_to: bool[q, c] who competes. Likeness
     never counts against an item.
     """
+    from scipy.optimize import minimize  # here: the service, which fits nothing, starts without it
+
     scale = values.reshape(-1, values.shape[2]).std(axis=0) + 1e-9
     values = values / scale
 

@@ -205,9 +205,8 @@ def test_who_opted_out_since_is_told_no_history(client: TestClient, store: Event
     assert explain(client, "safe")["fallback"] == "personalisation_off"
 
 
-def test_while_the_store_is_down_there_is_no_half_answer(client: TestClient, store: EventStore, settings: Settings) -> None:
+def test_while_the_store_is_down_there_is_no_half_answer(client: TestClient, store: EventStore, file: Path) -> None:
     decision_id = decide(client)
-    file = Path(settings.store.removeprefix("sqlite:///"))
     file.rename(file.with_suffix(".moved"))
     body = {"learner_id": "ana", "items": ["calm"]}
     answers = [
