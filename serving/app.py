@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -43,7 +43,6 @@ from serving.rules.dry_run import dry_run
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
 from serving.slates.offer import again, offered, require_secret
-from serving.slates.payloads import OfflineAnswer
 from serving.slates.replay import replay
 
 Document = dict[str, Any]
@@ -53,10 +52,8 @@ APIS: Mapping[str, type[BaseModel]] = {"/v1/recommendations": RecommendationsReq
 
 
 async def recommend(runtime: Runtime, request: RecommendationsRequest) -> RecommendationsAnswer:
-    """The answer of `/v1/recommendations`."""
-    found = await _answer(runtime, request, _form(runtime, request))
-    other = isinstance(found, MinimalAnswer | OfflineAnswer)  # BentoML would leave out what the answer has of its own
-    return cast(RecommendationsAnswer, _json(found) if other else found)
+    """The answer of `/v1/recommendations`, as the response it is: see `_answer`."""
+    return cast(RecommendationsAnswer, await _answer(runtime, request, _form(runtime, request)))
 
 
 def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decision], BaseModel]:
@@ -67,23 +64,24 @@ def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decisi
 
 
 async def rank(runtime: Runtime, request: RankRequest) -> RankAnswer:
-    """The answer of `/v1/rank`."""
-    return await _answer(runtime, request, RankAnswer.of)
+    """The answer of `/v1/rank`, as the response it is: see `_answer`."""
+    return cast(RankAnswer, await _answer(runtime, request, RankAnswer.of))
 
 
-A = TypeVar("A", bound=BaseModel)
-
-
-async def _answer(runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: Callable[[Decision], A]) -> A:
-    """The part of the decision that a host sees, or a problem, which BentoML passes on as the response it is."""
+async def _answer(
+    runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: Callable[[Decision], BaseModel]
+) -> Response:
+    """The part of the decision that a host sees, or a problem. BentoML passes a response on as it is; a model it would validate
+    once more, and leave out what a form has of its own.
+    """
     try:
         if isinstance(request, RecommendationsRequest) and request.offline:
             require_secret(runtime)
-        return answer(await runtime.decide(TENANT.get(), request))
+        return _json(answer(await runtime.decide(TENANT.get(), request)))
     except RefusedError as refused:
-        return cast(A, refused.response())
+        return refused.response()
     except (NotReadyError, StoreDownError) as error:
-        return cast(A, RefusedError(503, str(error), headers={"Retry-After": "5"}).response())
+        return RefusedError(503, str(error), headers={"Retry-After": "5"}).response()
 
 
 class Pages:
