@@ -33,7 +33,7 @@ from serving.etags import tagged
 from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
-from serving.middleware import CREDENTIAL, TENANT, FrontDoor
+from serving.middleware import CREDENTIAL, TENANT, Api, FrontDoor
 from serving.nudging.answer import nudge
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
 from serving.problems import RefusedError
@@ -47,13 +47,10 @@ from serving.slates.replay import replay
 
 Document = dict[str, Any]
 
-APIS: Mapping[str, type[BaseModel]] = {"/v1/recommendations": RecommendationsRequest, "/v1/rank": RankRequest}
-"""The routes that BentoML serves, with what their bodies must be."""
 
-
-async def recommend(runtime: Runtime, request: RecommendationsRequest) -> RecommendationsAnswer:
-    """The answer of `/v1/recommendations`, as the response it is: see `_answer`."""
-    return cast(RecommendationsAnswer, await _answer(runtime, request, _form(runtime, request)))
+async def recommend(runtime: Runtime, request: RecommendationsRequest) -> Response:
+    """The answer of `/v1/recommendations`."""
+    return await _answer(runtime, request, _form(runtime, request))
 
 
 def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decision], BaseModel]:
@@ -63,17 +60,22 @@ def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decisi
     return MinimalAnswer.of if request.form == "minimal" else RecommendationsAnswer.of
 
 
-async def rank(runtime: Runtime, request: RankRequest) -> RankAnswer:
-    """The answer of `/v1/rank`, as the response it is: see `_answer`."""
-    return cast(RankAnswer, await _answer(runtime, request, RankAnswer.of))
+async def rank(runtime: Runtime, request: RankRequest) -> Response:
+    """The answer of `/v1/rank`."""
+    return await _answer(runtime, request, RankAnswer.of)
+
+
+APIS: Mapping[str, Api] = {
+    "/v1/recommendations": Api(RecommendationsRequest, recommend),
+    "/v1/rank": Api(RankRequest, rank),
+}
+"""The routes that are BentoML APIs, with what their bodies must be and what answers them."""
 
 
 async def _answer(
     runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: Callable[[Decision], BaseModel]
 ) -> Response:
-    """The part of the decision that a host sees, or a problem. BentoML passes a response on as it is; a model it would validate
-    once more, and leave out what a form has of its own.
-    """
+    """The part of the decision that a host sees, or a problem; serialised once, with all that its form has of its own."""
     try:
         if isinstance(request, RecommendationsRequest) and request.offline:
             require_secret(runtime)
