@@ -137,7 +137,7 @@ def stages(stock: Prepared, model: FittedRanker, taken: list[Histories]) -> dict
         for name, call in {
             "look": lambda one=history: model.look(one),
             "of it: candidates": lambda one=history, own=look: candidates(
-                own.total, own.parts, one, best=model.best, own=model.own
+                own.total, own.raw, one, best=model.best, own=model.own
             ),
             "of it: pairs": lambda one=history, own=look: model.pairs.features(one, own.row, own.item),
             "trees": lambda own=look: model.lifted(own),

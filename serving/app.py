@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -33,7 +33,7 @@ from serving.etags import tagged
 from serving.evidence import evidence
 from serving.feedback import feedback
 from serving.ingest import ingest
-from serving.middleware import CREDENTIAL, TENANT, FrontDoor
+from serving.middleware import CREDENTIAL, TENANT, Api, FrontDoor
 from serving.nudging.answer import nudge
 from serving.nudging.choices import choose, nudges
 from serving.payloads import MinimalAnswer, RankAnswer, RankRequest, RecommendationsAnswer, RecommendationsRequest
@@ -44,20 +44,14 @@ from serving.rules.dry_run import dry_run
 from serving.runtime import NotReadyError, Runtime, StoreDownError
 from serving.settings import Settings
 from serving.slates.offer import again, offered, require_secret
-from serving.slates.payloads import OfflineAnswer
 from serving.slates.replay import replay
 
 Document = dict[str, Any]
 
-APIS: Mapping[str, type[BaseModel]] = {"/v1/recommendations": RecommendationsRequest, "/v1/rank": RankRequest}
-"""The routes that BentoML serves, with what their bodies must be."""
 
-
-async def recommend(runtime: Runtime, request: RecommendationsRequest) -> RecommendationsAnswer:
+async def recommend(runtime: Runtime, request: RecommendationsRequest) -> Response:
     """The answer of `/v1/recommendations`."""
-    found = await _answer(runtime, request, _form(runtime, request))
-    other = isinstance(found, MinimalAnswer | OfflineAnswer)  # BentoML would leave out what the answer has of its own
-    return cast(RecommendationsAnswer, _json(found) if other else found)
+    return await _answer(runtime, request, _form(runtime, request))
 
 
 def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decision], BaseModel]:
@@ -67,24 +61,30 @@ def _form(runtime: Runtime, request: RecommendationsRequest) -> Callable[[Decisi
     return MinimalAnswer.of if request.form == "minimal" else RecommendationsAnswer.of
 
 
-async def rank(runtime: Runtime, request: RankRequest) -> RankAnswer:
+async def rank(runtime: Runtime, request: RankRequest) -> Response:
     """The answer of `/v1/rank`."""
     return await _answer(runtime, request, RankAnswer.of)
 
 
-A = TypeVar("A", bound=BaseModel)
+APIS: Mapping[str, Api] = {
+    "/v1/recommendations": Api(RecommendationsRequest, recommend),
+    "/v1/rank": Api(RankRequest, rank),
+}
+"""The routes that are BentoML APIs, with what their bodies must be and what answers them."""
 
 
-async def _answer(runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: Callable[[Decision], A]) -> A:
-    """The part of the decision that a host sees, or a problem, which BentoML passes on as the response it is."""
+async def _answer(
+    runtime: Runtime, request: RecommendationsRequest | RankRequest, answer: Callable[[Decision], BaseModel]
+) -> Response:
+    """The part of the decision that a host sees, or a problem; serialised once, with all that its form has of its own."""
     try:
         if isinstance(request, RecommendationsRequest) and request.offline:
             require_secret(runtime)
-        return answer(await runtime.decide(TENANT.get(), request))
+        return _json(answer(await runtime.decide(TENANT.get(), request)))
     except RefusedError as refused:
-        return cast(A, refused.response())
+        return refused.response()
     except (NotReadyError, StoreDownError) as error:
-        return cast(A, RefusedError(503, str(error), headers={"Retry-After": "5"}).response())
+        return RefusedError(503, str(error), headers={"Retry-After": "5"}).response()
 
 
 class Pages:

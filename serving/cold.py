@@ -30,7 +30,7 @@ def by_skills(scores: Scores, context: Context, table: ItemTable) -> Scores:
     part[held] = np.float32(-1) - np.ptp(lifted[known])
     part[~known] = 0
     parts = np.concatenate([scores.parts, part[None]]).astype(np.float32)
-    return replace(scores, total=(scores.total + part).astype(np.float32), names=(*scores.names, GAPS), parts=parts)
+    return replace(scores, total=(scores.total + part).astype(np.float32), names=(*scores.names, GAPS), own=parts)
 
 
 def _held(context: Context, table: ItemTable) -> NDArray[np.bool_]:

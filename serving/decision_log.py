@@ -85,7 +85,8 @@ class DecisionLog:
     async def _next_group(self) -> list[tuple[Decision, asyncio.Future[None]]]:
         """What queued since the last commit; while the spool waits, an empty group now and then, to try the store again."""
         try:
-            group = [await asyncio.wait_for(self._queue.get(), _RETRY_S if self._spool.waiting else None)]
+            getting = self._queue.get()
+            group = [await (asyncio.wait_for(getting, _RETRY_S) if self._spool.waiting else getting)]
         except TimeoutError:
             return []
         while len(group) < GROUP_ROWS and not self._queue.empty():
@@ -97,7 +98,10 @@ class DecisionLog:
             if self._running is not None and not self._running.done():
                 raise TimeoutError("an earlier commit still waits for it")
             self._running = asyncio.get_running_loop().run_in_executor(self._executor, self._store, decisions)
-            await asyncio.wait_for(asyncio.shield(self._running), self._deadline_s)
+            done, _ = await asyncio.wait((self._running,), timeout=self._deadline_s)
+            if not done:
+                raise TimeoutError
+            self._running.result()
         except Exception as error:
             self._warn(error)
             if decisions:

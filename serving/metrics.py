@@ -66,11 +66,18 @@ class Metrics:
         self._own, self._folder = own, folder
         self._read_off = (BundleGauges(bundles), SpoolGauges(spool))
         self._stages: dict[str, Histogram] = {}
+        self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request, and how long its answer took."""
-        self.requests.labels(route, str(status)).inc()
-        self.latency.labels(route, f"{status // 100}xx").observe(seconds)
+        if (route, status) not in self._answered:
+            self._answered[route, status] = self.requests.labels(route, str(status)), self._latency(route, status)
+        count, latency = self._answered[route, status]
+        count.inc()
+        latency.observe(seconds)
+
+    def _latency(self, route: str, status: int) -> Histogram:
+        return self.latency.labels(route, f"{status // 100}xx")
 
     def decided(self, decision: Decision, around_ms: Mapping[str, float] | None = None) -> None:
         """Count a decision's stages and its fallback. `around_ms`: what was done before and after its own stages."""

@@ -8,14 +8,15 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.account import method_of, tell
@@ -44,10 +45,18 @@ TIME_OUT: Final = 504
 _XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
 
+class Api(NamedTuple):
+    """What a body must be, and what answers it."""
+
+    body: type[BaseModel]
+    answer: Callable[[Runtime, Any], Awaitable[Response]]
+
+
 class FrontDoor:
     """`app`: BentoML's application. `pages`: the Starlette application of everything that is no BentoML API.
 
-    `apis`: the routes that BentoML serves and what their bodies must be; all other requests go to `pages` directly.
+    `apis`: the routes that BentoML declares, with what their bodies must be and what answers them; all other requests go to
+    `pages`. A body that was read and validated here is answered from here: BentoML would read and validate it once more.
     `routes`: all paths there are, each with its methods, in the order of routing.
     `limits`: bytes of a body, on routes that read a large one on their own, as it was sent.
     A wrong body is refused here: BentoML would write a stack trace into the log for each.
@@ -59,7 +68,7 @@ class FrontDoor:
         *,
         pages: ASGIApp,
         runtime: Callable[[], Runtime],
-        apis: Mapping[str, type[BaseModel]],
+        apis: Mapping[str, Api],
         routes: Mapping[str, Set[str]],
         limits: Mapping[str, int],
     ) -> None:
@@ -121,7 +130,8 @@ class FrontDoor:
         TRACE.get().told.update(tenant=credential.tenant, key=credential.key_id)
         TENANT.set(credential.tenant)
         CREDENTIAL.set(credential)
-        expected = self._apis.get(scope["path"])
+        api = self._apis.get(scope["path"])
+        answering: ASGIApp = self._pages
         body, turns = b"", self._runtime().turns
         if scope["method"] in ("POST", "PUT"):
             body = await read_body(headers, receive, self._limits.get(scope["path"], MAX_BODY))
@@ -130,12 +140,19 @@ class FrontDoor:
                 scope = {**scope, "headers": _plain_headers(scope["headers"], len(body))}
             if credential.claim is not None and "learner_id" not in found.parameters:  # else the path said whose it is
                 only_theirs(credential.claim, _learner_in(body), self._runtime().metrics)
-            if expected is not None:
-                _validate(expected, body)
+            if api is not None:
+                answering = self._answering(api, _validated(api.body, body))
             receive = _replay(body, receive)
         with turns.first() if len(body) <= SMALL else nullcontext():
-            await (self._pages if expected is None else self._app)(scope, receive, answer.send)
+            await answering(scope, receive, answer.send)
         await answer.finish()
+
+    def _answering(self, api: Api, request: Any) -> ASGIApp:
+        async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await api.answer(self._runtime(), request)
+            await response(scope, receive, send)
+
+        return answering
 
     async def _json(self, headers: Headers, body: bytes) -> bytes:
         """The body, decompressed and known to be strict JSON; a large one is read beside the event loop."""
@@ -173,9 +190,9 @@ def _learner_in(body: bytes) -> Any:
     return said.get("learner_id") if isinstance(said, dict) else None
 
 
-def _validate(expected: type[BaseModel], body: bytes) -> None:
+def _validated(expected: type[BaseModel], body: bytes) -> BaseModel:
     try:
-        expected.model_validate_json(body)
+        return expected.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error) from None
 

@@ -22,6 +22,7 @@ class Routes:
     def __init__(self, routes: Mapping[str, Set[str]]) -> None:
         self._exact = {route: methods for route, methods in routes.items() if "{" not in route}
         self._patterns = [(_plain(route), compile_path(route)[0], methods) for route, methods in routes.items()]
+        self._methods = {route: self._taken(route) for route in self._exact}
 
     def find(self, method: str, path: str) -> Found:
         """The route that a request comes to: the first that takes its method, else the first of its path, else `UNKNOWN`."""
@@ -37,6 +38,9 @@ class Routes:
 
     def methods(self, path: str) -> Set[str]:
         """The methods that the routes of a path take."""
+        return self._methods.get(path) or self._taken(path)
+
+    def _taken(self, path: str) -> Set[str]:
         return {method for _, pattern, methods in self._patterns if pattern.match(path) for method in methods}
 
 

@@ -126,6 +126,7 @@ class Runtime:
         self.metrics = Metrics(self.bundles, settings.spool, settings.prometheus_dir)
         self.tracing = Tracing()
         self._waiting: dict[ThreadPoolExecutor, Gauge] = {}
+        self._recording = self.metrics.waiting.labels("decisions")
         self._storage = Storage(settings.store, read_wait_s=min(settings.deadline_ms / 10_000, 0.05))
         self._rests_until = 0.0
         self._readers = self._threads("store-read", 2)
@@ -212,7 +213,7 @@ class Runtime:
         if self._log is None:
             raise NotReadyError("the service is starting")
         try:
-            with self.metrics.waiting.labels("decisions").track_inprogress():
+            with self._recording.track_inprogress():
                 await self._log.record(decision)
         except Exception as error:
             raise StoreDownError("the decision could not be recorded, neither in the store nor in the spool") from error

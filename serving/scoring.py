@@ -28,14 +28,14 @@ _OF_RULES: Final = (OF_POLICY, OF_REQUEST)
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """total: float32[m] (NaN: cannot score); names: the models; parts: float32[len(names), m], adding up to the total.
+    """total: float32[m] (NaN: cannot score); names: the models; own: their parts, None: those of the look.
 
     look: the candidates that trees put in order, where some did. of_model: whether the bundle's model ranked, and no fallback.
     """
 
     total: NDArray[np.float32]
     names: tuple[str, ...]
-    parts: NDArray[np.float32]
+    own: NDArray[np.float32] | None
     look: Look | None = None
     of_model: bool = True
 
@@ -45,11 +45,7 @@ class Scores:
         if ranker.trees is None:
             return cls.of_blend(ranker.blend, history)
         look = ranker.look(history)
-        total = ranker.lifted(look)[0]
-        parts = np.zeros((len(look.parts) + 1, len(total)), dtype=np.float32)
-        parts[:-1] = look.parts[:, 0]
-        parts[-1, look.item] = total[look.item] - look.total[0, look.item]
-        return cls(total, (*ranker.blend.parts, RANKER), parts, look)
+        return cls(ranker.lifted(look)[0], (*ranker.blend.parts, RANKER), None, look)
 
     @classmethod
     def of_blend(cls, blend: FittedBlend, history: Histories) -> "Scores":
@@ -70,9 +66,21 @@ class Scores:
         """bool[m]: where there is a score."""
         return np.isfinite(self.total)
 
+    @cached_property
+    def parts(self) -> NDArray[np.float32]:
+        """float32[len(names), m], adding up to the total; of all items only where somebody asks."""
+        return self._parts_of(np.arange(len(self.total)))
+
     def of(self, indices: NDArray[np.int64]) -> list[dict[str, float]]:
         """The parts of each item's score, by model name."""
-        return [dict(zip(self.names, parts, strict=True)) for parts in self.parts[:, indices].T.tolist()]
+        return [dict(zip(self.names, parts, strict=True)) for parts in self._parts_of(indices).T.tolist()]
+
+    def _parts_of(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        if self.own is not None:
+            return self.own[:, indices]
+        assert self.look is not None
+        lifted = self.total[indices] - self.look.total[0, indices]  # by the trees; nothing of what was no candidate
+        return np.concatenate([self.look.parts_of(indices)[:, 0], np.nan_to_num(lifted)[None]])
 
 
 def score(stock: Prepared, history: Histories, *, degraded: bool) -> Scores:
@@ -122,7 +130,7 @@ def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32], most: 
     """
     worth = total.take(candidates)
     if most is not None and most < len(worth):
-        some = highest(worth, most)
+        some = _highest(worth, most)
         worth, candidates = worth.take(some), candidates.take(some)
     bits = (np.float32(0) - worth).view(np.int32)  # 0 - 0 is 0, and never -0, which is no other number
     bits ^= bits >> 31 & np.int32(0x7FFFFFFF)
@@ -136,7 +144,7 @@ def best_first(total: NDArray[np.float32], candidates: NDArray[np.int32], most: 
 _EVERY: Final = 16, 1
 
 
-def highest(worth: NDArray[np.floating], most: int) -> NDArray[np.intp]:
+def _highest(worth: NDArray[np.floating], most: int) -> NDArray[np.intp]:
     """Where the `most` highest of n > most values stand (no NaN), and some that follow them; all of those that are equal.
 
     What lies above a guess, which is a high one of every sixteenth value; where that was too high, of all of them.

@@ -19,7 +19,7 @@ from serving.payloads import RankRequest, Request
 from serving.policy import Policy
 from serving.prepared import Prepared
 from serving.rules.language import PinRule
-from serving.scoring import Scores, best_first, highest, likeness, parts_of
+from serving.scoring import Scores, best_first, likeness, parts_of
 from serving.standing import Standing
 from training.models.segments import FittedSegments
 
@@ -205,7 +205,7 @@ def _recommended(stand: Stand) -> Shelf:
         title = "colleagues" if stand.known.history.audience[0] >= 0 else "now"
     if stand.stock.bundle.model.kind == "catalogue":  # nobody has taken anything up yet
         title = "catalogue"
-    return Shelf(stand.facts.wording.row(title), RowKind.RECOMMENDED, None, stand.scored, stand.scores.total[stand.scored])
+    return Shelf(stand.facts.wording.row(title), RowKind.RECOMMENDED, None, stand.scored, stand.scores.total.take(stand.scored))
 
 
 def _gaps(stand: Stand) -> Shelf:
@@ -264,8 +264,11 @@ _SHELVES: Final = {
 
 def _by(stand: Stand, worth: NDArray[np.floating], title: str, row: RowKind, source: str) -> Shelf:
     """What may be shown and is worth more than nothing, by that, then by score; `worth`: float[m], of every item."""
-    some = stand.may[worth[stand.may] > 0]
+    own = worth.take(stand.may)
+    some, own = stand.may[own > 0], own[own > 0]
     if stand.most is not None and len(some) > stand.most:
-        some = some[highest(worth[some], stand.most)]
-    ordered = some[np.lexsort((some, -stand.scores.total[some], -worth[some]))][: stand.most]
+        cut = np.partition(own, -stand.most)[-stand.most]
+        above = some[own > cut]  # of those that are worth as much as the last of them, the best by score
+        some = np.concatenate([above, best_first(stand.scores.total, some[own == cut], stand.most - len(above))])
+    ordered = some[np.lexsort((some, -stand.scores.total[some], -worth[some]))]
     return Shelf(title, row, source, ordered, worth[ordered])

@@ -16,21 +16,29 @@ _PAGE: Final = 500
 
 
 def insert_rows(
-    connection: sa.Connection, table: sa.TableClause, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    connection: sa.Connection,
+    table: sa.TableClause,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    once: bool = False,
 ) -> None:
-    """Inserts rows (values in the order of `columns`) within the caller's transaction. A row that breaks a key raises."""
+    """Inserts rows (values in the order of `columns`) within the caller's transaction. A row that breaks a key raises, or is
+    left out (`once`).
+    """
+    end = " ON CONFLICT DO NOTHING" if once else ""
     quote = connection.dialect.identifier_preparer.quote
     name, listed = quote(table.name), tuple(map(quote, columns))
     driver: Any = connection.connection.driver_connection
     try:
         if connection.dialect.name == "postgresql":
             types = tuple("bigint" if isinstance(table.c[one].type, sa.Integer) else "text" for one in columns)
-            left, sql = iter(rows), _insert_arrays(name, listed, types)
+            left, sql = iter(rows), _insert_arrays(name, listed, types) + end
             while page := list(islice(left, _PAGE)):
                 driver.execute(sql, [json.dumps(column, ensure_ascii=False) for column in zip(*page, strict=True)]).close()
         else:
             places = ", ".join("?" * len(columns))
-            driver.executemany(f"INSERT INTO {name} ({', '.join(listed)}) VALUES ({places})", rows).close()
+            driver.executemany(f"INSERT INTO {name} ({', '.join(listed)}) VALUES ({places}){end}", rows).close()
     except connection.dialect.loaded_dbapi.Error as error:
         raise sa.exc.DBAPIError.instance(
             f"insert into {table.name}", None, error, connection.dialect.loaded_dbapi.Error, dialect=connection.dialect

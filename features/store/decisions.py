@@ -3,15 +3,19 @@
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from features.columns import instant, microseconds
 from features.decisions import Decision
+from features.store.bulk import insert_rows
 from features.store.rows import MAX_BATCH, NO_LIMIT, TenantRows, place_of
 from features.store.suppression import erased
 from features.store.tables import DECISIONS, count_of
+
+_COLUMNS: Final = ("tenant", "decision_id", "learner_id", "decided_at", "body", "spoke")
+_AT: Final = _COLUMNS.index("decided_at")
 
 
 class Decided(NamedTuple):
@@ -117,9 +121,10 @@ class DecisionRows(TenantRows):
 
     def _record(self, connection: sa.Connection, decisions: Sequence[Decision]) -> None:
         rows = [self._decision_row(decision) for decision in decisions]
-        gone = erased(connection, self.tenant, [row["learner_id"] for row in rows])
-        kept = [row for row in rows if row["decided_at"] > gone.get(row["learner_id"], -NO_LIMIT)]
-        self._insert(connection, DECISIONS, kept)
+        gone = erased(connection, self.tenant, [decision.learner_id for decision in decisions])
+        each = zip(decisions, rows, strict=True)
+        kept = [row for decision, row in each if row[_AT] > gone.get(decision.learner_id, -NO_LIMIT)]
+        insert_rows(connection, DECISIONS, _COLUMNS, kept, once=True)
 
     def _newest(self, query: Any, limit: int) -> Iterator[Any]:
         before, left = NO_LIMIT, limit
@@ -131,14 +136,9 @@ class DecisionRows(TenantRows):
                 return
             before, left = page[-1][0], left - len(page)
 
-    def _decision_row(self, decision: Decision) -> dict[str, Any]:
+    def _decision_row(self, decision: Decision) -> tuple[Any, ...]:
+        """In the order of `_COLUMNS`."""
         if decision.tenant != self.tenant:
             raise ValueError(f"decision {decision.decision_id!r} belongs to tenant {decision.tenant!r}, not {self.tenant!r}")
-        return {
-            "tenant": decision.tenant,
-            "decision_id": decision.decision_id,
-            "learner_id": decision.learner_id,
-            "decided_at": microseconds(decision.decided_at),
-            "body": decision.model_dump_json(),
-            "spoke": int(decision.nudge is not None and decision.nudge.spoke),
-        }
+        at, spoke = microseconds(decision.decided_at), int(decision.nudge is not None and decision.nudge.spoke)
+        return self.tenant, decision.decision_id, decision.learner_id, at, decision.model_dump_json(), spoke

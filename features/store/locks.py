@@ -14,7 +14,7 @@ def writing(engine: sa.Engine, *what: str) -> Iterator[sa.Connection]:
     Sequences number rows when they are drawn, and rows are seen when their transaction commits. The lock makes both one
     order, so that a reader who has seen row n need never look below n again.
     """
-    with engine.execution_options(nextwise_write=True).begin() as connection:
+    with engine.connect().execution_options(nextwise_write=True) as connection, connection.begin():
         hold(connection, *what)
         yield connection
 

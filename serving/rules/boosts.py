@@ -27,4 +27,4 @@ def boosted(stock: Prepared, scores: Scores, rules: Iterable[Held]) -> Scores:
     for part, (_, rule) in zip(parts[len(scores.parts) :], lifting, strict=True):
         part[matched(stock, rule.match) & scores.scored] = np.float32(rule.add * spread)
         total += part
-    return replace(scores, total=total, names=(*scores.names, *(name for name, _ in lifting)), parts=parts)
+    return replace(scores, total=total, names=(*scores.names, *(name for name, _ in lifting)), own=parts)

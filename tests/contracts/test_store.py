@@ -395,7 +395,7 @@ def test_what_follows_an_unfinished_batch_is_not_seen_before_it(acme: TenantSess
 def test_decisions_are_seen_in_their_order_too(acme: TenantSession) -> None:
     later = threading.Thread(target=acme.record, args=([decision("second")],))
     with acme._writing(DECISIONS) as connection:
-        acme._insert(connection, DECISIONS, [acme._decision_row(decision("first"))])
+        acme._record(connection, [decision("first")])
         later.start()
         later.join(timeout=0.3)
         assert list(acme.decisions()) == []

@@ -16,7 +16,7 @@ from scipy import sparse
 from features.interactions import Histories, Interactions
 from features.side import SideInformation
 from training.models.base import Arrays, columns, csr, csr_arrays, decayed_sum, floats, number
-from training.models.row_lookups import decays, sum_of_rows
+from training.models.row_lookups import decays, dots_of_one, sum_of_rows
 
 _NOTHING = 1e-5
 _MOST, _NARROWEST = 1_000_000, 64
@@ -180,7 +180,7 @@ class FittedContent:
     def likeness(self, items: NDArray[np.integer], others: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32[len(items), len(others)]: the cosine between items; 0 where nothing is known of one of them."""
         texts = self.vectors[items] @ self.vectors[others].T
-        words = (self.attributes[items] @ self.attributes[others].T).toarray()
+        words = dots_of_one(self.attributes, items.tolist(), others.astype(np.int64))
         return np.asarray(texts + words, dtype=np.float32)
 
     def arrays(self) -> Arrays:

@@ -87,14 +87,32 @@ class Ranker:
 class Look:
     """A look at the candidates of n histories: row and item int64[k], rows ascending; features: float32[k, f].
 
-    total: float32[n, m] as the blend scores, parts: float32[p, n, m] its parts, weighted, adding up to it.
+    total: float32[n, m] as the blend scores. raw: float32[p, n, m] what its parts say, NaN where one cannot score; float64
+    [p, 1, 1] mean and scale make it standard and weighted.
     """
 
     row: NDArray[np.int64]
     item: NDArray[np.int64]
     features: NDArray[np.float32]
     total: NDArray[np.float32]
-    parts: NDArray[np.float32]
+    raw: NDArray[np.float32]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @property
+    def parts(self) -> NDArray[np.float32]:
+        """float32[p, n, m]: the parts weighted, 0 where one cannot score; they add up to `total`."""
+        return self._weighted(self.raw)
+
+    def parts_of(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32[p, n, k]: the same of k items."""
+        return self._weighted(self.raw.take(items, axis=2))
+
+    def _weighted(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = raw * self.scale.astype(np.float32)
+        found -= (self.mean * self.scale).astype(np.float32)
+        found[np.isnan(found)] = 0
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,24 +159,25 @@ class FittedRanker:
         flat, finite = standardise(raw.reshape(-1, raw.shape[-1]))
         standard, known = flat.reshape(raw.shape), finite.reshape(raw.shape)
         weights = np.array([self.blend.weights[name] for name in self.blend.parts], dtype=np.float32)
-        parts = standard * weights[:, None, None]
-        total = parts.sum(axis=0)
+        total = (standard * weights[:, None, None]).sum(axis=0)
         total[~known.any(axis=0)] = np.nan
         standard[~known] = np.nan
         row, item = candidates(total, standard, histories, best=self.best, own=self.own)
         said = np.concatenate([total[None, row, item], standard[:, row, item]])
         own = _said(said, row)
-        return Look(row, item, np.concatenate([own, self.pairs.features(histories, row, item)], axis=1), total, parts)
+        told = np.concatenate([own, self.pairs.features(histories, row, item)], axis=1)
+        scale = weights.astype(np.float64)[:, None, None]
+        return Look(row, item, told, total, standard, np.zeros_like(scale), scale)
 
     def _look_at_one(self, history: Histories) -> Look:
         """The same in a fraction of the time: candidates are found by the parts' own scores, and only they are standardised."""
         raw = np.concatenate([part.score(history) for part in self.blend.parts.values()])
         weights = np.array([[self.blend.weights[name]] for name in self.blend.parts])
         mean, scale, unknown = _moments(raw)
-        parts = raw * (scale * weights).astype(np.float32)
-        parts -= (mean * scale * weights).astype(np.float32)
-        parts.ravel()[unknown] = 0
-        total = parts.sum(axis=0)
+        raw.ravel()[unknown] = mean.astype(np.float32).ravel()[unknown // raw.shape[1]]  # which adds nothing
+        total = ((scale * weights).astype(np.float32).T @ raw)[0]
+        total -= np.float32((mean * scale * weights).sum())
+        raw.ravel()[unknown] = np.nan
         if len(unknown) >= len(raw):
             total[np.bincount(unknown % len(total), minlength=len(total)) == len(raw)] = np.nan
         row, item = candidates(total[None], raw[:, None], history, best=self.best, own=self.own)
@@ -167,7 +186,7 @@ class FittedRanker:
         features = np.empty((own + len(FEATURES), len(item)), dtype=np.float32)
         _write_said(total[item], standard, features[:own])
         self.pairs.write(history, item, features[own:])
-        return Look(row, item, features.T, total[None], parts[:, None])
+        return Look(row, item, features.T, total[None], raw[:, None], mean[..., None], (scale * weights)[..., None])
 
     def lifted(self, look: Look) -> NDArray[np.float32]:
         """float32[n, m]: the blend's scores, the candidates above all others by what the trees say of them.
@@ -265,7 +284,7 @@ _PLAIN = 1e-3  # of the squared mean: below, a variance is not told well by a su
 def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
     """Mean and one over deviation (0 for none) of the finite entries of float32[p, m], float64[p, 1] each.
 
-    And where the others are, in the flattened array: they are made NaN.
+    And where the others are, in the flattened array: they are made 0.
     """
     flat, m = raw.ravel(), raw.shape[1]
     finite = np.isfinite(flat)
@@ -281,7 +300,6 @@ def _moments(raw: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.
             centre, variance = float(known.mean()) if len(known) else 0.0, float(known.var()) if len(known) else 0.0
         spread = variance > (FLAT * centre) ** 2
         mean[at], scale[at] = centre, variance**-0.5 if spread else 0.0
-    flat[unknown] = np.nan
     return mean, scale, unknown
 
 
