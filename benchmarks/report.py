@@ -77,6 +77,7 @@ def main() -> int:
         found |= {"generated_seconds": generated, **measure(Path(folder))}
     for name, target in TARGETS.items():
         print(f"{name:<12} {found[name]:>9,.2f}   target {target:g}")
+    print(f"{'processor':<12} {found['processor_seconds']:>9,.2f} s")
     print(found["sentence"])
     if given.exposures == FULL:
         RESULT.write_text(json.dumps({"machine": machine(), "targets": TARGETS, **found}, indent=1) + "\n")
@@ -92,9 +93,11 @@ def measure(folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     said = subprocess.run(words, cwd=ROOT, env=dict(os.environ), check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "seconds": round(seconds, 1),
-        "memory_gb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2),
+        "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "memory_gb": round(used.ru_maxrss / 2**20, 2),
         "page_mb": round((folder / "out" / f"{NAME}.html").stat().st_size / 1e6, 3),
         "sentence": said.splitlines()[0],
     }
