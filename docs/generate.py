@@ -212,10 +212,34 @@ def star() -> str:
     return texts.page()
 
 
+def metrics() -> str:
+    """The metrics that an experiment may be read by."""
+    from experiments.metrics.catalogue import METRICS
+
+    parts = ["# Metrics", "", "Generated from the code: what an experiment that ran here may be read by.", ""]
+    for one in METRICS.values():
+        whose = "the decision" if one.belongs == "decision" else "the learner (intention to treat)"
+        known = "when the window is over" if one.whole_window else "at any time; nothing found is 0"
+        rows = {
+            "counted": one.numerator,
+            "per": one.denominator,
+            "window": f"{one.window_days} days from the first exposure",
+            "unit": one.unit,
+            "good is": "more" if one.direction == "up" else "less",
+            "an outcome belongs to": whose,
+            "a learner is known": known,
+            "a host sends": one.needs,
+        }
+        table = [f"| {name} | {said} |" for name, said in rows.items()]
+        parts += [f"## {one.name}", "", one.words, "", "| | |", "|---|---|", *table, ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "command-line.md": command_line,
     "contracts.md": contracts,
     "http.md": http,
+    "metrics.md": metrics,
     "model-card.md": model_card,
     "star.md": star,
 }

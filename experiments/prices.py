@@ -6,7 +6,8 @@ from typing import Final
 import ibis
 from ibis.expr.types import Table
 
-from experiments.metrics.exposures import Exposed
+from experiments.assignment.phases import Phase
+from experiments.metrics.exposures import Exposed, during
 from experiments.metrics.source import Source
 
 NO_BUNDLE: Final = "experiment_bundle_unavailable"
@@ -15,7 +16,7 @@ NO_BUNDLE: Final = "experiment_bundle_unavailable"
 
 @dataclass(frozen=True)
 class Price:
-    """Of an arm: `nudges` that said something to its learners from their first exposure on, whatever they were made for.
+    """Of an arm: `nudges` that said something to its learners from their first exposure to the end of the phase, for whatever.
 
     `ranking_ms_p50`, `ranking_ms_p95`: all stages of a ranking in the arm; None where nothing was ranked in it.
     """
@@ -30,7 +31,7 @@ class Price:
     without_bundle: int
 
 
-def prices(source: Source, exposed: Exposed) -> list[Price]:
+def prices(source: Source, exposed: Exposed, phase: Phase) -> list[Price]:
     """Of each arm with learners, by name."""
     made = exposed.decisions
     ms = ibis.ifelse(made.kind == "ranking", made.total_ms, ibis.null("float64"))
@@ -42,13 +43,13 @@ def prices(source: Source, exposed: Exposed) -> list[Price]:
     )
     assigned = source.backend.table("assigned")
     sizes = assigned.group_by(of="arm").agg(learners=assigned.count())
-    all_ = cost.left_join(sizes, [("arm", "of")]).left_join(_nudges(source, assigned), [("arm", "to")]).order_by("arm")
+    all_ = cost.left_join(sizes, [("arm", "of")]).left_join(_nudges(source, assigned, phase), [("arm", "to")]).order_by("arm")
     return [_price(row) for row in source.backend.to_pyarrow(all_).to_pylist()]
 
 
-def _nudges(source: Source, assigned: Table) -> Table:
+def _nudges(source: Source, assigned: Table, phase: Phase) -> Table:
     people = assigned.select("assigned_at", learner="unit", to="arm")
-    spoken = source.decisions.filter(source.decisions.spoke).select("learner", "at")
+    spoken = during(source.decisions.filter(source.decisions.spoke), phase).select("learner", "at")
     both = spoken.join(people, "learner")
     return both.filter(both["at"] >= both.assigned_at).group_by("to").agg(nudges=ibis._.count())
 

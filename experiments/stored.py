@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,6 +20,7 @@ from experiments.outcomes.measures import metrics_of
 from experiments.outcomes.tables import empty, joined
 from experiments.prices import Price, prices
 
+_OUTCOMES: Final = ibis.schema({"unit": "string", "metric": "string", "value": "float64", "happened_at": "timestamp(6)"})
 G = TypeVar("G", bound=Goal)
 MOST_WITHOUT: Final = 0.1
 """An arm that got the champion in place of its bundle in more than this share of its decisions compares nothing."""
@@ -36,7 +36,7 @@ def read_stored(lake: Path, record: Record) -> Reading:
     connection = empty()
     source = open_source(connection, lake, record.tenant)
     exposed = expose(source, record, phase)
-    cost = prices(source, exposed)
+    cost = prices(source, exposed, phase)
     _write_outcomes(source, exposed, design)
     tables = joined(connection, design, clustered=design.unit != "learner")
     tables = replace(tables, began_at=utc(phase.started_at), until=source.until)
@@ -102,11 +102,11 @@ def _write_outcomes(source: Source, exposed: Exposed, design: Design) -> None:
     """Table `outcomes(unit, metric, value, happened_at)`: of each metric from the exposure on, and of the time before."""
     exposures = first_exposures(source)
     ours = replace(source, decisions=exposed.decisions)
-    parts: list[Table] = []
+    source.backend.create_table("outcomes", schema=_OUTCOMES)
     for name in sorted(metrics_of(design)):
         found = metric(name)
-        parts += [_named(name, rows(found, ours, exposures)), _named(name, before(found, source, exposures))]
-    source.backend.create_table("outcomes", reduce(lambda one, other: one.union(other), parts))
+        for part in (rows(found, ours, exposures), before(found, source, exposures)):  # one at a time needs the least memory
+            source.backend.insert("outcomes", _named(name, part))
 
 
 def _named(name: str, found: Table) -> Table:

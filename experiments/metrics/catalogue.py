@@ -1,4 +1,4 @@
-"""Every metric, defined once. `python -m experiments metrics` and docs/reference/metrics.md print these words."""
+"""Every metric, defined once. docs/reference/metrics.md prints these words."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

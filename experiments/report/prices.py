@@ -22,8 +22,8 @@ def prices(reading: Reading) -> str:
     head = "".join(f"<th scope=col>{one}</th>" for one in heads)
     rows = "".join(map(_row, reading.prices))
     return (
-        "<section><h2>What it costs</h2><p>Messages to the learners of an arm from their first exposure on, whatever they were "
-        "about, and the milliseconds that a ranking in the arm takes the service.</p>"
+        "<section><h2>What it costs</h2><p>Messages to the learners of an arm from their first exposure on, while it ran, "
+        "whatever they were about, and the milliseconds that a ranking in the arm takes the service.</p>"
         '<div class=scroll tabindex=0 role=region aria-label="What it costs"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )

@@ -392,3 +392,10 @@ def test_a_file_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["analyze", *options])
     assert result.exit_code == 2
     assert "none.csv: not a readable CSV file" in result.output
+
+
+def test_a_guardrail_that_a_file_lacks_is_no_good_news(run: Run) -> None:
+    design = GUARDED.replace("margin = 0.5", 'margin = 0.5\nmissing = "zero"')
+    result, found = run(*simple(100, 1.0), design)
+    assert (result.exit_code, found["verdict"]) == (1, "broken")
+    assert "no outcome of load from the assignment on" in found["sentence"]
