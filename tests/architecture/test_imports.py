@@ -43,6 +43,8 @@ LIGHT = (
     "psycopg",
     "pyspark",
     "optuna",
+    "statsmodels",
+    "tea_tasting",
 )
 """What the running service must do without."""
 
