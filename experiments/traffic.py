@@ -86,8 +86,7 @@ def _last(session: TenantSession, source: Source, now: datetime) -> datetime | N
     if source == "decisions":
         last = session.last_decisions(1)
         return min(last[0][1].decided_at, now) if last else None
-    newest = session.newest_event()
-    return None if newest is None else min(newest[1], now)
+    return session.last_taken_up(at=now)
 
 
 def _came(session: TenantSession, source: Source, phase: Phase, since: datetime, until: datetime) -> dict[str, datetime]:

@@ -51,6 +51,7 @@ _ID, _HASH = STORED.index("event_id"), STORED.index("content_hash")
 _WHO, _WHEN, _CONTEXT = STORED.index("learner_id"), STORED.index("occurred_at"), STORED.index("context")
 assert STORED[0] == "tenant"
 
+_TAKING_UP: Final = sorted(INTERACTION_VERBS)
 _VERBS: Final = {verb.value: verb for verb in Verb}
 _FIELDS: Final = set(Event.model_fields)
 
@@ -182,6 +183,16 @@ class EventRows(TenantRows):
         with self._engine.connect() as connection:
             return [(row[0], event_of(self.tenant, row)) for row in connection.execute(query.order_by(at, EVENTS.c.seq))]
 
+    def last_taken_up(self, *, at: datetime) -> datetime | None:
+        """When something was taken up last, up to `at`; None where nothing was. Reads all events."""
+        table = EVENTS.c
+        query = sa.select(sa.func.max(table.occurred_at)).where(
+            table.tenant == self.tenant, STANDS, table.verb.in_(_TAKING_UP), table.occurred_at <= microseconds(at)
+        )
+        with self._engine.connect() as connection:
+            last = connection.execute(query).scalar()
+        return None if last is None else instant(last)
+
     def first_taken_up(self, since: datetime, until: datetime) -> dict[str, datetime]:
         """Every name that took something up with since <= occurred_at < until -> the first time. Reads those events."""
         table = EVENTS.c
@@ -190,7 +201,7 @@ class EventRows(TenantRows):
             STANDS,
             table.occurred_at >= microseconds(since),
             table.occurred_at < microseconds(until),
-            table.verb.in_(sorted(INTERACTION_VERBS)),
+            table.verb.in_(_TAKING_UP),
         )
         with self._engine.connect() as connection:
             return {who: instant(at) for who, at in connection.execute(query.group_by(table.learner_id))}

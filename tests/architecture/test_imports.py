@@ -50,6 +50,8 @@ LIGHT = (
     "optuna",
     "scipy.optimize",
     "sklearn",
+    "statsmodels",
+    "tea_tasting",
 )
 """What the running service must do without."""
 

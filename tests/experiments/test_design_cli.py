@@ -248,8 +248,30 @@ def test_the_holdout_is_left_out(place: Path, acme: TenantSession) -> None:
 
 
 def test_an_experiment_that_only_changes_nudges_has_no_traffic_of_rankings(place: Path, acme: TenantSession) -> None:
-    found = native(place, changed(NATIVE, "{epsilon = 0.2}", "{nudges = {floor = 0.2}}"))["traffic"]
+    text = changed(NATIVE, "{epsilon = 0.2}", "{nudges = {floor = 0.2}}")
+    found = native(place, text)["traffic"]
     assert found["source"] == "take-ups"  # no nudge was decided yet, so take-ups stand in
+    assert acme.append([done("u5", "i3", END - 300 * DAY)]).accepted == 1
+    assert native(place, text)["traffic"] == found  # what arrives last need not be the newest
+
+
+def test_a_record_that_was_edited_by_hand_is_named(place: Path, acme: TenantSession) -> None:
+    words = of_acme(place)
+    run(place, NATIVE, *words, "--anyway", verb="start")
+    record = place / "var/experiments/acme/bolder.json"
+    record.write_text(changed(record.read_text(), '"horizon_days": 28', '"horizon_days": 14'))
+    refused = run(place, NATIVE, *words)
+    assert (refused.exit_code, refused.exception.__class__) == (1, SystemExit)
+    assert "its design was edited after it began" in refused.stderr
+
+
+def test_what_was_stopped_is_checked_again_before_it_begins_again(place: Path, acme: TenantSession) -> None:
+    text, words = changed(NATIVE, "minimum_effect = 1.0", "minimum_effect = 0.05"), of_acme(place)
+    assert run(place, text, *words, "--anyway", verb="start").exit_code == 0
+    assert run(place, text, *words, verb="start").stdout.startswith("Nothing to do")
+    assert CliRunner().invoke(app, ["stop", "bolder", "--tenant", "acme"]).exit_code == 0
+    assert run(place, text, *words, verb="start").exit_code == 1
+    assert "phase 2" in run(place, text, *words, "--anyway", verb="start").stdout
 
 
 def test_whole_sites_are_clusters_of_the_past(place: Path, acme: TenantSession) -> None:
