@@ -90,6 +90,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
     if found.learner is None and not found.history:
         raise never_heard_of(learner_id, at)
     policy, now = runtime.policy, runtime.clock()
+    rules = policy.rules_of(asks.tenant)
 
     def more(session: TenantSession) -> tuple[Read, People]:
         read = read_known(session, learner_id, now, runtime.clock.known_by, answered.stock)
@@ -100,7 +101,6 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
     except StoreDownError as error:
         raise later(error) from error
     treated = runtime.arms.treatment("nudge", asks.tenant, learner_id, read.known.learner, policy, answered.stock)
-    rules = () if answered.ranked is None else answered.ranked.facts.rules
     of_learner = (answered.stock, learner_id, found.learner, found.history, at)
 
     def made() -> str:
