@@ -33,7 +33,8 @@ from serving.payloads import (
 from serving.pipeline import PERSONALISATION_OFF
 from serving.prepared import Prepared
 from serving.problems import RefusedError, invalid
-from serving.rules.holding import Held, holding
+from serving.rules.holding import holding
+from serving.rules.language import Rule
 from serving.runtime import Known, NotReadyError, Runtime, StoreDownError
 from serving.standing import Standing, standing
 
@@ -66,14 +67,7 @@ async def gaps(runtime: Runtime, tenant: str, learner_id: str, asked: Asked) -> 
         learner_id,
         query.at,
         lambda stock, found, at: gaps_of(
-            stock,
-            learner_id,
-            found.learner,
-            found.history,
-            at,
-            query.limit,
-            found.grants,
-            _rules(runtime, tenant, learner_id, found, stock, at),
+            stock, learner_id, found.learner, found.history, at, query.limit, found.grants, runtime.policy.rules_of(tenant)
         ),
     )
 
@@ -104,10 +98,10 @@ def gaps_of(
     at: datetime,
     limit: int = 5,
     grants: tuple[Grant, ...] = (),
-    rules: tuple[Held, ...] = (),
+    rules: Sequence[Rule] = (),
 ) -> GapsAnswer:
-    """What the role expects and the events do not show at `at`; the largest gap first, each with at most `limit` items.
-    `rules`: those that hold for the learner, whose filters hold here too.
+    """What the role expects and the events do not show at `at`; the largest gap first, each with at most `limit` items, of
+    which none is kept from the learner by `rules` of the policy.
     """
     head = head_of(stock, learner_id, learner, at)
     role = _role(stock, learner)
@@ -130,17 +124,12 @@ def open_to(
     standing: Standing,
     at: datetime,
     grants: tuple[Grant, ...],
-    rules: tuple[Held, ...] = (),
+    rules: Sequence[Rule] = (),
 ) -> NDArray[np.int32]:
     """The items that a learner may take at `at`, as indices."""
-    facts = Facts(at, Filters(learner_id=learner_id), learner, standing, grants, rules)
+    held = holding(rules, (), learner, at)
+    facts = Facts(at, Filters(learner_id=learner_id), learner, standing, grants, held)
     return eligible(stock, facts, np.arange(len(stock), dtype=np.int32))[0]
-
-
-def _rules(runtime: Runtime, tenant: str, learner_id: str, found: Known, stock: Prepared, at: datetime) -> tuple[Held, ...]:
-    """The rules of the policy that ranks for a learner."""
-    policy = runtime.treatment("ranking", tenant, learner_id, found, stock).policy
-    return holding(policy.rules_of(tenant), (), found.learner, at)
 
 
 async def _answer(

@@ -51,7 +51,7 @@ def quests_of(known: Known, *, items: int) -> list[QuestNow]:
         return []
     begun = sorted(known.standing.in_progress(), key=lambda item: known.standing.taken_up[item], reverse=True)
     of_learner = (known.stock, known.learner_id, known.learner)
-    answer = gaps_of(*of_learner, known.given, known.at, items, known.grants, known.facts.rules)
+    answer = gaps_of(*of_learner, known.given, known.at, items, known.grants, known.rules)
     closing = {gap.skill: [one.item_id for one in gap.items] for gap in answer.gaps}
     may = eligible(known.stock, known.facts, np.arange(len(known.stock), dtype=np.int32))[0]
     begun = [name for name in begun if _goes_on(known, name)]

@@ -102,7 +102,6 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
     except StoreDownError as error:
         raise later(error) from error
     treated = runtime.arms.treatment("nudge", asks.tenant, learner_id, read.known.learner, policy, answered.stock)
-    held = () if answered.ranked is None else answered.ranked.facts.rules
     of_learner = (answered.stock, learner_id, found.learner, found.history, at)
 
     def made() -> str:
@@ -115,7 +114,7 @@ async def preview(runtime: Runtime, asks: Credential, learner_id: str, asked: As
                 why=answered.explained([why])[0] if why else None,
                 near=answered.explained(near_misses(answered)),
                 skills=skills_of(*of_learner),
-                gaps=gaps_of(*of_learner, grants=found.grants, rules=held),
+                gaps=gaps_of(*of_learner, grants=found.grants, rules=rules),
                 nudge=considered(treated.policy.nudges, asks.tenant, read, now),
                 progress=progress_of(read.known, people, policy.progress, policy.nudges),
             )
