@@ -39,7 +39,13 @@ def _moments(drawn: Drawn, values: Floats, taken: Floats, day: int | None = None
     divided = taken if drawn.world.metric == RATIO else np.ones(len(values))
     known = divided > 0 if day is None else (divided > 0) & (drawn.entered <= day)
     rows = np.column_stack([values, divided, drawn.before])
-    return {arm: Moments.of(_teams(drawn, rows, known & (drawn.treated == place))) for place, arm in enumerate(ARMS)}
+    each = {arm: _teams(drawn, rows, known & (drawn.treated == place)) for place, arm in enumerate(ARMS)}
+    return {arm: _of(found) for arm, found in each.items() if len(found)}
+
+
+def _of(rows: Floats) -> Moments:
+    """One unit has no spread: NaN, as `experiments.outcomes.sums` has it."""
+    return Moments.of(rows) if len(rows) > 1 else Moments(1, rows[0], np.full((3, 3), np.nan))
 
 
 def _teams(drawn: Drawn, rows: Floats, which: np.ndarray) -> Floats:

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from experiments.comparisons import compare
 from experiments.inference.estimates import Estimate, Inconclusive
 from experiments.inference.intervals import always_valid, always_valid_share, fixed
 from experiments.inference.lifts import Lift, lift
 from experiments.inference.samples import Moments, Sample, ratio
+from experiments.outcomes.measures import measures
+from experiments.simulate.worlds import World
 
 
 def between(control: Sample, arm: Sample, *, relative: bool = False) -> Lift:
@@ -101,3 +104,12 @@ def test_a_share_of_a_negative_mean_is_more_where_the_mean_is() -> None:
 
 def test_a_share_of_what_may_be_nothing_is_refused() -> None:
     assert isinstance(always_valid_share(Sample(100, 0.2, 1.0), Sample(100, 0.5, 1.0)), Inconclusive)
+
+
+def test_a_comparison_at_any_look_takes_the_share_by_fieller() -> None:
+    """The few events of the test above as a design would read them."""
+    rows = {"control": (143, 0.0904, 0.085), "treatment": (143, 0.0279, 0.027)}
+    arms = {arm: Moments(n, np.array([mean, 1, 0]), np.diag([spread, 0, 0])) for arm, (n, mean, spread) in rows.items()}
+    design = World("completions", 2_000).design(peeking="always-valid")
+    found = compare(arms, measures(design)[0], design)[0].at_any_look
+    assert found == always_valid_share(Sample(143, 0.0904, 0.085), Sample(143, 0.0279, 0.027), 2_000)

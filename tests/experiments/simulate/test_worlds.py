@@ -5,6 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from experiments.comparisons import compare
+from experiments.inference.estimates import Inconclusive
+from experiments.outcomes.measures import measures
 from experiments.simulate.looks import at_the_end, each_day
 from experiments.simulate.population import Population, population
 from experiments.simulate.worlds import World, draw
@@ -55,3 +58,12 @@ def test_a_team_is_in_one_arm(people: Population) -> None:
     drawn = draw(people, World("completions", 300, teams=20), np.random.default_rng(1))
     assert all(len(set(drawn.treated[drawn.team == team])) == 1 for team in np.unique(drawn.team))
     assert sum(one.n for one in at_the_end(drawn).values()) == len(np.unique(drawn.team))
+
+
+def test_an_arm_of_one_team_has_no_spread_and_no_result(people: Population) -> None:
+    world = World("completions", 30, teams=3)
+    for seed in range(8):
+        arms = at_the_end(draw(people, world, np.random.default_rng(seed)))
+        alone = [one for one in arms.values() if one.n == 1]
+        assert all(np.isnan(one.covariances).all() for one in alone)
+    assert isinstance(compare(arms, measures(world.design())[0], world.design())[0].found, Inconclusive)
