@@ -104,8 +104,9 @@ def test_a_store_whose_file_is_gone_is_not_ready_and_takes_nothing(client: TestC
     assert stored(file) == ["e1", "e3"]
 
 
-def test_who_is_ready_has_opened_the_store_for_rankings_too(client: TestClient) -> None:
+def test_who_is_ready_has_opened_the_store_for_rankings_too(client: TestClient, settings: Settings) -> None:
     """Opening takes longer than a ranking waits for a history, on a server that has much to do."""
+    _ = file_of(settings)
     storage = service.pages.runtime._storage
     assert not storage.reads_in_place
     assert client.get("/readyz").status_code == 200
