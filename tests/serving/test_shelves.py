@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +19,8 @@ from serving.payloads import RecommendationsRequest, RowIn
 from serving.pipeline import HISTORY_UNAVAILABLE, rank
 from serving.policy import Policy
 from serving.prepared import Prepared, prepare
+from serving.scoring import Scores
+from serving.shelves import Stand, _by
 from training.bundle import load_bundle
 
 ANA, BEN, OFF = LEARNERS
@@ -265,3 +267,19 @@ def test_a_page_of_twelve_has_the_small_rows_and_one_of_eleven_has_not(tmp_path:
         assert rows["recommended"] >= 0.5 * limit
     given = duties(*(owes(f"a-{n}", f"plain-{n:02}", 3) for n in range(9)))
     assert {"because", "new"} <= set(shown(ask(stock, events=done, limit=20, assigned=given)))
+
+
+def test_a_row_is_in_the_same_order_as_far_as_a_slot_can_look() -> None:
+    """Many items are worth the same, and many of these have the same score."""
+    rng, none = np.random.default_rng(3), cast(Any, None)
+    total, worth = rng.integers(0, 9, (2, 500)).astype(np.float32)
+    may = rng.permutation(500)[:400].astype(np.int32)
+
+    def row(most: int | None) -> list[int]:
+        stand = Stand(none, none, none, none, Scores.of_one("popularity", total), may, (), most)
+        return _by(stand, worth, "Popular", RowKind.POPULAR, "popular").ordered.tolist()
+
+    wanted = sorted((one for one in may.tolist() if worth[one] > 0), key=lambda one: (-worth[one], -total[one], one))
+    assert row(None) == wanted
+    for most in (1, 45, 170, 399):
+        assert row(most)[:most] == wanted[:most]
