@@ -78,7 +78,7 @@ def test_answers_and_errors_can_be_read_by_an_allowed_page_only(crossing: TestCl
         other = crossing.post(path, json=body, headers={**headers, "Origin": EVIL})
         none = crossing.post(path, json=body, headers=headers)
         assert [one.status_code for one in (mine, other, none)] == [status] * 3
-        assert [one.headers["vary"] for one in (mine, other, none)] == ["Origin"] * 3
+        assert all("Origin" in one.headers["vary"].split(", ") for one in (mine, other, none))
         assert [cors(dict(one.headers)).get("access-control-allow-origin") for one in (mine, other, none)] == [PAGE, None, None]
         assert "access-control-allow-credentials" not in mine.headers
     assert (
@@ -100,7 +100,7 @@ def test_by_default_no_page_may(client: TestClient) -> None:
     answer = client.options("/v1/rank", headers=preflight(PAGE))
     assert (answer.status_code, cors(dict(answer.headers)), "vary" in answer.headers) == (405, {}, False)
     asked = client.post("/v1/recommendations", json={"learner_id": "ana"}, headers={"Origin": PAGE})
-    assert (asked.status_code, cors(dict(asked.headers)), "vary" in asked.headers) == (200, {}, False)
+    assert (asked.status_code, cors(dict(asked.headers)), asked.headers["vary"]) == (200, {}, "Accept-Encoding")
 
 
 @pytest.mark.parametrize(
