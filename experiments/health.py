@@ -169,7 +169,8 @@ def _differ(control: object, arm: object) -> float:
 def aa_replay(tables: Tables, design: Design, runs: int = RUNS) -> tuple[Check, Replay | None]:
     """Whether the primary, as measured last, shows effects of arms that are drawn anew and did nothing."""
     live = {arm: share for arm, share in design.allocation.items() if share > 0}
-    name, title, first = "aa_replay", "A/A replay", list(live)[:2]
+    name, title = "aa_replay", "A/A replay"
+    first = sorted(live, key=lambda arm: arm != design.control)[:2]
     if not runs:
         return Check(name, title, True, "not made", None), None
     of, smaller = drawn(tables, design), min(live[arm] for arm in first)
