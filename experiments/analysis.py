@@ -9,6 +9,7 @@ from experiments.design import Design
 from experiments.health import Check, Health, aa_replay, missing, plumbing
 from experiments.inference.estimates import Estimate, Inconclusive
 from experiments.inference.multiplicity import holm
+from experiments.inference.replay import RUNS
 from experiments.outcomes.days import as_it_went
 from experiments.outcomes.measured import measure
 from experiments.outcomes.measures import Measure, measures
@@ -70,9 +71,9 @@ class Reading:
         return [one for one in self.comparisons if one.measure.role == role]
 
 
-def analyse(tables: Tables, design: Design, *, now: datetime, more: Sequence[Check] = ()) -> Reading:
+def analyse(tables: Tables, design: Design, *, now: datetime, more: Sequence[Check] = (), replays: int = RUNS) -> Reading:
     """The reading of an experiment whose tables are filled. `now` stands in where outcomes have no times. `more`: checks of
-    where the tables come from, which stand before the others.
+    where the tables come from, which stand before the others. `replays`: of the A/A replay, 0 for whoever simulates thousands.
     """
     began, ends = tables.began(), tables.ends() or now
     horizon = None if began is None or design.horizon_days is None else began.date() + timedelta(days=design.horizon_days)
@@ -83,13 +84,13 @@ def analyse(tables: Tables, design: Design, *, now: datetime, more: Sequence[Che
         return replace(empty, verdict=_broken(empty.health))
     slack = timedelta(days=1 if tables.until is None else 0)  # the last outcome of a whole day is a little before its end
     until = horizon if horizon is not None and ends.date() < horizon - slack else None
-    return _measured(tables, empty, until)
+    return _measured(tables, empty, until, replays)
 
 
-def _measured(tables: Tables, empty: Reading, until: date | None) -> Reading:
+def _measured(tables: Tables, empty: Reading, until: date | None, replays: int) -> Reading:
     design, (primary, *others) = empty.design, measures(empty.design)
     measure(tables, primary)
-    health = _with_primary(tables, empty.health, design)
+    health = _with_primary(tables, empty.health, design, replays)
     if health.failed:
         return replace(empty, health=health, verdict=_broken(health))
     if until is not None and design.peeking == "fixed":
@@ -125,10 +126,10 @@ def _broken(health: Health) -> Verdict:
     return Verdict("broken", f"{first.found[0].lower()}{first.found[1:]}{also}. No result is shown")
 
 
-def _with_primary(tables: Tables, health: Health, design: Design) -> Health:
+def _with_primary(tables: Tables, health: Health, design: Design, replays: int) -> Health:
     """The checks that need the primary: arms do not lose different people, and arms that do nothing show nothing."""
     lost = missing(unknown_by_arm(tables), design, design.primary.metric)
-    again, found = aa_replay(tables, design)
+    again, found = aa_replay(tables, design, replays)
     return replace(health, checks=(*health.checks, lost, again), replay=found)
 
 

@@ -8,7 +8,7 @@ from experiments.assignment.ranges import reallotted
 from experiments.design import Design, Goal, Guardrail, widths
 from experiments.inference.intervals import fixed
 from experiments.inference.lifts import Lift, lift
-from experiments.inference.replay import Replay, carried_by, replay
+from experiments.inference.replay import RUNS, Replay, carried_by, replay
 from experiments.inference.sample_ratio import WARNS_BELOW, sample_ratio
 from experiments.inference.samples import Moments, Sample, ratio
 from experiments.outcomes.replayed import drawn
@@ -174,18 +174,20 @@ def _differ(control: object, arm: object) -> float:
     return 1.0 if control.mean == arm.mean or min(control.n, arm.n) < FEWEST else 0.0
 
 
-def aa_replay(tables: Tables, design: Design) -> tuple[Check, Replay | None]:
+def aa_replay(tables: Tables, design: Design, runs: int = RUNS) -> tuple[Check, Replay | None]:
     """Whether the primary, as measured last, shows effects of arms that are drawn anew and did nothing."""
     live = {arm: share for arm, share in design.allocation.items() if share > 0}
-    first = [design.control, next(arm for arm in design.treatments if arm in live)]
-    smaller = min(live[arm] for arm in first)
-    of, name, title = drawn(tables, design), "aa_replay", "A/A replay"
+    name, title = "aa_replay", "A/A replay"
+    first = sorted(live, key=lambda arm: arm != design.control)[:2]
+    if not runs:
+        return Check(name, title, True, "not made", None), None
+    of, smaller = drawn(tables, design), min(live[arm] for arm in first)
     what = "clusters" if tables.clustered else "units"
     if len(of.rows) * smaller < FEWEST_REPLAYED:
         words = f"not made: an arm would have fewer than {FEWEST_REPLAYED} {what}, and there are hardly different arms to draw"
         return Check(name, title, True, words, None), None
     ranges = reallotted({}, widths(live))
-    found = replay(of.rows, of.units, {arm: ranges[arm] for arm in first}, relative=design.primary.relative)
+    found = replay(of.rows, of.units, {arm: ranges[arm] for arm in first}, relative=design.primary.relative, runs=runs)
     few = found.too_few and carried_by(of.rows) * smaller < FEWEST_REPLAYED
     passed = few or not (found.too_many or found.too_few)
     over = f"{of.of:,} {what}" if len(of.rows) == of.of else f"{len(of.rows):,} drawn from {of.of:,} {what}"

@@ -356,6 +356,14 @@ def test_rare_outcomes_in_halves_are_only_hard_to_find(run: Run) -> None:
     assert found["verdict"] == "do not ship"
 
 
+def test_a_paused_control_compares_nothing(run: Run) -> None:
+    design = SMALLEST.replace("control = 0.5", "control = 0.0\nother = 0.5")
+    arms = [(unit, "other" if arm == "control" else arm) for unit, arm in halves(400)]
+    result, found = run(csv("unit,arm", arms), simple(400, 1.0)[1], design)
+    assert (result.exit_code, found["verdict"]) == (1, "broken")
+    assert "an arm has no outcome of this metric" in result.output
+
+
 def test_too_few_units_to_draw_arms_of_are_told(run: Run) -> None:
     found = run(*simple(12, 0.0))[1]
     (check,) = [one for one in found["health"]["checks"] if one["name"] == "aa_replay"]
