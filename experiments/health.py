@@ -11,11 +11,13 @@ from experiments.inference.lifts import Lift, lift
 from experiments.inference.replay import RUNS, Replay, carried_by, replay
 from experiments.inference.sample_ratio import WARNS_BELOW, sample_ratio
 from experiments.inference.samples import Moments, Sample, ratio
-from experiments.outcomes.replayed import drawn
+from experiments.outcomes.replayed import MANY, MOST, Drawn, drawn
 from experiments.outcomes.tables import Tables
 
 FEWEST: Final = 2
 """Independent units an arm needs for anything to be said of chance."""
+ENOUGH: Final = 100
+"""Units in the smaller arm that make up the metric, from which on those drawn stand for all."""
 FEWEST_REPLAYED: Final = 10
 """Units in the smaller arm from which on a replay is made: of fewer there are hardly different arms to draw."""
 ALIKE: Final = 0.01
@@ -181,7 +183,9 @@ def aa_replay(tables: Tables, design: Design, runs: int = RUNS) -> tuple[Check, 
     first = sorted(live, key=lambda arm: arm != design.control)[:2]
     if not runs:
         return Check(name, title, True, "not made", None), None
-    of, smaller = drawn(tables, design), min(live[arm] for arm in first)
+    of, smaller = drawn(tables, design, MOST), min(live[arm] for arm in first)
+    if _rare(of, smaller):
+        of = drawn(tables, design, MANY)
     what = "clusters" if tables.clustered else "units"
     if len(of.rows) * smaller < FEWEST_REPLAYED:
         words = f"not made: an arm would have fewer than {FEWEST_REPLAYED} {what}, and there are hardly different arms to draw"
@@ -189,16 +193,24 @@ def aa_replay(tables: Tables, design: Design, runs: int = RUNS) -> tuple[Check, 
     ranges = reallotted({}, widths(live))
     found = replay(of.rows, of.units, {arm: ranges[arm] for arm in first}, relative=design.primary.relative, runs=runs)
     few = found.too_few and carried_by(of.rows) * smaller < FEWEST_REPLAYED
-    passed = few or not (found.too_many or found.too_few)
+    rare = found.too_many and _rare(of, smaller) and of.together is None
+    passed = few or rare or not (found.too_many or found.too_few)
     over = f"{of.of:,} {what}" if len(of.rows) == of.of else f"{len(of.rows):,} drawn from {of.of:,} {what}"
     if of.together is not None:
         over = f"{len(of.rows):,} units, which all have the arm of their {of.together}"
     told = f"arms drawn anew {found.runs} times over {over} found something {found.false_positives} times"
-    words = f"{told}, where 5 % are right (p = {found.p_value:.2g}){_replayed(found, of.together, few)}"
+    words = f"{told}, where 5 % are right (p = {found.p_value:.2g}){_replayed(found, of.together, few, rare)}"
     return Check(name, title, passed, words, found.p_value), found
 
 
-def _replayed(found: Replay, together: str | None, few: bool) -> str:
+def _rare(of: Drawn, smaller: float) -> bool:
+    """Whether so few of those drawn make up the metric in the smaller arm that they may err where all together do not."""
+    return len(of.rows) < of.of and carried_by(of.rows) * smaller < ENOUGH
+
+
+def _replayed(found: Replay, together: str | None, few: bool, rare: bool) -> str:
+    if rare:
+        return ": among those drawn the metric is so rare that this says nothing of all of them"
     if few:
         return ": a handful of units make up the metric, so less is found than could be"
     if found.too_many and together is not None:

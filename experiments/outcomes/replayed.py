@@ -10,6 +10,8 @@ from experiments.outcomes.tables import Tables
 
 MOST: Final = 20_000
 """About so many units, or clusters, are drawn where there are more; about, for they are chosen by a hash of their number."""
+MANY: Final = 10 * MOST
+"""About so many where the metric is rare among those."""
 _ALIKE: Final = 5
 """So many values of a segment, each with several units and those all in one arm, are no chance: they were assigned together."""
 
@@ -26,15 +28,15 @@ class Drawn(NamedTuple):
     together: str | None
 
 
-def drawn(tables: Tables, design: Design) -> Drawn:
-    """The rows of all units with an outcome, or of some of them."""
+def drawn(tables: Tables, design: Design, most: int) -> Drawn:
+    """The rows of all units with an outcome, or of about `most` of them."""
     together = None if tables.clustered else _together(tables, design)
     counted = "cluster" if tables.clustered else "key"
     of = int(tables.one(f"select count({'distinct cluster' if tables.clustered else '*'}) from measured where known"))
     sums, groups = ("sum(y), sum(d), sum(x)", "group by cluster") if tables.clustered else ("y, d, x", "")
     unit = counted if together is None else f"coalesce(segment_{together}::varchar, key::varchar)"
     found = tables.rows(
-        f"select {unit}::varchar, {sums} from measured where known and hash({counted}) % {-(-of // MOST) or 1} = 0 {groups}"
+        f"select {unit}::varchar, {sums} from measured where known and hash({counted}) % {-(-of // most) or 1} = 0 {groups}"
         " order by all"
     )
     rows = np.array([row[1:] for row in found], dtype=np.float64).reshape(-1, 3)

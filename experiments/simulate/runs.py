@@ -63,7 +63,9 @@ def cover(population: Population, world: World, rng: np.random.Generator) -> tup
 
 def read(population: Population, world: World, design: Design, rng: np.random.Generator) -> Reading:
     """The whole reading, health checks and verdict, of tables that hold one row an item taken up."""
-    return analyse(tables_of(draw(population, world, rng), design), design, now=(BEGINS + world.days * _DAY).to_pydatetime())
+    return analyse(
+        tables_of(draw(population, world, rng), design), design, now=(BEGINS + world.days * _DAY).to_pydatetime(), replays=0
+    )
 
 
 def tables_of(drawn: Drawn, design: Design) -> Tables:

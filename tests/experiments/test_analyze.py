@@ -348,6 +348,23 @@ def test_rare_outcomes_in_a_small_arm_break_it(run: Run) -> None:
     assert "too narrow for such outcomes" in result.output
 
 
+def test_a_metric_that_is_rare_among_those_drawn_for_the_replay_breaks_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 40,000 units 320 carry it, 32 in the small arm, for which the interval is right; of 2,000 one or two."""
+    monkeypatch.setattr("experiments.health.MOST", 1_000)
+    monkeypatch.setattr("experiments.health.MANY", 2_000)
+    rng = np.random.default_rng(5)
+    arms, values = rng.random(40_000) < 0.1, rng.random(40_000) < 0.008
+    units = csv("unit,arm", [(f"u{n}", "treatment" if one else "control") for n, one in enumerate(arms)])
+    rows = csv("unit,metric,value", [(f"u{n}", "value", int(one)) for n, one in enumerate(values)])
+    design = SMALLEST.replace("control = 0.5", "control = 0.9").replace("treatment = 0.5", "treatment = 0.1")
+    found = run(units, rows, design)[1]
+    (check,) = [one for one in found["health"]["checks"] if one["name"] == "aa_replay"]
+    assert found["health"]["passed"]
+    assert "so rare that this says nothing" in check["found"]
+
+
 def test_rare_outcomes_in_halves_are_only_hard_to_find(run: Run) -> None:
     """Four of a thousand: less is found than could be, which misleads nobody."""
     rows = csv("unit,metric,value", [(f"u{n}", "value", int(n % 250 == 1 or n == 500)) for n in range(1000)])
