@@ -23,9 +23,9 @@ step "Train, compare on what learners did next, promote the best, publish it"
 "$PY" -m training promote --tenant demo
 "$PY" -m training publish --tenant demo
 
-step "An experiment that is over: 28 days in an organisation of 500 learners with the same catalogue, and its report"
+step "An experiment that is over: 28 days in an organisation of 400 learners with the same catalogue, and its report"
 rm -rf var/simulated/beneficial
-"$PY" -m experiments simulate beneficial --tenant demo --learners 500 --seed 1
+"$PY" -m experiments simulate beneficial --tenant demo --learners 400 --seed 1
 simulated=(--store sqlite:///var/simulated/beneficial/events.db --lake var/simulated/beneficial/lake)
 simulated+=(--folder var/simulated/beneficial/experiments --out var/simulated/beneficial)
 report() { "$PY" -m experiments report beneficial --tenant demo "${simulated[@]}"; }
