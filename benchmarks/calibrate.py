@@ -49,7 +49,7 @@ NULLS = {
 }
 EFFECTS = {
     "skewed: hours": World("hours", 2_000, lift=0.1),
-    "clustered: completions, 200 teams": World("completions", 2_400, lift=0.1, teams=200),
+    "clustered: completions, 400 teams": World("completions", 4_800, lift=0.1, teams=400),
     "ratio: finished of taken up": World("finishing", 2_000, ease=0.2),
 }
 SMALL = {
@@ -59,6 +59,7 @@ SMALL = {
     "completions, 12 teams of 240 learners": World("completions", 240, lift=0.1, teams=12),
     "completions, 24 teams of 480 learners": World("completions", 480, lift=0.1, teams=24),
     "completions, 60 teams of 1,200 learners": World("completions", 1_200, lift=0.1, teams=60),
+    "completions, 200 teams of 2,400 learners": World("completions", 2_400, lift=0.1, teams=200),
 }
 VERDICTS = {
     "null": World("completions", 2_000, entering=7),
