@@ -111,7 +111,7 @@ def measure(pool: ProcessPoolExecutor, runs: int, seed: int, fresh: int) -> Row:
         ],
         "small": [row for name, world in SMALL.items() for row in _coverage(pool, name, world, 2 * few, seed)],
         "adjusting": [_adjusting(name, world, seed) for name, world in EFFECTS.items()],
-        "verdicts": [_verdicts(pool, name, world, few, seed) for name, world in VERDICTS.items()],
+        "verdicts": [_verdicts(pool, name, world, max(few // 4, CHUNK), seed) for name, world in VERDICTS.items()],
         "parallel": _parallel(),
         "sample_ratio": _sample_ratio(pool, runs),
         "trials": [_trials(pool, name, min(count, runs), seed) for name, count in TRIALS.items()],
