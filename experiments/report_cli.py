@@ -29,6 +29,7 @@ def report_command(
         typer.Option("--folder", envvar="NEXTWISE_EXPERIMENTS", show_envvar=False, help="Records; else NEXTWISE_EXPERIMENTS."),
     ] = DEFAULT_FOLDER,
     tracking: Annotated[str, typer.Option(help="MLflow's store, a database or server URI.")] = "sqlite:///var/mlflow.db",
+    artifacts: Annotated[Path, typer.Option(help="Where MLflow keeps files of a new experiment.")] = Path("var/mlartifacts"),
     as_it_lies: Annotated[bool, typer.Option("--as-it-lies", help="Read the lake as it is, not the store first.")] = False,
 ) -> None:
     """Read an experiment that runs or ran here, and write one page with the verdict, its numbers, and the index of all.
@@ -55,7 +56,7 @@ def report_command(
         fail(str(error), code=2)
     except ValueError as error:  # a metric or segment that nothing defines, a lake that is not there
         fail(f"{name}: {error}", code=2)
-    _track(reading, tenant, files, tracking)
+    _track(reading, tenant, files, tracking, artifacts)
     typer.echo(reading.verdict.sentence)
     typer.echo(f"Written: {files[0]}, {files[1].name}, index.html")
     if reading.verdict.kind == "broken" and (not reading.health.failed or any(one.of_data for one in reading.health.failed)):
@@ -91,7 +92,7 @@ def _numbers(reading: "Reading", record: Record, lake: Path) -> dict[str, Any]:
     }
 
 
-def _track(reading: "Reading", tenant: str, files: list[Path], tracking: str) -> None:
+def _track(reading: "Reading", tenant: str, files: list[Path], tracking: str, artifacts: Path) -> None:
     """In MLflow where there is one; a report does not fail for want of it."""
     database = Path(tracking.removeprefix("sqlite:///"))
     if tracking.startswith("sqlite:///") and not database.is_file():
@@ -100,7 +101,7 @@ def _track(reading: "Reading", tenant: str, files: list[Path], tracking: str) ->
     try:
         from experiments.report.tracked import track
 
-        track(reading, tenant, files, tracking)
+        track(reading, tenant, files, tracking, artifacts)
     except Exception as error:  # whatever a server, a database or a missing package comes up with
         typer.echo(f"Not logged to MLflow: {str(error).splitlines()[0] if str(error) else type(error).__name__}", err=True)
 

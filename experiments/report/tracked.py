@@ -7,7 +7,7 @@ from experiments.inference.estimates import Estimate
 from training.tracking import Registry
 
 
-def track(reading: Reading, tenant: str, files: list[Path], tracking: str) -> str:
+def track(reading: Reading, tenant: str, files: list[Path], tracking: str, artifacts: Path) -> str:
     """Logs a run of the tenant's experiment and gives its id. Raises what MLflow does when it cannot."""
     tags = {
         "experiment": reading.design.name,
@@ -15,7 +15,7 @@ def track(reading: Reading, tenant: str, files: list[Path], tracking: str) -> st
         "verdict": reading.verdict.kind,
         "sentence": reading.verdict.sentence,
     }
-    with Registry(tenant, tracking).run(f"experiment {reading.design.name}", tags=tags) as run:
+    with Registry(tenant, tracking, artifacts).run(f"experiment {reading.design.name}", tags=tags) as run:
         for path in files:
             run.file(path)
         if found := _estimates(reading):

@@ -56,6 +56,7 @@ class Place:
     def report(self, name: str = "bolder", *more: str) -> tuple[Result, Any]:
         options = ["--tenant", "acme", "--out", str(self.folder / "out"), "--lake", str(self.folder / "lake")]
         options += ["--store", f"sqlite:///{self.folder}/events.db", "--folder", str(self.folder / "experiments")]
+        options += ["--artifacts", str(self.folder / "mlartifacts")]
         tracking = [] if "--tracking" in more else ["--tracking", f"sqlite:///{self.folder}/mlflow.db"]
         result = CliRunner().invoke(app, ["report", name, *options, *tracking, *more])
         written = self.folder / "out" / f"{name}.json"
