@@ -106,10 +106,10 @@ def test_a_tenant_that_nobody_knows_is_refused_unless_told(design: Path) -> None
     assert "tenant nosuch has no bundle in" in refused.output
     assert "say --unknown-tenant" in refused.output
     assert not (design.parent / "events.db").exists()  # looking makes no store
-    assert run("start", design, "--unknown-tenant", tenant="nosuch").output.startswith("Started bolder")
+    assert run("start", design, "--unknown-tenant", tenant="nosuch").stdout.startswith("Started bolder")
 
 
 def test_rows_in_the_store_are_enough_to_know_a_tenant(design: Path) -> None:
     with closing(EventStore.open(f"sqlite:///{design.parent}/events.db")) as store:
         store.tenant("early").put([Skill(id="listening", name="Listening")], at=datetime.now(UTC))
-    assert run("start", design, tenant="early").output.startswith("Started bolder")
+    assert run("start", design, tenant="early").stdout.startswith("Started bolder")

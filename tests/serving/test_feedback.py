@@ -50,7 +50,7 @@ def test_it_is_stored_as_the_event_that_it_is(client: TestClient, store: EventSt
     [
         ({"feedback": "hate"}, "feedback"),
         ({}, "feedback"),
-        ({"feedback": "saved", "until": NOW.isoformat()}, None),
+        ({"feedback": "saved", "until": NOW.isoformat()}, "until"),
         ({"feedback": "later", "until": "soon"}, "until"),
         ({"feedback": "saved", "learner_id": ""}, "learner_id"),
         ({"feedback": "saved", "occurred_at": (NOW + timedelta(days=1)).isoformat()}, "occurred_at"),
@@ -60,7 +60,7 @@ def test_it_is_stored_as_the_event_that_it_is(client: TestClient, store: EventSt
         ({"feedback": "saved", "more": 1}, "more"),
     ],
 )
-def test_wrong_input_names_the_field(client: TestClient, fields: dict[str, Any], field: str | None) -> None:
+def test_wrong_input_names_the_field(client: TestClient, fields: dict[str, Any], field: str) -> None:
     answer = say(client, **fields)
     assert answer.status_code == 400
     assert answer.json().get("field") == field
