@@ -1,6 +1,7 @@
 """An answer on its way out: whatever says an error in words of its own, says it as problem+json."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -15,12 +16,14 @@ class Answer:
     """Passes an answer on, except an error in other words than problem+json: that is held back and said again.
 
     `more`: headers that are added to whatever is sent. `page`: whether people look at it, who may be told in HTML.
+    `at_start`: called, where it is set, when the answer begins to be sent.
     """
 
     def __init__(self, send: Send, more: RawHeaders, *, page: bool = False) -> None:
         self._send, self._more = send, more
         self._words = (PROBLEM_JSON, "text/html") if page else (PROBLEM_JSON,)
         self._held: list[bytes] | None = None
+        self.at_start: Callable[[], None] | None = None
         self.started = False
         self.status = 500
 
@@ -43,6 +46,8 @@ class Answer:
         """What we say ourselves."""
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
+            if self.at_start is not None:
+                self.at_start()
             message = {**message, "headers": [*message["headers"], *self._more]}
         await self._send(message)
 

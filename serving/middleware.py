@@ -41,7 +41,9 @@ MOST_AT_ONCE: Final = 512
 """Requests that one worker has in hand: two seconds of rankings. What comes beyond them would only wait, and take memory."""
 _LOG = logging.getLogger("nextwise.http")
 TIME_OUT: Final = 504
-"""What BentoML answers where nothing was answered in time."""
+"""What is answered where nothing was answered in time."""
+PATIENCE_S: Final = 9.5
+"""Seconds until a request is given up that is not being answered: a little before BentoML gives it up in words of its own."""
 _XAPI = re.compile(r"/+xapi/+(statements|about)/*")
 
 
@@ -91,10 +93,10 @@ class FrontDoor:
         TRACE.set(trace)
         try:
             with self._in_hand_now(found), metrics.in_progress.track_inprogress():
-                await self._answer(scope, receive, answer, headers, found)
+                await self._in_time(scope, receive, answer, headers, found)
         except RefusedError as refused:
             await self._refuse(refused, scope, receive, answer)
-        except asyncio.CancelledError:  # BentoML's time-out: it answers in our place
+        except asyncio.CancelledError:  # BentoML's time-out, where ours came too late: it answers in our place
             answer.status = answer.status if answer.started else TIME_OUT
             raise
         except Exception:
@@ -102,6 +104,20 @@ class FrontDoor:
             await self._refuse(RefusedError(500, "an unexpected error; the server's log has it"), scope, receive, answer)
         finally:
             tell(metrics, trace, method, found.route, answer.status, perf_counter() - began)
+
+    async def _in_time(self, scope: Scope, receive: Receive, answer: Answer, headers: Headers, found: Found) -> None:
+        """Answer; what is begun to be sent is sent to its end. RefusedError (504) where that does not begin in time."""
+        try:
+            async with asyncio.timeout(PATIENCE_S) as patience:
+                answer.at_start = lambda: patience.reschedule(None)
+                await self._answer(scope, receive, answer, headers, found)
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            words = f"there was no answer within {PATIENCE_S:g} s; send the same again"
+            raise RefusedError(TIME_OUT, words, headers={"Retry-After": "2"}) from None
+        finally:
+            answer.at_start = None
 
     @contextmanager
     def _in_hand_now(self, found: Found) -> Iterator[None]:

@@ -49,7 +49,8 @@ def first_error(errors: list[Any]) -> tuple[str | None, str]:
     What is wrong with a body as a whole begins its words with the field to change: `until: only later has one`.
     """
     field = ".".join(str(part) for part in errors[0].get("loc", ())) or None
-    detail = errors[0].get("msg", "invalid").removeprefix("Value error, ")
+    no_object = errors[0].get("type") == "model_type"  # whose words would name a class of ours
+    detail = "Input should be an object" if no_object else errors[0].get("msg", "invalid").removeprefix("Value error, ")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     named = None if field else _NAMED.match(detail)
     return (named[1], f"{detail}{more}") if named else (field, f"{field or 'body'}: {detail}{more}")

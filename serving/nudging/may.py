@@ -15,8 +15,10 @@ _WAIVED: Final[Mapping[Arm, frozenset[str]]] = {
     Arm.DEADLINE: WAIVED,
     Arm.APPLY: _DONE | {"replaced", "other_language"},  # it was finished as it is
     Arm.REFRESH: _DONE,
+    Arm.QUEST: frozenset({"in_progress"}),
 }
-"""What does not matter to an arm: a duty is owed all the same, and who uses or refreshes something has done it before."""
+"""What does not matter to an arm: a duty is owed all the same, who uses or refreshes something has done it before, and a quest
+goes on with what was begun."""
 
 
 def barred(known: Known, arm: Arm, item_id: str, *, owed: bool = False) -> str | None:

@@ -315,3 +315,9 @@ def test_an_empty_body_is_the_body_that_is_wrong(client: TestClient) -> None:
     for path in ("/v1/recommendations", "/v1/rank", "/v1/events", "/v1/explain", "/v1/rules:dry-run", "/v1/nudge"):
         answer = client.post(path, content=b"", headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["field"]) == (400, "body"), answer.text
+
+
+@pytest.mark.parametrize("path", ["/v1/nudge", "/v1/feedback", "/v1/learners/ana/merge", "/v1/explain", "/v1/rank"])
+def test_what_is_no_object_is_said_in_words_of_json(client: TestClient, path: str) -> None:
+    """It said "a valid dictionary or instance of NudgeIn"."""
+    assert client.post(path, json=[]).json()["detail"] == "body: Input should be an object"

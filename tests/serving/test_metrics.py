@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from acme import NOW, TENANT
 from bentoml._internal.server.http.traffic import TimeoutMiddleware
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route, request_response
 from starlette.testclient import TestClient
 
 from features.decisions import Decision
-from serving import service
+from serving import middleware, service
 from serving.bundles import Bundles
 from serving.metrics import Metrics
 from serving.middleware import TIME_OUT
@@ -133,20 +137,64 @@ def test_workers_are_added_up_and_a_dead_one_has_nothing_in_hand(tmp_path: Path)
     assert 'nextwise_waiting{queue="reports"} 1.0' in text
 
 
-def test_a_request_that_ran_out_of_time_is_counted(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BentoML answers it in our place, and cancels us."""
-
-    async def hangs(*_: Any) -> None:
-        await asyncio.sleep(60)
-
+@pytest.fixture
+def bento_patience(client: TestClient) -> Any:
+    """BentoML's layer around the front door that gives a request up."""
     client.get("/livez")
     layer: Any = client.app
     while not isinstance(layer, TimeoutMiddleware):
         layer = getattr(layer, "middleware_stack", None) or layer.app
-    monkeypatch.setattr(layer, "timeout", 0.1)
+    return layer
+
+
+async def hangs(*_: Any) -> None:
+    await asyncio.sleep(60)
+
+
+def test_a_request_that_bentoml_gave_up_is_counted(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, bento_patience: Any
+) -> None:
+    """It answers in our place, and cancels us."""
+    monkeypatch.setattr(bento_patience, "timeout", 0.1)
     monkeypatch.setattr("serving.app.skills.skills", hangs)
     assert client.get("/v1/learners/ana/skills").status_code == TIME_OUT
     assert value(client, "nextwise_requests_total", route="/v1/learners/{learner_id}/skills", status="504") == 1
+
+
+@pytest.mark.parametrize("route", [RECOMMEND, "/v1/rank", "/v1/explain"])
+def test_what_takes_too_long_is_a_problem_and_counted(client: TestClient, monkeypatch: pytest.MonkeyPatch, route: str) -> None:
+    """BentoML's 504 was `{"error": ...}` without `Retry-After`: the front door is the first to give up."""
+    monkeypatch.setattr(middleware, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(service.pages.runtime, "decide", hangs)
+    monkeypatch.setattr("serving.app.questions.explain", hangs)
+    body = {"learner_id": "ana"} | ({"candidates": ["calm"]} if route == "/v1/rank" else {})
+    answer = client.post(route, json=body | ({"items": ["calm"]} if route == "/v1/explain" else {}))
+    assert (answer.status_code, answer.headers["content-type"]) == (TIME_OUT, "application/problem+json")
+    assert answer.headers["retry-after"] == "2"
+    assert "0.1 s" in answer.json()["detail"]
+    assert value(client, "nextwise_requests_total", route=route, status="504") == 1
+
+
+def test_what_is_on_its_way_is_not_given_up(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow reader of a long answer gets all of it, as from BentoML."""
+
+    async def slowly(_: Request) -> Response:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"one "
+            await asyncio.sleep(0.3)
+            yield b"two"
+
+        return StreamingResponse(pieces())
+
+    monkeypatch.setattr(middleware, "PATIENCE_S", 0.1)
+    route = next(one for one in service.pages.app.routes if isinstance(one, Route) and one.path == "/livez")
+    monkeypatch.setattr(route, "app", request_response(slowly))
+    answer = client.get("/livez")
+    assert (answer.status_code, answer.text) == (200, "one two")
+
+
+def test_the_front_door_gives_up_before_bentoml(bento_patience: Any) -> None:
+    assert bento_patience.timeout - 1 < middleware.PATIENCE_S < bento_patience.timeout
 
 
 def test_fallbacks_are_counted_by_name(client: TestClient) -> None:

@@ -11,6 +11,7 @@ from features.duties import Duty
 from features.events import Verb
 from features.nudges import Arm
 from serving.nudging.arms import Known, Options, options
+from serving.nudging.may import barred
 from serving.prepared import Prepared
 from serving.rules.language import Rule
 
@@ -95,6 +96,13 @@ def test_what_was_begun_and_is_kept_out_since_is_no_quest(stock: Prepared) -> No
     begun = event("ana", Verb.STARTED, "data", at=NOW - DAY)
     assert ("data", "analysis") in about(options(known(stock, begun)), Arm.QUEST)
     assert ("data", "analysis") not in about(options(known(stock, begun, rules=[no("data")])), Arm.QUEST)
+
+
+def test_the_rule_that_keeps_a_begun_quest_away_is_named(stock: Prepared) -> None:
+    """Right before it was sent it was called settled: that it is begun came first."""
+    begun = event("ana", Verb.STARTED, "data", at=NOW - DAY)
+    assert barred(known(stock, begun), Arm.QUEST, "data") is None
+    assert barred(known(stock, begun, rules=[no("data")]), Arm.QUEST, "data") == "rule:r"
 
 
 def test_a_skill_is_refreshed_without_the_item_that_is_kept_out(stock: Prepared) -> None:
