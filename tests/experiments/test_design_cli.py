@@ -315,11 +315,11 @@ def test_what_can_be_found_is_started(place: Path, acme: TenantSession) -> None:
 
 
 def test_without_a_past_start_says_that_it_did_not_check(place: Path) -> None:
-    begun = run(place, NATIVE, "--tenant", "acme", verb="start")
+    begun = run(place, NATIVE, "--tenant", "acme", "--unknown-tenant", verb="start")
     assert begun.exit_code == 0
     assert "Power is not checked: any_completion: its past cannot be read" in begun.stderr
     assert not (place / "var/events.db").exists()  # looking makes no store
-    again = run(place, NATIVE, "--tenant", "acme", verb="start")
+    again = run(place, NATIVE, "--tenant", "acme", "--unknown-tenant", verb="start")
     assert (again.stderr, again.stdout.startswith("Nothing to do")) == ("", True)
 
 
