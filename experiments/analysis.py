@@ -91,11 +91,10 @@ def _measured(tables: Tables, empty: Reading, until: date | None, replays: int) 
     design, (primary, *others) = empty.design, measures(empty.design)
     measure(tables, primary)
     health = _with_primary(tables, empty.health, design, replays)
-    if health.failed:
+    if health.failed and (until is None or not all(one.heals for one in health.failed)):
         return replace(empty, health=health, verdict=_broken(health))
-    if until is not None and design.peeking == "fixed":
-        reason = "one look was registered, at the horizon, and a result read before it would be wrong more often than it says"
-        return replace(empty, health=health, verdict=Verdict("keep running", reason, until=until))
+    if until is not None and (health.failed or design.peeking == "fixed"):
+        return replace(empty, health=health, verdict=Verdict("keep running", _too_early(health, design), until=until))
     found = compare(by_arm(tables), primary, design)
     looks, fading, parts = _looks(tables, primary, design), _fading(tables, primary, design), segments(tables, primary, design)
     rest = [comparison for one in others for comparison in _one(tables, one, design)]
@@ -124,6 +123,12 @@ def _broken(health: Health) -> Verdict:
     first, *more = health.failed
     also = f"; {len(more)} more checks failed" if len(more) > 1 else "; one more check failed" if more else ""
     return Verdict("broken", f"{first.found[0].lower()}{first.found[1:]}{also}. No result is shown")
+
+
+def _too_early(health: Health, design: Design) -> str:
+    if design.peeking == "fixed":
+        return "one look was registered, at the horizon, and a result read before it would be wrong more often than it says"
+    return f"what is known so far carries no interval: {health.failed[0].found}"
 
 
 def _with_primary(tables: Tables, health: Health, design: Design, replays: int) -> Health:

@@ -60,6 +60,8 @@ def start_command(
         begun = start(folder, tenant, read, at=datetime.now(UTC), new_phase=new_phase)
     words = "Started" if begun.new else "Nothing to do, this runs already:"
     typer.echo(f"{words} {read.name}, phase {len(begun.record.phases)}, design {read.digest}.")
+    for reason in _unread(read):
+        typer.echo(f"`report` cannot read this design: {reason}. What is measured elsewhere is read with `analyze`.", err=True)
 
 
 def stop_command(name: _Name, tenant: TenantOption, folder: FolderOption = DEFAULT_FOLDER) -> None:
@@ -154,6 +156,24 @@ def _check_power(design: Design, kept: Kept, *, anyway: bool) -> None:
     elif found.primary.units is None:
         typer.echo("Power is not checked: no minimum_effect is registered that could be found.", err=True)
     judge(found, anyway=anyway)
+
+
+def _unread(design: Design) -> list[str]:
+    """Why a report would be refused, which is told now and not when the experiment is over."""
+    from experiments.metrics.catalogue import METRICS  # only here: ibis is slow to import
+    from experiments.metrics.exposures import SEGMENTS
+    from experiments.outcomes.measures import metrics_of
+
+    metrics = [
+        f"metric {name!r} is not defined; there are {', '.join(METRICS)}"
+        for name in sorted(metrics_of(design))
+        if name not in METRICS
+    ]
+    return metrics + [
+        f"segment {name!r} is not known of learners; there are {', '.join(SEGMENTS)}"
+        for name in design.segments
+        if name not in SEGMENTS
+    ]
 
 
 def _check_variants(design: Design, tenant: str, bundles: Path) -> None:

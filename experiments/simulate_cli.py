@@ -43,6 +43,9 @@ def simulate_command(
             fail(f"{place.folder} holds a simulated experiment already; remove it, or name another folder with --out", code=2)
         with progress(f"Simulating {plan.name}") as tell:
             found = run(plan, place, shape, days=days, seed=seed, organisation_seed=organisation, tell=tell)
+    except OSError as error:
+        words = f"{error.filename or out} cannot be written: {error.strerror or error}; name another folder with --out"
+        fail(words, code=2)
     except (ScenarioError, UnservedError, LifecycleError, ValueError) as error:
         fail(str(error), code=2)
     typer.echo(

@@ -59,6 +59,8 @@ def decide(primary: Sequence[Comparison], guardrails: Sequence[Comparison], desi
     is not shown to be below the minimum, and each guardrail is shown to be within its margin.
     """
     if all(isinstance(one.found, Inconclusive) for one in primary):
+        if until is not None:
+            return Verdict("keep running", f"{primary[0].name} cannot be tested yet: {_reason(primary[0].found)}", until=until)
         return Verdict("broken", f"{primary[0].name} cannot be tested: {_reason(primary[0].found)}")
     p_values = holm([one.found.p_value if isinstance(one.found, Estimate) else 1.0 for one in primary])
     arms = [_arm(one, p, [g for g in guardrails if g.arm == one.arm]) for one, p in zip(primary, p_values, strict=True)]

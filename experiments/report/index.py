@@ -14,11 +14,11 @@ def index(tenant: str, records: Sequence[Record], out: Path) -> str:
     """The page for a folder of reports: what runs first, then by name. Reads the JSON of each report there."""
     rows = "".join(_row(one, out) for one in sorted(records, key=lambda one: (one.running is None, one.name)))
     name = escape(tenant)
-    head = "".join(f"<th scope=col>{one}</th>" for one in ("Experiment", "State", "Since", "Verdict", "Read"))
+    head = "".join(f"<th scope=col>{one}</th>" for one in ("Experiment", "Verdict", "State", "Since", "Read"))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Experiments of {name}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}'
-        "td{white-space:normal;text-align:left;vertical-align:top}thead th{text-align:left}</style></head><body><main>"
+        "th,td{text-align:left;vertical-align:top}td:first-of-type{min-width:14rem}</style></head><body><main>"
         f"<header><p class=over>Experiments</p><h1>{name}</h1></header>"
         '<div class=scroll tabindex=0 role=region aria-label="Experiments"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></main></body></html>"
@@ -33,7 +33,7 @@ def _row(record: Record, out: Path) -> str:
     verdict = said.get("sentence", "Not read yet.")
     if said and said.get("design") != phase.digest:
         verdict = f"Of an earlier phase: {verdict}"
-    cells = (state, f"{phase.started_at:%Y-%m-%d}", str(verdict), str(said.get("read_at", "–"))[:10])
+    cells = (str(verdict), state, f"{phase.started_at:%Y-%m-%d}", str(said.get("read_at", "–"))[:10])
     return f"<tr><th scope=row>{linked}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 

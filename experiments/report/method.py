@@ -56,6 +56,9 @@ def _intervals(reading: Reading) -> list[str]:
     tuned = design.planned_units or TUNED_TO
     told.append("At one look: Welch's t; shares of the control's mean and ratios by the delta method.")
     told.append(f"At any look: the confidence sequence of Waudby-Smith et al. (2021, eq. 9), narrowest at {tuned:,} units.")
+    metrics = (design.primary, *design.goals, *design.guardrails)
+    if design.peeking == "always-valid" or any(one.relative for one in metrics):
+        told.append("Shares of the control's mean at any look: those that this leaves possible, by Fieller's theorem.")
     if reading.health.units != reading.health.randomised:
         told.append("Whole clusters were assigned: they are what is counted, and the interval is as wide as that makes it.")
     saved = [one.saved for one in reading.of("primary") if one.saved is not None]

@@ -149,6 +149,39 @@ def test_always_valid_ships_early_and_else_keeps_running(run: Run) -> None:
     assert run(*dated(420, 0.0, 14), design)[1]["verdict"] == "do not ship"
 
 
+RARE = 'horizon_days = 14\npeeking = "always-valid"\n' + SMALLEST.replace(
+    "relative = false", 'relative = true\nmissing = "zero"'
+)
+
+
+def rare(n: int, at: int, often: int) -> tuple[str, str]:
+    """Yes or no, yes once in `often`; all assigned on the first of March, and read on day `at`."""
+    units = [(*one, "2026-03-01T08:00:00Z") for one in halves(n)]
+    rows = [(f"u{place}", "value", int(place % often == often - 1), f"2026-03-{at:02d}T09:00:00Z") for place in range(n)]
+    return csv("unit,arm,assigned_at", units), csv("unit,metric,value,at", rows)
+
+
+def test_where_nothing_happened_yet_an_early_look_keeps_running(run: Run) -> None:
+    """On the third day nobody had done it, and the page said that the data are broken and must be mended."""
+    early, found = run(*rare(200, 3, 1000), RARE)
+    assert (early.exit_code, found["verdict"]) == (0, "keep running until 2026-03-15")
+    assert "value cannot be tested yet: all units have the same value" in early.output
+    late, found = run(*rare(200, 14, 1000), RARE)
+    assert (late.exit_code, found["verdict"]) == (1, "broken")
+
+
+def test_a_replay_over_little_withholds_an_early_look_and_breaks_the_last(run: Run) -> None:
+    """Eight of 200 did it: intervals are too narrow for so few, which more days may heal."""
+    early, found = run(*rare(200, 3, 25), RARE)
+    assert (early.exit_code, found["verdict"]) == (0, "keep running until 2026-03-15")
+    assert found["metrics"] == []
+    assert "what is known so far carries no interval: arms drawn anew 400 times" in early.output
+    fixed = run(*rare(200, 3, 25), RARE.replace("always-valid", "fixed"))
+    assert fixed[1]["verdict"] == "keep running until 2026-03-15"
+    assert "one look was registered" in fixed[0].output
+    assert run(*rare(200, 14, 25), RARE)[1]["verdict"] == "broken"
+
+
 def test_the_trajectory_ends_at_the_result(run: Run) -> None:
     found = run(*dated(400, 1.0, 7))[1]
     assert [look["day"] for look in found["trajectory"]] == [f"2026-03-0{day}" for day in range(1, 8)]

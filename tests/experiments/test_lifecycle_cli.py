@@ -90,6 +90,18 @@ def test_what_the_service_could_not_do_is_refused_before_it_begins(design: Path,
     assert run("list").output == f"No experiment of acme is recorded in {design.parent / 'records'}.\n"
 
 
+def test_what_a_report_could_not_read_is_told_at_the_start(design: Path) -> None:
+    """A misspelt metric was told when the 14 days were over."""
+    design.write_text('segments = ["team", "role"]\n' + DESIGN.replace('"completion"', '"completions"'))
+    begun = run("start", design)
+    assert (begun.exit_code, begun.stdout[:14]) == (0, "Started bolder")
+    assert "`report` cannot read this design: metric 'completions' is not defined; there are completion, " in begun.stderr
+    assert "segment 'team' is not known of learners; there are org_unit, role, manager" in begun.stderr
+    assert "'role'" not in begun.stderr
+    design.write_text(DESIGN)
+    assert "cannot read" not in run("start", design, "--new-phase").stderr
+
+
 def test_what_is_not_there_is_told(design: Path) -> None:
     for verb in ("stop", "reallocate"):
         refused = run(verb, "bolder")

@@ -347,6 +347,7 @@ def test_the_index_links_what_was_read_and_names_the_rest(place: Place) -> None:
     assert '<a href="bolder.html">bolder</a>' in page
     assert found["sentence"] in page
     assert page.index("bolder.html") < page.index("later")
+    assert page.index("<th scope=col>Verdict") < page.index("<th scope=col>State")  # a phone shows the first two
     assert "stopped 2024-03-03" in page
     assert page.count("Not read yet.") == 1
     place.begin(horizon_days=7, at=START + 3 * DAY)

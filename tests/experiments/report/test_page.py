@@ -113,6 +113,13 @@ def test_a_table_that_is_wider_than_a_phone_can_be_moved_by_keyboard(shipped: st
     assert shipped.count("<table") == shipped.count("tabindex=0 role=region aria-label=")
 
 
+@pytest.mark.parametrize(("peeking", "relative", "told"), [("fixed", False, 0), ("fixed", True, 1), ("always-valid", False, 1)])
+def test_it_says_where_a_share_is_not_by_the_delta_method(peeking: str, relative: bool, told: int) -> None:
+    """Fieller's theorem stood in no page that used it."""
+    primary = {"metric": "done", "relative": relative}
+    assert page(reading(peeking=peeking, primary=primary)).count("Fieller") == told
+
+
 def test_a_broken_experiment_shows_no_result() -> None:
     found = reading(uneven=True)
     told = page(found)

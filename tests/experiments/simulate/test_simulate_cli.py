@@ -31,6 +31,16 @@ def test_a_simulated_experiment_is_not_written_over(tmp_path: Path) -> None:
     assert "holds a simulated experiment already" in found.stderr
 
 
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    """A file in its place: a trace was printed."""
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        found = CliRunner().invoke(app, ["simulate", "null", "--tenant", "demo", "--learners", "50", "--out", str(place)])
+        assert found.exit_code == 2, found.output
+        assert f"{place} cannot be written: " in found.stderr
+        assert "name another folder with --out" in found.stderr
+
+
 def test_a_period_has_days_before_the_experiment(tmp_path: Path) -> None:
     file = tmp_path / "short.toml"
     text = (Path("features/synthetic/organisation.toml")).read_text("utf-8").replace("end = 2026-11-01", "end = 2025-11-05")
