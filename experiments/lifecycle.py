@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.assignment.phases import Phase, Record, read_record, record_file, record_files
+from experiments.assignment.phases import Phase, Record, RecordError, read_record, record_file, record_files
 from experiments.assignment.ranges import Ranges, reallotted
 from experiments.design import BUCKETS, Design, design_of, widths
 
@@ -106,6 +106,17 @@ def reallocate(
 def recorded(folder: Path, tenant: str) -> list[Record]:
     """Every experiment of a tenant, by name. Raises RecordError for one that was edited."""
     return [read_record(path) for path in record_files(folder, tenant)]
+
+
+def readable(folder: Path, tenant: str) -> tuple[list[Record], list[str]]:
+    """The experiments of a tenant that can be followed, by name, and what is wrong with the records of the others."""
+    records, faults = [], []
+    for path in record_files(folder, tenant):
+        try:
+            records.append(read_record(path))
+        except RecordError as error:
+            faults.append(str(error))
+    return records, faults
 
 
 def touched(design: Design) -> frozenset[str]:

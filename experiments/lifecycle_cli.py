@@ -22,10 +22,10 @@ from experiments.design_cli import (
     past_of,
     traffic_of,
 )
-from experiments.lifecycle import reallocate, recorded, same, start, stop
+from experiments.lifecycle import readable, reallocate, same, start, stop
 from experiments.plan import plan
 from features.store.opening import shown, sqlite_file
-from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, opened, plainly
+from features.terminal import DEFAULT_STORE, JsonOption, StoreOption, TenantOption, fail, opened, plainly
 
 _Bundles = Annotated[
     Path, typer.Option(envvar="NEXTWISE_BUNDLES", show_envvar=False, help="Published bundles; else NEXTWISE_BUNDLES.")
@@ -93,16 +93,20 @@ def reallocate_command(
 
 
 def list_command(tenant: TenantOption, folder: FolderOption = DEFAULT_FOLDER, as_json: JsonOption = False) -> None:
-    """List the experiments of a tenant: what runs, since when, with which shares."""
-    with plainly():
-        records = recorded(folder, tenant)
-    if as_json:
-        typer.echo("[" + ", ".join(record.model_dump_json(exclude_defaults=True) for record in records) + "]")
-        return
+    """List the experiments of a tenant: what runs, since when, with which shares.
+
+    Exit code 1 where a record cannot be followed, after the others.
+    """
+    records, faults = readable(folder, tenant)
     table = Table("experiment", "state", "phase", "started", "days", "arms", "traffic", "design")
     for record in records:
         table.add_row(*_row(record))
-    Console().print(table if records else f"No experiment of {tenant} is recorded in {folder}.")
+    if as_json:
+        typer.echo("[" + ", ".join(record.model_dump_json(exclude_defaults=True) for record in records) + "]")
+    elif records or not faults:
+        Console().print(table if records else f"No experiment of {tenant} is recorded in {folder}.")
+    if faults:
+        fail("\n".join(faults))
 
 
 def shares_of(text: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ import typer
 
 from experiments.assignment.phases import Record, RecordError, read_record, record_file
 from experiments.design_cli import DEFAULT_FOLDER
-from experiments.lifecycle import recorded
+from experiments.lifecycle import readable
 from features.lock import LockedError, held
 from features.terminal import DEFAULT_STORE, StoreOption, TenantOption, fail, progress, session
 
@@ -51,7 +51,7 @@ def report_command(
         files = [place / f"{name}.html", place / f"{name}.json"]
         _write(files[0], page(reading))
         _write(files[1], json.dumps(_numbers(reading, record, lake), indent=2, allow_nan=False) + "\n")
-        _write(place / "index.html", index(tenant, recorded(folder, tenant), place))
+        _write(place / "index.html", index(tenant, readable(folder, tenant)[0], place))
     except RecordError as error:
         fail(str(error), code=2)
     except ValueError as error:  # a metric or segment that nothing defines, a lake that is not there

@@ -97,7 +97,7 @@ def _best(arms: Sequence[_Arm], design: Design, until: date | None) -> Verdict:
 
 def _arm(one: Comparison, p_value: float, guardrails: Sequence[Comparison]) -> _Arm:
     if isinstance(one.found, Inconclusive):
-        return _Arm(one, False, True, f"{one.name} cannot be tested in {one.arm}: {one.found.reason}")
+        return _Arm(one, False, False, f"{one.name} cannot be tested in {one.arm}: {one.found.reason}")
     harmed = next((g for g in guardrails if _beyond(g)), None)
     if harmed is not None:
         return _Arm(one, False, True, f"{_moved(harmed)}, worse than the margin of {_bar(harmed)} allows")

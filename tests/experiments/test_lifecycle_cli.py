@@ -102,6 +102,17 @@ def test_what_a_report_could_not_read_is_told_at_the_start(design: Path) -> None
     assert "cannot read" not in run("start", design, "--new-phase").stderr
 
 
+def test_a_record_that_was_edited_hides_no_other(design: Path) -> None:
+    """One such record ended the list of the whole tenant."""
+    run("start", design)
+    (design.parent / "records" / "acme" / "other.json").write_text("{}")
+    listed = run("list")
+    assert listed.exit_code == 1
+    assert "bolder" in listed.stdout
+    assert "other.json" in listed.stderr
+    assert json.loads(run("list", "--json").stdout)[0]["name"] == "bolder"
+
+
 def test_what_is_not_there_is_told(design: Path) -> None:
     for verb in ("stop", "reallocate"):
         refused = run(verb, "bolder")
