@@ -116,9 +116,9 @@ def _utc(name: str) -> ibis.Deferred:
 def _builtin(name: str, given: Any, gives: Any) -> Any:
     """A function of DuckDB that ibis has no name for."""
 
-    def stub(value: Any) -> Any: ...
+    def in_duckdb(value: Any) -> Any: ...  # ibis wants a signature; DuckDB has the body
 
-    return ibis.udf.scalar.builtin(stub, name=name, signature=((given,), gives))
+    return ibis.udf.scalar.builtin(in_duckdb, name=name, signature=((given,), gives))
 
 
 _epoch_us: Final = _builtin("epoch_us", dt.Timestamp(timezone="UTC"), dt.int64)
